@@ -1,0 +1,85 @@
+"""This file knows about what can go wrong: the error tree and the exit codes.
+
+Every failure that a user can cause or meet is a :class:`ClipcliError`. It carries one line that
+names the thing and the fact, a hint that is an action, and the exit code that the command line
+ends with. Anything else that escapes is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process says when it ends; the numbers are a contract with shell scripts."""
+
+    DONE = 0
+    BUG = 1
+    USAGE = 2
+    NOTHING_USABLE = 3
+    MODEL = 4
+    SKIPPED = 5
+    FINDINGS = 6
+    INTERRUPTED = 130
+
+
+class ClipcliError(Exception):
+    """An expected failure: ``message`` names the thing and the fact, ``hint`` what to do."""
+
+    exit_code: ExitCode = ExitCode.USAGE
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(ClipcliError):
+    """Options that do not make sense, or do not make sense together."""
+
+
+class LabelSetError(ClipcliError):
+    """A label set that cannot be found, read or used; names the file and the line."""
+
+
+class TemplateError(ClipcliError):
+    """A prompt template that cannot be found or has no ``{}``."""
+
+
+class MissingExtraError(ClipcliError):
+    """A feature whose optional dependency is not installed; the hint is the install command."""
+
+
+class DeviceError(ClipcliError):
+    """A device or precision that does not exist here."""
+
+
+class OutputExistsError(ClipcliError):
+    """An output file that is already there and may not be overwritten."""
+
+
+class InputError(ClipcliError):
+    """Inputs of which nothing can be used."""
+
+    exit_code = ExitCode.NOTHING_USABLE
+
+
+class OutputError(ClipcliError):
+    """An output that could not be written."""
+
+    exit_code = ExitCode.NOTHING_USABLE
+
+
+class ModelError(ClipcliError):
+    """A model that cannot be found, read or trusted."""
+
+    exit_code = ExitCode.MODEL
+
+
+class ImageError(ClipcliError):
+    """One picture that cannot be decoded; the pipeline turns it into a skipped record.
+
+    The message is the bare reason (``"truncated JPEG"``); the record already has the path.
+    """
+
+    exit_code = ExitCode.SKIPPED

@@ -1,0 +1,112 @@
+"""This file knows about results: one frozen record per input, and its form as JSON data.
+
+The keys made by :func:`to_record` are a contract: they are only ever added to.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+Decision: TypeAlias = Literal["label", "below_threshold", "rejected"]
+ProbabilityKind: TypeAlias = Literal["softmax", "sigmoid", "calibrated"]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScore:
+    """One label's standing on one image."""
+
+    label: str
+    probability: float  # 0..1
+    similarity: float  # cosine, -1..1
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """An image that was read and scored; ``top`` is sorted, most probable first, never empty."""
+
+    path: str
+    top: tuple[LabelScore, ...]
+    decision: Decision = "label"
+    parents: tuple[LabelScore, ...] = ()  # summed over children; similarity is the best child's
+
+    @property
+    def label(self) -> str | None:
+        """The first label, or ``None`` where the decision says that none fits."""
+        return self.top[0].label if self.decision == "label" else None
+
+    @property
+    def probability(self) -> float:
+        """The probability of the first label, whether it was accepted or not."""
+        return self.top[0].probability
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An input that has no result, and the reason in a few words."""
+
+    path: str
+    reason: str
+
+
+Result: TypeAlias = Classified | Skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where results came from: all that is needed to get them, or doubt them, again."""
+
+    model: str
+    fingerprint: str
+    label_set: str
+    label_set_hash: str
+    templates: tuple[str, ...]
+    device: str
+    precision: str
+    text_precision: str
+    exact: bool
+    probability_kind: ProbabilityKind
+    logit_scale: float
+    versions: dict[str, str] = field(default_factory=dict)
+    started: str = ""  # ISO 8601 with offset
+    finished: str = ""
+    counts: dict[str, int] = field(default_factory=dict)  # ok, skipped, ignored
+
+
+def path_fields(path: str) -> dict[str, str]:
+    """Return the record keys of a path; names that are not UTF-8 also travel as base64.
+
+    Python keeps undecodable bytes of a file name as lone surrogates, which no JSON reader likes.
+    """
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        raw = path.encode("utf-8", "surrogateescape")
+        return {
+            "path": raw.decode("utf-8", "replace"),
+            "path_bytes": base64.b64encode(raw).decode("ascii"),
+        }
+    return {"path": path}
+
+
+def to_record(result: Result) -> dict[str, Any]:
+    """Return the JSON object of one result."""
+    record: dict[str, Any] = dict(path_fields(result.path))
+    if isinstance(result, Skipped):
+        return record | {"status": "skipped", "reason": result.reason}
+    record |= {"status": "ok", "label": result.label, "probability": result.probability}
+    if result.decision != "label":
+        record["decision"] = result.decision
+    record["top"] = [_score_fields(score) for score in result.top]
+    if result.parents:
+        record["parents"] = [_score_fields(score) for score in result.parents]
+    return record
+
+
+def _score_fields(score: LabelScore) -> dict[str, Any]:
+    return {
+        "label": score.label,
+        "probability": score.probability,
+        "similarity": score.similarity,
+    }
