@@ -76,6 +76,8 @@ class ModelConfig:
     name: str
     architecture: Architecture
     preprocessing: Preprocessing
+    logit_scale: float  # multiplies cosines; exp of the weights' log parameter, checked on loading
+    logit_bias: float = 0.0
     scoring: Literal["softmax", "sigmoid"] = "softmax"
     templates: tuple[str, ...] = ()  # the model's own; empty: clipcli's default set
     fingerprint: str = ""  # sha256 in hex, as stored when the folder was written

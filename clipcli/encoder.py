@@ -1,0 +1,136 @@
+"""This file knows about the one door to torch: numpy in, numpy out, loaded at the first question.
+
+Everything that can be known without torch (name, fingerprint, input size, prompts' token counts)
+is answered from the model folder; :meth:`ModelEncoder.start` begins the slow part in the
+background, so that pictures are decoded meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+from clipcli.architecture import ModelConfig
+from clipcli.tokenizer import Tokenizer
+from clipcli.weights import ModelFolder, open_model_folder, resolve_model
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from clipcli.model.run import TorchRunner
+
+# Rows of labels are few and are kept on disk, so they are always made at full precision.
+TEXT_PRECISION = "fp32"
+
+
+class Encoder(Protocol):
+    """What the pipeline needs of a model; tests put plain arithmetic in its place."""
+
+    @property
+    def config(self) -> ModelConfig: ...
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def precision(self) -> str: ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+    def start(self) -> None: ...
+
+    def encode_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+
+    def encode_texts(self, prompts: Sequence[str]) -> NDArray[np.float32]: ...
+
+
+class ModelEncoder:
+    """A model folder that answers with vectors; torch is imported when first needed."""
+
+    def __init__(self, folder: ModelFolder, device: str = "auto", precision: str = "auto") -> None:
+        self._folder = folder
+        self._asked = (device, precision)
+        self._lock = threading.Lock()
+        self._loading: Future[TorchRunner] | None = None
+
+    @property
+    def config(self) -> ModelConfig:
+        """Architecture, preprocessing and scoring, as ``config.json`` says."""
+        return self._folder.config
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The model's own tokenizer."""
+        from clipcli.vocabulary import read_vocabulary
+
+        vocabulary = read_vocabulary(self._folder.vocabulary_path)
+        return Tokenizer(vocabulary, self.config.architecture.text.context_length)
+
+    def start(self) -> None:
+        """Begin to import torch and load the weights in the background; safe to call again."""
+        with self._lock:
+            if self._loading is None:
+                self._loading = Future()
+                threading.Thread(
+                    target=self._load_into, args=(self._loading,), name="load", daemon=True
+                ).start()
+
+    def _load_into(self, future: Future[TorchRunner]) -> None:
+        try:
+            from clipcli.model.run import TorchRunner
+
+            future.set_result(TorchRunner.load(self._folder, *self._asked))
+        except BaseException as error:  # whatever it is, it belongs to the thread that waits
+            future.set_exception(error)
+
+    @property
+    def _runner(self) -> TorchRunner:
+        self.start()
+        assert self._loading is not None
+        return self._loading.result()
+
+    @property
+    def device(self) -> str:
+        """The device in use, such as ``cpu`` or ``cuda:0``."""
+        return self._runner.device
+
+    @property
+    def precision(self) -> str:
+        """The precision of the image tower: fp32, bf16 or fp16."""
+        return self._runner.precision
+
+    @property
+    def batch_size(self) -> int:
+        """How many images are worth encoding at once on this device."""
+        return self._runner.batch_size
+
+    def encode_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Encode preprocessed images (n, s, s, 3), uint8, into unit rows (n, d), float32."""
+        return self._runner.encode_images(pixels)
+
+    def encode_texts(self, prompts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode p prompts into unit rows (p, d), float32; over-long ones are cut."""
+        return self._runner.encode_texts([self.tokenizer.tokenize(p).ids for p in prompts])
+
+
+def load_encoder(
+    model: str | None = None, device: str = "auto", precision: str = "auto"
+) -> ModelEncoder:
+    """Open a model by name or folder (None: the default one) without importing torch.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or its folder is not whole.
+    DeviceError
+        Later, at first use, if the device or precision does not exist here.
+    """
+    return ModelEncoder(open_model_folder(resolve_model(model)), device, precision)

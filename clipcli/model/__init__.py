@@ -1,0 +1,1 @@
+"""The network: CLIP from scratch, reading its weights and running it. Imports torch."""
