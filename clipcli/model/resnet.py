@@ -17,7 +17,6 @@ from clipcli.architecture import ModifiedResNet
 
 EXPANSION = 4  # a block's output channels to its inner ones
 TOTAL_STRIDE = 32  # 4 in the stem, 2 in each of the last three stages
-HEAD_WIDTH = 64  # channels of one head in every released model
 
 
 class Bottleneck(nn.Module):
@@ -75,7 +74,7 @@ class AttentionPool(nn.Module):
         """Pool: (n, width, h, w) -> (n, d)."""
         x = x.flatten(2).mT  # (n, h w, width)
         x = torch.cat([x.mean(dim=1, keepdim=True), x], dim=1)  # (n, h w + 1, width)
-        x = x + self.positional_embedding.to(x.dtype)
+        x = x + self.positional_embedding
         q = self._split(self.q_proj(x[:, :1]))  # (n, heads, 1, width/heads)
         k = self._split(self.k_proj(x))  # (n, heads, h w + 1, width/heads)
         v = self._split(self.v_proj(x))  # the same
@@ -84,7 +83,9 @@ class AttentionPool(nn.Module):
         return pooled
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (n, l, w) -> (n, heads, l, w/h)
+        n, length, width = x.shape
+        x = x.view(n, length, self.heads, width // self.heads)  # (n, l, heads, width/heads)
+        return x.transpose(1, 2)  # (n, heads, l, width/heads)
 
 
 class ResNetTower(nn.Module):
