@@ -1,0 +1,182 @@
+"""This file knows about vocabularies: merges, token ids, and the files that hold them.
+
+A vocabulary is a list of merges; everything else follows from it. Text is bytes, and each byte is
+written as one visible character, its symbol. Token ids are given in this order: the 256 byte
+symbols, the 256 symbols that end a word (``a</w>``), one for each merge, start-of-text,
+end-of-text. Only a ``vocab.json`` may say otherwise.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from clipcli.errors import ModelError
+
+Merge: TypeAlias = tuple[str, str]
+
+END_OF_WORD = "</w>"
+START_OF_TEXT = "<|startoftext|>"
+END_OF_TEXT = "<|endoftext|>"
+
+# OpenAI's file holds 262,144 merges, of which CLIP uses the first. Its own arithmetic forgets one
+# of the two sets of byte symbols, which is why its vocabulary has 49,408 tokens, not 49,152.
+OPENAI_HEADER = '"bpe_simple_vocab_16e6'
+OPENAI_MERGES = 49152 - 256 - 2  # 48,894
+
+OUR_HEADER = "#version: 0.2"
+MERGES_NAME = "merges.txt"
+IDS_NAME = "vocab.json"
+
+
+def _byte_symbols() -> dict[int, str]:
+    """Give each byte a visible character, in the order of the token ids.
+
+    Bytes that are visible in Latin-1 stand for themselves, the others are moved beyond 255: so a
+    merges file has no spaces or control characters in its symbols. The idea and the order are
+    GPT-2's (https://github.com/openai/gpt-2/blob/master/src/encoder.py).
+    """
+    visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    hidden = sorted(set(range(256)) - set(visible))
+    symbols = {byte: chr(byte) for byte in visible}
+    return symbols | {byte: chr(256 + i) for i, byte in enumerate(hidden)}
+
+
+BYTE_SYMBOLS = _byte_symbols()  # byte -> its symbol
+SYMBOL_BYTES = {symbol: byte for byte, symbol in BYTE_SYMBOLS.items()}
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The merges, earliest first, and the id of each token."""
+
+    merges: tuple[Merge, ...]
+    ids: Mapping[str, int]
+
+    @classmethod
+    def from_merges(cls, merges: Iterable[Merge]) -> Vocabulary:
+        """Give ids by the rule: bytes, bytes that end a word, merges, start, end."""
+        merges = tuple(merges)
+        return cls(merges, {token: i for i, token in enumerate(_tokens(merges))})
+
+    @property
+    def start_id(self) -> int:
+        """The id of start-of-text."""
+        return self.ids[START_OF_TEXT]
+
+    @property
+    def end_id(self) -> int:
+        """The id of end-of-text, the largest of all."""
+        return self.ids[END_OF_TEXT]
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Read a merges file: OpenAI's ``bpe_simple_vocab_16e6.txt.gz``, or a ``merges.txt``.
+
+    A ``vocab.json`` beside a ``merges.txt`` decides about the ids.
+
+    Raises
+    ------
+    ModelError
+        When a file is missing or malformed; the message has the file and the line.
+    """
+    lines = list(enumerate(_read_lines(path), start=1))
+    _, header = lines[0]
+    if header.startswith(OPENAI_HEADER):
+        if len(lines) <= OPENAI_MERGES:
+            raise ModelError(f"{path}: ends at line {len(lines):,} of {OPENAI_MERGES + 1:,}")
+        return Vocabulary.from_merges(_parse_merges(path, lines[1 : OPENAI_MERGES + 1]))
+    merges = _parse_merges(path, lines[header.startswith("#version") :])
+    ids_path = path.with_name(IDS_NAME)
+    if ids_path.exists():
+        return Vocabulary(merges, _read_ids(ids_path, merges))
+    return Vocabulary.from_merges(merges)
+
+
+def write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
+    """Write a ``merges.txt``; where the ids are not those of the rule, a ``vocab.json`` too."""
+    lines = [OUR_HEADER, *(f"{left} {right}" for left, right in vocabulary.merges), ""]
+    path.write_text("\n".join(lines), encoding="utf-8", newline="\n")
+    if vocabulary != Vocabulary.from_merges(vocabulary.merges):
+        text = json.dumps(dict(vocabulary.ids), ensure_ascii=False, indent=0)
+        path.with_name(IDS_NAME).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _tokens(merges: Iterable[Merge]) -> list[str]:
+    bytes_ = list(BYTE_SYMBOLS.values())
+    ends = [symbol + END_OF_WORD for symbol in bytes_]
+    return [*bytes_, *ends, *(left + right for left, right in merges), START_OF_TEXT, END_OF_TEXT]
+
+
+def _read_lines(path: Path) -> list[str]:
+    """Return the lines of a text file, packed or not; there is always a first one."""
+    try:
+        if path.suffix == ".gz":
+            with gzip.open(path, "rt", encoding="utf-8-sig") as file:
+                text = file.read()
+        else:
+            text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: no such file") from error
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path}: not a merges file: its text is not UTF-8") from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ModelError(f"{path}: broken gzip file", hint="copy or fetch it again") from error
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+    return text.rstrip("\n").split("\n")
+
+
+def _parse_merges(path: Path, lines: Iterable[tuple[int, str]]) -> tuple[Merge, ...]:
+    merges: list[Merge] = []
+    known = set(_tokens(()))
+    for number, line in lines:
+        merge = _parse_merge(line, known, f"{path}:{number}")
+        merges.append(merge)
+        known.add(merge[0] + merge[1])
+    return tuple(merges)
+
+
+def _parse_merge(line: str, known: set[str], place: str) -> Merge:
+    """Read one line, which may only use tokens that are known and must make a new one.
+
+    Subtle: both rules together make ranks grow as a word is merged, so that it does not matter
+    whether a merge is applied everywhere at once or one place after the other.
+    """
+    parts = line.split(" ")
+    if len(parts) != 2 or not all(parts):
+        raise ModelError(f"{place}: expected two symbols and a space, found {line.strip()[:40]!r}")
+    left, right = parts
+    for symbol in parts:
+        if symbol not in known:
+            raise ModelError(f"{place}: {symbol!r} is not a byte's symbol nor made by a line above")
+    if left.endswith(END_OF_WORD):
+        raise ModelError(f"{place}: {left!r} ends a word, so that nothing can follow it")
+    if left + right in known:
+        raise ModelError(f"{place}: {left + right!r} is already made by a line above")
+    return left, right
+
+
+def _read_ids(path: Path, merges: tuple[Merge, ...]) -> dict[str, int]:
+    try:
+        ids = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:  # also UnicodeDecodeError
+        raise ModelError(f"{path}: not valid JSON: {error}") from error
+    if not isinstance(ids, dict) or any(type(id_) is not int or id_ < 0 for id_ in ids.values()):
+        raise ModelError(f"{path}: expected one object of tokens and ids")
+    missing = [token for token in _tokens(merges) if token not in ids]
+    if missing:
+        raise ModelError(
+            f"{path}: no id for {missing[0]!r} and {len(missing) - 1:,} other tokens",
+            hint=f"vocab.json and {MERGES_NAME} must come from the same model",
+        )
+    if len(set(ids.values())) < len(ids):
+        raise ModelError(f"{path}: two tokens have the same id")
+    if max(ids.values()) != ids[END_OF_TEXT]:
+        raise ModelError(f"{path}: {END_OF_TEXT!r} must have the largest id")
+    return ids

@@ -1,0 +1,94 @@
+"""This file knows about learning a vocabulary: which merges shorten a text the most.
+
+The most frequent pair of neighbouring symbols becomes a new symbol, again and again (Sennrich et
+al. 2016, section 3.2, https://arxiv.org/abs/1508.07909).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from heapq import heapify, heappop, heappush
+from itertools import pairwise
+
+from clipcli.tokenizer import clean_text, split_words, word_symbols
+from clipcli.vocabulary import Merge, Vocabulary
+
+MIN_COUNT = 2  # a pair that occurs once says nothing about other texts
+
+
+def learn_vocabulary(texts: Iterable[str], n_merges: int) -> Vocabulary:
+    """Learn a vocabulary from texts, which are cleaned and split as prompts are.
+
+    The same texts in any order give the same vocabulary: of pairs that are equally frequent, the
+    first in alphabetical order is merged. There are fewer merges where no pair occurs twice.
+
+    Parameters
+    ----------
+    texts
+        Sentences, lines or whole documents; read once.
+    n_merges
+        How many merges to learn; the vocabulary has 514 tokens more.
+    """
+    counts = Counter(word for text in texts for word in split_words(clean_text(text)))
+    pairs = _PairCounts(counts)
+    merges: list[Merge] = []
+    while len(merges) < n_merges and (pair := pairs.pop_most_frequent()) is not None:
+        merges.append(pair)
+        pairs.merge(pair)
+    return Vocabulary.from_merges(merges)
+
+
+class _PairCounts:
+    """How often each pair of symbols occurs, kept up to date while words are merged."""
+
+    def __init__(self, word_counts: Counter[str]) -> None:
+        self._words = [word_symbols(word) for word in word_counts]
+        self._word_counts = list(word_counts.values())
+        self._counts: Counter[Merge] = Counter()
+        self._places: defaultdict[Merge, set[int]] = defaultdict(set)  # pair -> words that have it
+        self._made: set[str] = set()
+        for i in range(len(self._words)):
+            self._count(i, 1)
+        self._heap = [(-count, pair) for pair, count in self._counts.items()]
+        heapify(self._heap)
+
+    def pop_most_frequent(self) -> Merge | None:
+        """Return the pair to merge next, or ``None`` when all that is left is rare."""
+        while self._heap:
+            count, pair = heappop(self._heap)
+            # Subtle: counts change without the heap being told, so an entry may be out of date; a
+            # newer one is then in the heap as well. Two pairs may spell the same symbol, and only
+            # the first of them is a merge: each merge has an id of its own.
+            if -count == self._counts[pair] >= MIN_COUNT and "".join(pair) not in self._made:
+                self._made.add("".join(pair))
+                return pair
+        return None
+
+    def merge(self, pair: Merge) -> None:
+        """Merge a pair in all words."""
+        changed: set[Merge] = set()
+        for i in self._places.pop(pair):
+            changed.update(self._count(i, -1))
+            self._words[i] = _merge_pair(self._words[i], pair)
+            changed.update(self._count(i, 1))
+        for other in changed:
+            heappush(self._heap, (-self._counts[other], other))
+
+    def _count(self, i: int, sign: int) -> list[Merge]:
+        """Add the pairs of word ``i`` to the counts, or take them away."""
+        pairs = list(pairwise(self._words[i]))
+        for pair in pairs:
+            self._counts[pair] += sign * self._word_counts[i]
+            self._places[pair].add(i)
+        return pairs
+
+
+def _merge_pair(symbols: list[str], pair: Merge) -> list[str]:
+    merged: list[str] = []
+    for symbol in symbols:
+        if merged and (merged[-1], symbol) == pair:
+            merged[-1] += symbol
+        else:
+            merged.append(symbol)
+    return merged
