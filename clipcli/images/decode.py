@@ -1,0 +1,246 @@
+"""This file knows about decoding: from a file of any content to RGB pixels, or to a reason.
+
+Pillow's readers are called one by one, by content, from the allow-list in ``kinds``. That is
+``PIL.Image.open(formats=…)`` without its side effects: Pillow's process-wide pixel limit stays as
+it is for everybody else, nothing is warned about, and a failure can name the format.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import logging
+import re
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
+
+from clipcli.errors import ImageError
+from clipcli.images.colour import to_rgb
+from clipcli.images.contents import describe
+from clipcli.images.files import failure_reason, open_regular
+from clipcli.images.kinds import HEAD_BYTES, HEIF, JPEG, Kind, sniff
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
+
+MAX_PIXELS = 200_000_000
+DECODER_VERSION = 1  # part of every cache key: raise it when decoding gives other pixels
+
+Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom
+
+_ORIENTATION = 0x0112  # the EXIF tag
+_BYTES_PER_PIXEL = 8  # 16-bit RGBA, uncompressed: no honest file needs more per pixel
+_MIN_BYTES_LIMIT = 256 * 2**20  # but small pictures may carry large metadata
+_REASON_CHARACTERS = 100  # kept of a decoder's own words, which may quote the file
+# What warnings.filters holds for "ignore whatever arises in PIL".
+_QUIET = ("ignore", None, Warning, re.compile(r"PIL(\.|$)"), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A picture in mode RGB, upright; ``box`` is the part of ``image`` that is the picture.
+
+    That is all of it, unless a JPEG was reduced by k and its sides are no multiples of k: then the
+    last row or column is partly beyond the edge.
+    """
+
+    image: Image
+    box: Box
+
+
+def decode_image(
+    source: str | PathLike[str] | bytes | BinaryIO,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    at_least_px: int | None = None,
+) -> Image:
+    """Decode a picture to mode RGB, upright, transparency on white.
+
+    Parameters
+    ----------
+    source
+        A path, the bytes of a file, or a seekable binary file.
+    max_pixels
+        Larger pictures are refused by their header, before any pixel is decoded.
+    at_least_px
+        Allow a JPEG to be decoded at 1/2, 1/4 or 1/8 of its size, as long as both sides keep this
+        many pixels. ``None`` decodes exactly.
+
+    Raises
+    ------
+    ImageError
+        With the reason in a few words.
+    """
+    return decode(source, max_pixels=max_pixels, at_least_px=at_least_px).image
+
+
+def decode(
+    source: str | PathLike[str] | bytes | BinaryIO,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    at_least_px: int | None = None,
+) -> Decoded:
+    """Decode like :func:`decode_image` and also say which part of the image is the picture."""
+    if isinstance(source, bytes):
+        return _decode_stream(io.BytesIO(source), max_pixels, at_least_px)
+    if isinstance(source, str | PathLike):
+        with open_regular(source) as stream:
+            return _decode_stream(stream, max_pixels, at_least_px)
+    return _decode_stream(source, max_pixels, at_least_px)
+
+
+def _decode_stream(stream: BinaryIO, max_pixels: int, at_least_px: int | None) -> Decoded:
+    _keep_pillow_quiet()
+    kind = _identify(stream, max_pixels)
+    with _failures_become_reasons(kind):
+        image = _reader(kind)(stream)
+        _check_size(image.size, max_pixels)
+        box: Box = (0.0, 0.0, *image.size)
+        if kind is JPEG and at_least_px is not None:
+            box = _reduce_jpeg(image, at_least_px)
+        image.load()
+        orientation = _orientation(image)
+        upright = _turn(to_rgb(image), orientation)
+        return Decoded(upright, _turn_box(box, image.size, orientation))
+
+
+def _identify(stream: BinaryIO, max_pixels: int) -> Kind:
+    """Return the format of an open file, or raise for what is no picture."""
+    try:
+        n_bytes = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        head = stream.read(HEAD_BYTES)
+        stream.seek(0)
+    except OSError as error:
+        raise ImageError(failure_reason(error, "")) from error
+    if not head:
+        raise ImageError("empty file")
+    kind = sniff(head)
+    if kind is None:
+        raise ImageError(f"not a picture: {describe(head)}")
+    # Some readers take the whole file into memory first; a sparse file of terabytes is cheap.
+    if n_bytes > max(_MIN_BYTES_LIMIT, _BYTES_PER_PIXEL * max_pixels):
+        raise ImageError(f"{kind.name} of {n_bytes / 1e9:.1f} GB is too large to be a picture")
+    return kind
+
+
+def _reader(kind: Kind) -> type[ImageFile]:
+    try:
+        module = importlib.import_module(kind.module)
+    except ImportError as error:
+        if kind is HEIF:
+            reason = 'HEIC needs an extra: pip install "clipcli[heif]"'
+            raise ImageError(reason) from error
+        raise
+    reader: type[ImageFile] = getattr(module, kind.reader)
+    return reader
+
+
+def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width < 1 or height < 1:
+        raise ImageError(f"empty picture, {width} x {height} pixels")
+    if width * height > max_pixels:
+        raise ImageError(
+            f"{width} x {height} pixels is over the limit of {max_pixels / 1e6:g} megapixels"
+        )
+
+
+def _reduce_jpeg(image: ImageFile, at_least_px: int) -> Box:
+    """Have libjpeg decode at 1/k, k in 1, 2, 4, 8, so that both sides keep ``at_least_px``.
+
+    Subtle: the reduced picture has ceil(side / k) pixels, but the whole picture is side / k wide.
+    Resizing from the rounded size would shift everything by up to a source pixel.
+    """
+    drafted = image.draft(None, (at_least_px, at_least_px))
+    return drafted[1] if drafted else (0.0, 0.0, *image.size)
+
+
+def _orientation(image: Image) -> int:
+    """Return EXIF's orientation, 1..8; broken or missing metadata means upright."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # metadata of any brokenness must not cost the picture
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _turn(image: Image, orientation: int) -> Image:
+    from PIL.Image import Transpose
+
+    if orientation == 1:
+        return image
+    return image.transpose(
+        {
+            2: Transpose.FLIP_LEFT_RIGHT,
+            3: Transpose.ROTATE_180,
+            4: Transpose.FLIP_TOP_BOTTOM,
+            5: Transpose.TRANSPOSE,
+            6: Transpose.ROTATE_270,
+            7: Transpose.TRANSVERSE,
+            8: Transpose.ROTATE_90,
+        }[orientation]
+    )
+
+
+def _turn_box(box: Box, size: tuple[int, int], orientation: int) -> Box:
+    """Move a box that starts at the top left the way :func:`_turn` moves the pixels."""
+    width, height = size
+    left, top, right, bottom = box
+    if orientation in (2, 3, 7, 8):  # what was right is now left, or at the top
+        left, right = width - right, width - left
+    if orientation in (3, 4, 6, 7):
+        top, bottom = height - bottom, height - top
+    if orientation >= 5:  # sides are exchanged
+        return top, left, bottom, right
+    return left, top, right, bottom
+
+
+@contextmanager
+def _failures_become_reasons(kind: Kind) -> Iterator[None]:
+    """Turn whatever a decoder raises into :class:`ImageError`.
+
+    Pillow raises OSError, SyntaxError, ValueError, struct.error, ZeroDivisionError, KeyError and
+    more on hostile files, and promises no list: hence the broad clause, around Pillow alone.
+    """
+    try:
+        yield
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise ImageError(f"not enough memory to decode this {kind.name}") from error
+    except Exception as error:
+        raise ImageError(_decoder_reason(kind, error)) from error
+
+
+def _decoder_reason(kind: Kind, error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno is not None:
+        return failure_reason(error, "")
+    words = " ".join(str(error).split())
+    said = words.lower()
+    cut_short = isinstance(error.__cause__ or error, EOFError | IndexError | struct.error)
+    if cut_short or "truncated" in said or "unexpected end" in said or "end of file" in said:
+        return f"truncated {kind.name}"
+    if "text_chunk" in said or "text_memory" in said:  # names of Pillow's limits for PNG
+        return f"{kind.name} metadata is too large"
+    plain = "".join(letter if letter.isprintable() else "?" for letter in words)
+    return f"broken {kind.name}: {plain[:_REASON_CHARACTERS]}" if plain else f"broken {kind.name}"
+
+
+def _keep_pillow_quiet() -> None:
+    """Keep Pillow's warnings and log lines off the terminal; our records carry the reasons.
+
+    ``warnings.catch_warnings`` is not safe with threads, so this is one filter for warnings that
+    arise in PIL, put in front whenever somebody has reset the filters.
+    """
+    if warnings.filters[:1] != [_QUIET]:
+        warnings.filterwarnings("ignore", module=_QUIET[3].pattern)
+    logger = logging.getLogger("PIL")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())

@@ -1,0 +1,98 @@
+"""This file knows about picture formats: their endings, their first bytes, who decodes them.
+
+It is the allow-list. Nothing here imports Pillow, so a folder walk can ask about content for the
+price of reading a few bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+HEAD_BYTES = 512  # enough for every signature, and to tell text from binary data
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One format; ``reader`` is the class in ``module`` that opens it and nothing else."""
+
+    name: str  # as a reason shows it: "truncated JPEG"
+    endings: tuple[str, ...]
+    module: str
+    reader: str
+
+
+# A phone's JPEG may call itself MPO: several JPEGs in a row, of which the first is the picture.
+JPEG = Kind(
+    "JPEG",
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PIL.JpegImagePlugin",
+    "JpegImageFile",
+)
+PNG = Kind("PNG", (".png", ".apng"), "PIL.PngImagePlugin", "PngImageFile")
+WEBP = Kind("WebP", (".webp",), "PIL.WebPImagePlugin", "WebPImageFile")
+AVIF = Kind("AVIF", (".avif", ".avifs"), "PIL.AvifImagePlugin", "AvifImageFile")
+GIF = Kind("GIF", (".gif",), "PIL.GifImagePlugin", "GifImageFile")
+TIFF = Kind("TIFF", (".tif", ".tiff"), "PIL.TiffImagePlugin", "TiffImageFile")
+BMP = Kind("BMP", (".bmp",), "PIL.BmpImagePlugin", "BmpImageFile")
+JPEG_2000 = Kind(
+    "JPEG 2000",
+    (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
+    "PIL.Jpeg2KImagePlugin",
+    "Jpeg2KImageFile",
+)
+PPM = Kind("PPM", (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"), "PIL.PpmImagePlugin", "PpmImageFile")
+HEIF = Kind("HEIC", (".heic", ".heif", ".hif"), "pillow_heif", "HeifImageFile")
+KINDS = (JPEG, PNG, WEBP, AVIF, GIF, TIFF, BMP, JPEG_2000, PPM, HEIF)
+
+ENDINGS = frozenset(ending for kind in KINDS for ending in kind.endings)
+
+_PREFIXES: tuple[tuple[bytes, Kind], ...] = (
+    (b"\xff\xd8\xff", JPEG),
+    (b"\x89PNG\r\n\x1a\n", PNG),
+    (b"GIF87a", GIF),
+    (b"GIF89a", GIF),
+    (b"II\x2a\x00", TIFF),
+    (b"MM\x00\x2a", TIFF),
+    (b"II\x2b\x00", TIFF),  # BigTIFF
+    (b"MM\x00\x2b", TIFF),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", JPEG_2000),
+    (b"\xff\x4f\xff\x51", JPEG_2000),  # the bare codestream
+)
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_HEIF_BRANDS = frozenset(
+    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+)
+# Two letters are too little to go by: plenty of text begins with "BM" or "P5".
+_BMP_HEADER_BYTES = frozenset({12, 40, 52, 56, 64, 108, 124})
+_PPM_HEADER = re.compile(rb"P(?:[1-6]|f)\s+(?:#|[0-9])")
+
+
+def has_picture_ending(name: str) -> bool:
+    """Say whether the file name ends like a picture's."""
+    dot = name.rfind(".")
+    return dot >= 0 and name[dot:].lower() in ENDINGS
+
+
+def sniff(head: bytes) -> Kind | None:
+    """Return the format that a file's first ``HEAD_BYTES`` bytes show, if it is one of ours."""
+    for prefix, kind in _PREFIXES:
+        if head.startswith(prefix):
+            return kind
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return WEBP
+    if head[4:8] == b"ftyp":
+        return _sniff_brands(head)
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADER_BYTES:
+        return BMP
+    return PPM if _PPM_HEADER.match(head) else None
+
+
+def _sniff_brands(head: bytes) -> Kind | None:
+    """Tell AVIF from HEIF by the brands in the leading ``ftyp`` box (ISO/IEC 23008-12)."""
+    box = head[8 : max(12, int.from_bytes(head[:4], "big"))]
+    major = box[:4]
+    brands = {major} | {box[at : at + 4] for at in range(8, len(box), 4)}
+    if brands & _AVIF_BRANDS and (major in _AVIF_BRANDS or major in {b"mif1", b"msf1"}):
+        return AVIF
+    return HEIF if major in _HEIF_BRANDS else None

@@ -1,0 +1,78 @@
+"""This file knows about lists of paths: a line each, or NUL-separated, as ``find -print0`` writes.
+
+A path is bytes to the system, so a list is read as bytes; names that are not UTF-8 survive.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from clipcli.errors import UsageError
+from clipcli.images.files import failure_reason
+
+STANDARD_INPUT = "-"
+_CHUNK_BYTES = 65536
+
+
+def read_paths(source: str, *, null: bool = False) -> Iterator[str]:
+    """Yield the paths listed in a file, or on standard input for ``-``, as they arrive."""
+    if source == STANDARD_INPUT:
+        if sys.stdin is None:
+            raise UsageError("standard input: closed", hint="name the files, or use --from-file")
+        yield from parse_paths(sys.stdin.buffer, null=null)
+        return
+    try:
+        # It may be a pipe: the shell's <(find …) is one.
+        stream = Path(source).open("rb")  # noqa: SIM115 - closed below, only opening is guarded
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{source}: {failure_reason(error, source)}",
+            hint="--from-file takes a file with one path a line",
+        ) from error
+    with stream:
+        yield from parse_paths(stream, null=null)
+
+
+def parse_paths(stream: BinaryIO, *, null: bool = False) -> Iterator[str]:
+    """Yield the paths in an open list; empty entries are left out."""
+    entries = _split_nul(stream) if null else _lines(stream)
+    for entry in entries:
+        if entry:
+            yield os.fsdecode(entry)
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    for number, line in enumerate(stream):
+        entry = line
+        if number == 0:
+            if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                yield from _utf16_lines(line, stream)
+                return
+            entry = line.removeprefix(codecs.BOM_UTF8)
+        entry = entry.removesuffix(b"\n").removesuffix(b"\r")
+        if entry.strip():  # a line of blanks is blank; other blanks belong to the name
+            yield entry
+
+
+def _utf16_lines(start: bytes, stream: BinaryIO) -> Iterator[bytes]:
+    """Windows PowerShell's ``>`` writes UTF-16 with a byte order mark."""
+    text = io.StringIO((start + stream.read()).decode("utf-16", "replace"))
+    for line in text:
+        if line.strip():
+            yield os.fsencode(line.rstrip("\r\n"))
+
+
+def _split_nul(stream: BinaryIO) -> Iterator[bytes]:
+    # read1 returns what has arrived, so that a slow producer's first path is not held back.
+    read = getattr(stream, "read1", stream.read)
+    rest = b""
+    while chunk := cast("bytes", read(_CHUNK_BYTES)):
+        *entries, rest = (rest + chunk).split(b"\0")
+        yield from entries
+    yield rest
