@@ -48,7 +48,7 @@ def at_line(source: str, line: int) -> str:
     return f"{source}:{line}" if line else source
 
 
-def text_key(text: str) -> str:
+def folded_text(text: str) -> str:
     """Return what two texts share that a model cannot tell apart: case and spacing are folded."""
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
@@ -105,7 +105,7 @@ def check_labels(labels: Sequence[Label], source: str) -> None:
 def _check_unique(labels: Sequence[Label], source: str) -> None:
     seen: dict[str, Label] = {}
     for label in labels:
-        first = seen.setdefault(text_key(label.name), label)
+        first = seen.setdefault(folded_text(label.name), label)
         if first is label:
             continue
         fact = f"label {label.name!r} appears twice"
@@ -121,12 +121,12 @@ def _check_unique(labels: Sequence[Label], source: str) -> None:
 
 def _check_parents(labels: Sequence[Label], source: str) -> None:
     """Keep parents one level deep: a group is never a label, so there can be no cycles."""
-    names = {text_key(label.name) for label in labels}
+    names = {folded_text(label.name) for label in labels}
     spelling: dict[str, str] = {}
     for label in labels:
         if label.parent is None:
             continue
-        where, key = at_line(source, label.line), text_key(label.parent)
+        where, key = at_line(source, label.line), folded_text(label.parent)
         if key in names:
             raise LabelSetError(
                 f"{where}: parent {label.parent!r} of {label.name!r} is itself a label",
