@@ -1,6 +1,6 @@
 """This file knows about the maths between vectors and ranked labels.
 
-Symbols: ``n`` images, ``c`` labels, ``r`` reject prompts, ``p`` prompts, ``d`` embedding. The scores
+Symbols: ``n`` images, ``c`` labels, ``r`` reject prompts, ``p`` prompts, ``d`` embedding. Scores
 follow Radford et al. 2021, figure 3 (softmax over scaled cosines), and Zhai et al. 2023 for the
 sigmoid form.
 """
@@ -77,7 +77,8 @@ def similarities(images: FloatArray, classifier: FloatArray) -> NDArray[np.float
     Subtle: in float64 because float32 products differ in their last bits with the number of
     rows, and the same picture must get the same digits alone and in a batch.
     """
-    return np.matmul(images.astype(np.float64), classifier.astype(np.float64).T)
+    result: NDArray[np.float64] = images.astype(np.float64) @ classifier.astype(np.float64).T
+    return result
 
 
 def probabilities(cosines: NDArray[np.float64], rules: ScoringRules) -> NDArray[np.float64]:
@@ -105,9 +106,7 @@ def _score_one(
     labels, rejects = row[: len(rules.names)], row[len(rules.names) :]  # (c,), (r,)
     # Stable, so that labels with equal scores keep the order of the label set.
     order = np.argsort(-labels, kind="stable")[: rules.top_k]
-    top = tuple(
-        LabelScore(rules.names[i], _digits(labels[i]), _digits(cosines[i])) for i in order
-    )
+    top = tuple(LabelScore(rules.names[i], _digits(labels[i]), _digits(cosines[i])) for i in order)
     is_rejected = bool(rejects.size) and rejects.max() > labels.max()
     return Classified(
         path=path,
@@ -136,7 +135,7 @@ def _sum_into_parents(
     scores = []
     for parent, rows in children.items():
         total = labels[rows].sum() if rules.kind == "softmax" else 1 - np.prod(1 - labels[rows])
-        scores.append(LabelScore(parent, _digits(total), _digits(cosines[rows].max())))
+        scores.append(LabelScore(parent, _digits(float(total)), _digits(cosines[rows].max())))
     return tuple(sorted(scores, key=lambda s: -s.probability))
 
 

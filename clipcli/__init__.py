@@ -1,0 +1,47 @@
+"""clipcli: zero-shot image classification with CLIP, from the command line and from Python.
+
+>>> from clipcli import Classifier
+>>> classifier = Classifier(labels=["cat", "dog", "teapot"])
+>>> for result in classifier.classify(["examples/photos/cat.jpg"]):
+...     print(result.path, result.label)
+examples/photos/cat.jpg cat
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clipcli.version import __version__
+
+if TYPE_CHECKING:
+    from clipcli.classifier import Classifier
+    from clipcli.labelsets import Label, LabelSet
+    from clipcli.results import Classified, LabelScore, Skipped
+
+__all__ = [
+    "Classified",
+    "Classifier",
+    "Label",
+    "LabelScore",
+    "LabelSet",
+    "Skipped",
+    "__version__",
+]
+
+_HOMES = {
+    "Classified": "results",
+    "Classifier": "classifier",
+    "Label": "labelsets",
+    "LabelScore": "results",
+    "LabelSet": "labelsets",
+    "Skipped": "results",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: ``clipcli --help`` pays for none."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

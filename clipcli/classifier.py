@@ -1,0 +1,210 @@
+"""This file knows about the Python front door: a model and a label set, ready for pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from clipcli.cache import CutPrompt, TextCache, default_folder
+from clipcli.encoder import Encoder, load_encoder
+from clipcli.images.find import FindReport, ImageFile, find_images
+from clipcli.labelrows import LabelRows, encode_labels
+from clipcli.labelsets import LabelSet, load_label_set
+from clipcli.pipeline import DecodeOptions, Embedded, embed
+from clipcli.prompts import choose_templates
+from clipcli.results import Classified, Result, Skipped
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from clipcli.scoring import ScoringRules
+
+
+class Classifier:
+    """Zero-shot classifier: a CLIP model, and the labels to choose from.
+
+    Nothing slow happens on construction: torch is imported, and labels are encoded, when the
+    first answer needs them.
+
+    Parameters
+    ----------
+    labels : LabelSet, str, or iterable of str
+        What to choose from: a label set, what ``--labels`` takes (a built-in name such as
+        ``"animals"``, a file, or names joined by commas), or a list of names.
+    model : str, optional
+        A model's name or folder; None for the default model.
+    templates : str, optional
+        What ``--templates`` takes: a set's name, a file, or templates with ``{}`` in them. None:
+        the label set's own, else the model's own, else clipcli's default set ``photo``.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
+    precision : str
+        Of the image tower: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
+    exact : bool
+        Decode large JPEGs in full, as the references do, instead of by the short cut.
+    top_k : int
+        How many labels a result lists.
+    min_prob : float
+        Below this probability a result has no label, 0..1.
+    encoder : Encoder, optional
+        Used in place of ``model``, ``device`` and ``precision``.
+    cache : TextCache, optional
+        Where label rows are kept; None for the user's own cache folder.
+
+    Raises
+    ------
+    LabelSetError, TemplateError, ModelError, DeviceError
+        With one line that says what is wrong, and a hint.
+
+    Examples
+    --------
+    >>> from clipcli import Classifier
+    >>> classifier = Classifier(labels=["cat", "dog", "teapot"])
+    >>> [result.label for result in classifier.classify(["examples/photos/cat.jpg"])]
+    ['cat']
+    """
+
+    def __init__(
+        self,
+        labels: LabelSet | str | Iterable[str],
+        model: str | None = None,
+        templates: str | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        exact: bool = False,
+        *,
+        top_k: int = 5,
+        min_prob: float = 0.0,
+        options: DecodeOptions | None = None,
+        encoder: Encoder | None = None,
+        cache: TextCache | None = None,
+    ) -> None:
+        self.label_set = _as_label_set(labels)
+        self.label_set.check()
+        self.encoder = encoder or load_encoder(model, device, precision)
+        self.templates = choose_templates(
+            templates, self.label_set.templates, self.encoder.config.templates
+        )
+        self.report = FindReport()
+        self.top_k, self._min_prob = top_k, min_prob
+        self.options = options or DecodeOptions(exact=exact)
+        self.cache = cache or TextCache(default_folder())
+
+    def classify(self, paths: Iterable[str | os.PathLike[str]]) -> Iterator[Result]:
+        """Yield one result per picture, in input order, while later ones are being decoded.
+
+        Parameters
+        ----------
+        paths : iterable of str or path
+            Files and folders; folders are walked.
+
+        Yields
+        ------
+        Classified or Skipped
+            One for every picture that was found, and for every path that could not be read.
+        """
+        yield from self.classify_found(find_images((os.fspath(path) for path in paths), report=self.report))
+
+    def classify_found(self, inputs: Iterable[ImageFile | Skipped]) -> Iterator[Result]:
+        """Classify inputs that were found already, as :meth:`classify` does."""
+        for block in embed(inputs, self.encoder, self.options):
+            pictures = [entry for entry in block if isinstance(entry, Embedded)]
+            scored = iter(self._score(pictures) if pictures else ())
+            for entry in block:
+                yield entry if isinstance(entry, Skipped) else next(scored)
+
+    def _score(self, pictures: list[Embedded]) -> list[Classified]:
+        import numpy as np
+
+        from clipcli.scoring import score
+
+        rows = np.stack([picture.row for picture in pictures])  # (n, d)
+        return score([p.path for p in pictures], rows, self.classifier, self._rules)
+
+    def encode_images(self, images: Iterable[Any]) -> NDArray[np.float32]:
+        """Encode pictures into unit rows (n, d), float32.
+
+        Parameters
+        ----------
+        images : iterable of str, path, PIL.Image.Image or uint8 array (h, w, 3)
+            Decoded and preprocessed as :meth:`classify` does it.
+
+        Raises
+        ------
+        ImageError
+            For the first picture that cannot be decoded.
+        """
+        import numpy as np
+
+        blocks = []
+        pixels = (self._pixels(image) for image in images)
+        while batch := list(islice(pixels, self.encoder.batch_size)):
+            blocks.append(self.encoder.encode_images(np.stack(batch)))
+        width = self.encoder.config.architecture.embed_dim
+        return np.concatenate(blocks) if blocks else np.empty((0, width), np.float32)
+
+    def encode_texts(self, texts: Iterable[str]) -> NDArray[np.float32]:
+        """Encode strings as they are, without templates, into unit rows (n, d), float32."""
+        return self.encoder.encode_texts(list(texts))
+
+    @property
+    def classifier(self) -> NDArray[np.float32]:
+        """The label rows (c + r, d), float32, unit length: c labels, then r reject prompts."""
+        return self._rows.classifier
+
+    @property
+    def logit_scale(self) -> float:
+        """What multiplies cosines before softmax."""
+        return self.encoder.config.logit_scale
+
+    @property
+    def cut_prompts(self) -> tuple[CutPrompt, ...]:
+        """Prompts that were longer than the model's context and lost their end."""
+        return self._rows.cut
+
+    @cached_property
+    def _rows(self) -> LabelRows:
+        return encode_labels(self.label_set, self.templates, self.encoder, self.cache)
+
+    @cached_property
+    def _rules(self) -> ScoringRules:
+        from clipcli.scoring import ScoringRules
+
+        config, labels = self.encoder.config, self.label_set.labels
+        return ScoringRules(
+            names=self.label_set.names,
+            logit_scale=config.logit_scale,
+            logit_bias=config.logit_bias,
+            kind=config.scoring,
+            top_k=self.top_k,
+            min_prob=self._min_prob,
+            thresholds={x.name: x.threshold for x in labels if x.threshold is not None},
+            parents={x.name: x.parent for x in labels if x.parent is not None},
+        )
+
+    def _pixels(self, image: Any) -> NDArray[np.uint8]:
+        from clipcli.images.load import load_pixels
+        from clipcli.images.preprocess import preprocess
+
+        preprocessing = self.encoder.config.preprocessing
+        if isinstance(image, (str, os.PathLike)):
+            return load_pixels(
+                os.fspath(image),
+                preprocessing,
+                exact=self.options.exact,
+                max_pixels=self.options.max_pixels,
+            )
+        from PIL import Image
+
+        picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+        return preprocess(picture.convert("RGB"), preprocessing)
+
+
+def _as_label_set(labels: LabelSet | str | Iterable[str]) -> LabelSet:
+    if isinstance(labels, LabelSet):
+        return labels
+    return load_label_set(labels) if isinstance(labels, str) else LabelSet.from_names(labels)

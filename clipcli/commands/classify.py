@@ -1,0 +1,123 @@
+"""This file knows about ``clipcli classify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clipcli.commands import options
+from clipcli.errors import ExitCode, LabelSetError
+
+if TYPE_CHECKING:
+    from clipcli.classifier import Classifier
+    from clipcli.commands.runs import Run
+    from clipcli.render.outputs import OutputRequest
+
+
+def classify(
+    paths: options.Paths = None,
+    labels: options.Labels = None,
+    templates: options.Templates = None,
+    model: options.Model = None,
+    top_k: Annotated[
+        int, typer.Option("--top-k", "-k", min=1, help="How many labels to list a picture.")
+    ] = 5,
+    min_prob: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="Below this probability there is no label."),
+    ] = 0.0,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="table, tsv, csv, json, jsonl or parquet on standard output. Left out: a table "
+            "on a terminal, tsv in a pipe, nothing beside -o.",
+        ),
+    ] = None,
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write a file, in the format of its ending; may be given several times.",
+        ),
+    ] = None,
+    overwrite: options.Overwrite = False,
+    from_file: options.FromFile = None,
+    null: options.Null = False,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    exact: options.Exact = False,
+    max_pixels: options.MaxPixels = 200.0,
+    no_cache: options.NoCache = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> ExitCode:
+    """Say which label fits each picture, with probabilities.
+
+    clipcli classify photos/ --labels animals
+    """
+    from clipcli.commands.runs import Inputs, ModelOptions, Run
+    from clipcli.render.notes import Notes
+    from clipcli.render.outputs import requested
+
+    request = requested(format_, output, overwrite=overwrite)
+    run = Run(
+        inputs=Inputs(tuple(paths or ()), from_file, null),
+        model=ModelOptions(model, device, precision, exact, max_pixels, no_cache),
+        notes=Notes(quiet=quiet, verbose=verbose),
+    )
+    classifier = _classifier(run, labels, templates, top_k, min_prob)
+    return _classify(run, classifier, request)
+
+
+def _classifier(
+    run: Run, labels: str | None, templates: str | None, top_k: int, min_prob: float
+) -> Classifier:
+    from clipcli.classifier import Classifier
+    from clipcli.labelsets import builtin_label_sets, load_label_set
+
+    if labels is None:
+        raise LabelSetError(
+            "no labels were given",
+            hint="--labels FILE, --labels 'cat, dog', or a built-in set: "
+            + ", ".join(sorted(builtin_label_sets())),
+        )
+    return Classifier(
+        load_label_set(labels),
+        templates=templates,
+        top_k=top_k,
+        min_prob=min_prob,
+        options=run.model.decoding(),
+        encoder=run.model.encoder(),
+        cache=run.model.cache(),
+    )
+
+
+def _classify(run: Run, classifier: Classifier, request: OutputRequest) -> ExitCode:
+    """Send each result to the outputs; however the run ends, what is written is whole."""
+    from clipcli.commands.runs import reason_of
+    from clipcli.provenance import describe, now
+    from clipcli.render.outputs import Outputs
+
+    found, is_handful = run.find()
+    n_listed = min(classifier.top_k, len(classifier.label_set.names))
+    outputs = Outputs(request, top_k=n_listed, ranked=is_handful)
+    started = now()
+    try:
+        with run.notes.progress(run.total(), is_wanted=not outputs.fills_terminal) as advance:
+            for result in run.tally(classifier.classify_found(found)):
+                outputs.write(result)
+                advance()
+        outputs.finish(describe(classifier, started, run.counts()))
+    except BaseException as error:
+        outputs.end_early(describe(classifier, started, run.counts()), reason_of(error))
+        raise
+    if run.n_ok:
+        run.tell_labels(classifier)
+    return run.conclude()

@@ -1,0 +1,84 @@
+"""This file knows about ``clipcli embed``."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clipcli.commands import options
+from clipcli.errors import ExitCode
+
+if TYPE_CHECKING:
+    from clipcli.commands.runs import Run
+
+
+def embed(
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Where vectors go: FILE.npz or FILE.parquet."
+        ),
+    ],
+    paths: options.Paths = None,
+    model: options.Model = None,
+    overwrite: options.Overwrite = False,
+    from_file: options.FromFile = None,
+    null: options.Null = False,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    exact: options.Exact = False,
+    max_pixels: options.MaxPixels = 200.0,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> ExitCode:
+    """Write each picture's embedding, a unit vector, to a file.
+
+    clipcli embed photos/ -o vectors.npz
+    """
+    from clipcli.commands.runs import Inputs, ModelOptions, Run
+    from clipcli.render.notes import Notes
+    from clipcli.render.vectors import check_vector_target
+
+    check_vector_target(output, overwrite=overwrite)
+    run = Run(
+        inputs=Inputs(tuple(paths or ()), from_file, null),
+        model=ModelOptions(model, device, precision, exact, max_pixels),
+        notes=Notes(quiet=quiet, verbose=verbose),
+    )
+    return _embed(run, output, overwrite=overwrite)
+
+
+def _embed(run: Run, output: Path, *, overwrite: bool) -> ExitCode:
+    """Send each vector to the file; one that is cut short by Ctrl-C is whole and says so."""
+    from clipcli.commands.runs import reason_of
+    from clipcli.pipeline import embed as embed_images
+    from clipcli.provenance import describe_vectors, now
+    from clipcli.render.vectors import open_vector_file
+
+    encoder = run.model.encoder()
+    found, _ = run.find()
+    width = encoder.config.architecture.embed_dim
+    file = open_vector_file(output, width, overwrite=overwrite)
+    started = now()
+
+    def provenance(error: str | None) -> dict[str, Any]:
+        told = describe_vectors(encoder, started, run.counts(), is_exact=run.model.exact)
+        return told | {"error": error}
+
+    try:
+        with run.notes.progress(run.total()) as advance:
+            blocks = embed_images(found, encoder, run.model.decoding())
+            for entry in run.tally(chain.from_iterable(blocks)):
+                file.write(entry)
+                advance()
+        file.finish(provenance(None))
+    except BaseException as error:
+        if run.n_ok:
+            file.finish(provenance(reason_of(error)))
+        else:
+            file.abandon()
+        raise
+    return run.conclude()

@@ -1,0 +1,162 @@
+"""This file knows about one run over pictures: from options to records, notes and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from clipcli.errors import ClipcliError, ExitCode, InputError, UsageError
+from clipcli.images.find import FindReport, ImageFile, find_images
+from clipcli.render.notes import Notes
+from clipcli.results import Skipped
+
+if TYPE_CHECKING:
+    from clipcli.cache import TextCache
+    from clipcli.classifier import Classifier
+    from clipcli.encoder import Encoder
+    from clipcli.pipeline import DecodeOptions
+
+SKIPPED_SHOWN = 10  # reasons on standard error; the rest is a count
+PROMPTS_SHOWN = 5  # that were too long for the model
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Where pictures come from."""
+
+    paths: tuple[str, ...]
+    from_file: Path | None = None
+    null: bool = False
+
+    def find(self, report: FindReport) -> Iterator[ImageFile | Skipped]:
+        """Walk them; what was left out is counted in ``report``."""
+        return find_images(self.paths, from_file=self.from_file, null=self.null, report=report)
+
+    @property
+    def can_be_walked_twice(self) -> bool:
+        """Whether a second walk finds the same: a list on standard input is gone once read."""
+        return "-" not in self.paths and str(self.from_file) not in ("-", "/dev/stdin")
+
+    def in_words(self) -> str:
+        """Name the inputs in an error message."""
+        names = [*self.paths, *([str(self.from_file)] if self.from_file else [])]
+        return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """Which model runs, and how."""
+
+    model: str | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    exact: bool = False
+    max_megapixels: float = 200.0
+    no_cache: bool = False
+
+    def encoder(self) -> Encoder:
+        """Open the model; torch is not imported yet."""
+        from clipcli.encoder import load_encoder
+
+        return load_encoder(self.model, self.device, self.precision)
+
+    def cache(self) -> TextCache:
+        """Open the cache of label rows; ``--no-cache`` makes one that holds nothing."""
+        from clipcli.cache import TextCache, default_folder
+
+        return TextCache(None if self.no_cache else default_folder())
+
+    def decoding(self) -> DecodeOptions:
+        """Return how pictures are decoded."""
+        from clipcli.pipeline import DecodeOptions
+
+        return DecodeOptions(exact=self.exact, max_pixels=int(self.max_megapixels * 1e6))
+
+
+@dataclass(slots=True)
+class Run:
+    """A command over pictures: counts what happens and turns it into notes and an exit code."""
+
+    inputs: Inputs
+    model: ModelOptions
+    notes: Notes
+    report: FindReport = field(default_factory=FindReport)
+    n_ok: int = 0
+    n_skipped: int = 0
+
+    def find(self) -> tuple[Iterator[ImageFile | Skipped], bool]:
+        """Return the inputs, and whether they are few enough to tell of each at length."""
+        from clipcli.render.table import RANKED_IMAGES
+
+        if not self.inputs.paths and self.inputs.from_file is None:
+            raise UsageError(
+                "no pictures were given",
+                hint="name files or folders, or - to read a list from standard input",
+            )
+        found = self.inputs.find(self.report)
+        first = list(islice(found, RANKED_IMAGES + 1))
+        if not first:
+            raise InputError(f"{self.inputs.in_words()}: no pictures found{self._left_out()}")
+        return chain(first, found), len(first) <= RANKED_IMAGES
+
+    def total(self) -> Callable[[], int] | None:
+        """Return what counts the inputs on the side, or None where that cannot be done."""
+        if not self.inputs.can_be_walked_twice:
+            return None
+        return lambda: sum(1 for _ in self.inputs.find(FindReport()))
+
+    def counts(self) -> dict[str, int]:
+        """Return how many inputs had which outcome."""
+        return {"ok": self.n_ok, "skipped": self.n_skipped, "ignored": self.report.ignored}
+
+    def _left_out(self) -> str:
+        n = self.report.ignored
+        return f" ({n:,} other files were left out)" if n else ""
+
+    def tally(self, results: Iterable[T]) -> Iterator[T]:
+        """Pass results on, counting them and telling of those that were skipped."""
+        for result in results:
+            if isinstance(result, Skipped):
+                self.n_skipped += 1
+                if self.n_skipped <= SKIPPED_SHOWN:
+                    self.notes.say(f"skipped {result.path}: {result.reason}")
+            else:
+                self.n_ok += 1
+            yield result
+
+    def tell_labels(self, classifier: Classifier) -> None:
+        """Say what the user would want to know about prompts and the cache."""
+        limit = classifier.encoder.config.architecture.text.context_length
+        for cut in classifier.cut_prompts[:PROMPTS_SHOWN]:
+            self.notes.say(
+                f"prompt {cut.prompt!r} has {cut.n_tokens} tokens; the model reads {limit}"
+            )
+        if len(classifier.cut_prompts) > PROMPTS_SHOWN:
+            self.notes.say(f"{len(classifier.cut_prompts):,} prompts were cut in all")
+        if classifier.cache.problem:
+            self.notes.say(f"cache: {classifier.cache.problem}")
+
+    def conclude(self) -> ExitCode:
+        """Say what was left out, and return the exit code."""
+        if self.n_skipped > SKIPPED_SHOWN:
+            n_inputs = self.n_ok + self.n_skipped
+            self.notes.say(f"{self.n_skipped:,} of {n_inputs:,} inputs were skipped")
+        if self.report.ignored:
+            self.notes.say(f"left out {self.report.ignored:,} files that are not pictures")
+        if not self.n_ok:
+            raise InputError(f"{self.inputs.in_words()}: no picture could be read")
+        return ExitCode.SKIPPED if self.n_skipped else ExitCode.DONE
+
+
+def reason_of(error: BaseException) -> str:
+    """Say, for the output files, why a run ended early."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, BrokenPipeError):
+        return "standard output was closed"
+    return error.message if isinstance(error, ClipcliError) else f"{type(error).__name__}: {error}"

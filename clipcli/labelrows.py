@@ -1,0 +1,88 @@
+"""This file knows about turning labels into rows: prompts in, one averaged embedding a label out.
+
+Rows found in the cache cost no model; only the labels that are missing are encoded, all their
+prompts in one go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from clipcli.cache import CutPrompt, TextCache, TextRow, text_key
+from clipcli.encoder import TEXT_PRECISION
+from clipcli.labelsets import LabelSet
+from clipcli.prompts import prompts_for_label
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from clipcli.encoder import Encoder
+
+# Prompts encoded at once: bounds the memory of a label set with a million prompts.
+PROMPTS_AT_ONCE = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRows:
+    """The classifier (c + r, d), float32, unit rows: c labels, then r reject prompts."""
+
+    classifier: NDArray[np.float32]
+    cut: tuple[CutPrompt, ...]  # prompts that did not fit the context
+    n_encoded: int  # labels that the cache did not have
+
+
+def encode_labels(
+    label_set: LabelSet, templates: Sequence[str], encoder: Encoder, cache: TextCache
+) -> LabelRows:
+    """Return the rows of all labels and reject prompts, from the cache where it has them."""
+    import numpy as np
+
+    prompts = [prompts_for_label(label, templates) for label in label_set.labels]
+    prompts += [(reject,) for reject in label_set.reject]
+    keys = [text_key(encoder.config.fingerprint, TEXT_PRECISION, told) for told in prompts]
+    rows = {key: row for key in keys if (row := cache.get(key)) is not None}
+    missing = {key: told for key, told in zip(keys, prompts, strict=True) if key not in rows}
+    for key, row in _encode(missing, encoder):
+        rows[key] = row
+        cache.put(key, row)
+    return LabelRows(
+        classifier=np.stack([rows[key].row for key in keys]),  # (c + r, d)
+        cut=tuple(dict.fromkeys(cut for key in keys for cut in rows[key].cut)),
+        n_encoded=len(missing),
+    )
+
+
+def _encode(missing: dict[str, tuple[str, ...]], encoder: Encoder) -> Iterator[tuple[str, TextRow]]:
+    """Encode the prompts of many labels together, then average each label's own."""
+    from clipcli.scoring import ensemble
+
+    for keys in _groups(missing):
+        prompts = [prompt for key in keys for prompt in missing[key]]
+        rows = encoder.encode_texts(prompts)  # (p, d), all labels' prompts in one block
+        start = 0
+        for key in keys:
+            end = start + len(missing[key])
+            yield key, TextRow(ensemble(rows[start:end]), _cut_prompts(missing[key], encoder))
+            start = end
+
+
+def _groups(missing: dict[str, tuple[str, ...]]) -> Iterator[list[str]]:
+    """Split the keys so that each group has about :data:`PROMPTS_AT_ONCE` prompts."""
+    group: list[str] = []
+    n_prompts = 0
+    for key, prompts in missing.items():
+        group.append(key)
+        n_prompts += len(prompts)
+        if n_prompts >= PROMPTS_AT_ONCE:
+            yield group
+            group, n_prompts = [], 0
+    if group:
+        yield group
+
+
+def _cut_prompts(prompts: Sequence[str], encoder: Encoder) -> tuple[CutPrompt, ...]:
+    tokenized = [(prompt, encoder.tokenizer.tokenize(prompt)) for prompt in prompts]
+    return tuple(CutPrompt(prompt, told.n_tokens) for prompt, told in tokenized if told.is_cut)

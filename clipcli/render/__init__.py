@@ -1,0 +1,1 @@
+"""Results and vectors, written for people and for programs."""

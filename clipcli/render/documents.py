@@ -1,0 +1,135 @@
+"""This file knows about the outputs that are one whole: JSON and Parquet."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any, Protocol
+
+from clipcli.errors import MissingExtraError
+from clipcli.results import Classified, Provenance, Result, to_record
+from clipcli.version import __version__
+
+ROWS_AT_ONCE = 4096  # of a Parquet row group: bounds memory
+
+
+class Sink(Protocol):
+    """Somewhere bytes go."""
+
+    def write(self, content: bytes) -> None: ...
+
+
+def provenance_fields(provenance: Provenance) -> dict[str, Any]:
+    """Return provenance as JSON data."""
+    return dataclasses.asdict(provenance)
+
+
+class JsonDocument:
+    """``{"version", "results", "skipped", "error", "provenance"}``, results in input order."""
+
+    def __init__(self, sink: Sink, *, ascii_only: bool = False) -> None:
+        self._sink, self._ascii_only = sink, ascii_only
+        self._n_results = self._n_skipped = 0
+        self._sink.write(f'{{"version": {json.dumps(__version__)},\n"results": ['.encode())
+
+    def write(self, result: Result) -> None:
+        """Add one record."""
+        comma = "," if self._n_results else ""
+        self._sink.write(f"{comma}\n{self._dump(to_record(result))}".encode())
+        self._n_results += 1
+        self._n_skipped += not isinstance(result, Classified)
+
+    def finish(self, provenance: Provenance, error: str | None) -> None:
+        """Close the document; ``error`` says why it ends early."""
+        told = {
+            "skipped": self._n_skipped,
+            "error": error,
+            "provenance": provenance_fields(provenance),
+        }
+        self._sink.write(f"\n],\n{self._dump(told)[1:]}\n".encode())
+
+    def _dump(self, data: dict[str, Any]) -> str:
+        return json.dumps(data, ensure_ascii=self._ascii_only)
+
+
+class ParquetDocument:
+    """Columns path, path_bytes, status, label, probability, decision, reason, top."""
+
+    def __init__(self, sink: Sink) -> None:
+        pa = require_pyarrow()
+        import pyarrow.parquet as pq
+
+        score = pa.struct(
+            [("label", pa.string()), ("probability", pa.float64()), ("similarity", pa.float64())]
+        )
+        names = ("path", "path_bytes", "status", "label")
+        columns = [(name, pa.string()) for name in names]
+        columns += [("probability", pa.float64()), ("decision", pa.string())]
+        columns += [("reason", pa.string()), ("top", pa.list_(score)), ("parents", pa.list_(score))]
+        self._schema = pa.schema(columns)
+        self._rows: list[dict[str, Any]] = []
+        self._stream = pa.PythonFile(SinkStream(sink), mode="w")
+        self._file = pq.ParquetWriter(self._stream, self._schema)
+
+    def write(self, result: Result) -> None:
+        """Add one row."""
+        self._rows.append(to_record(result))
+        if len(self._rows) >= ROWS_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        self._file.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+        self._rows.clear()
+
+    def finish(self, provenance: Provenance, error: str | None) -> None:
+        """Write the rest and the footer; provenance is in the file's key-value metadata."""
+        self._flush()
+        told = provenance_fields(provenance) | {"error": error}
+        self._file.add_key_value_metadata({"clipcli": json.dumps(told)})
+        self._file.close()
+        self._stream.close()
+
+
+class SinkStream:
+    """The part of a binary file that pyarrow wants, over a sink that only takes bytes."""
+
+    closed = False
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink, self._position = sink, 0
+
+    def write(self, content: bytes) -> int:
+        self._sink.write(bytes(content))
+        self._position += len(content)
+        return len(content)
+
+    def tell(self) -> int:
+        return self._position
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None:
+        self.closed = True
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+
+def require_pyarrow() -> Any:
+    """Import pyarrow, or say how to get it."""
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise MissingExtraError(
+            "Parquet output needs pyarrow, which is not installed",
+            hint='pip install "clipcli[parquet]"',
+        ) from error
+    return pa

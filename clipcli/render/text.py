@@ -1,0 +1,39 @@
+"""This file knows about text that users own on its way to a terminal or into a table."""
+
+from __future__ import annotations
+
+import unicodedata
+
+# Explicit bidirectional controls can make a name read as another one; Cf also holds the
+# zero-width joiner, which emoji need, so they are named one by one.
+BIDI_CONTROLS = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+
+_TSV_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def visible(text: str) -> str:
+    """Return text that is safe on a terminal: control and bidirectional characters as escapes."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_visible_character(character) for character in text)
+
+
+def _visible_character(character: str) -> str:
+    if character in BIDI_CONTROLS or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
+        code = ord(character)
+        if 0xDC80 <= code <= 0xDCFF:  # a byte of a file name that is not UTF-8
+            return f"\\x{code - 0xDC00:02x}"
+        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return character
+
+
+def escape_tsv(text: str) -> str:
+    r"""Escape tab, line feed, carriage return and backslash as ``\t``, ``\n``, ``\r``, ``\\``."""
+    return text.translate(_TSV_ESCAPES)
+
+
+def digits(value: float) -> str:
+    """Write a number shortly and without loss of the digits it was rounded to."""
+    return f"{value:.6g}"

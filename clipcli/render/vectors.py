@@ -1,0 +1,161 @@
+"""This file knows about embeddings as a file: NumPy's npz, or Parquet.
+
+Vectors go to disk as they come, so memory stays flat however many there are.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from clipcli.errors import UsageError
+from clipcli.render.documents import SinkStream, require_pyarrow
+from clipcli.render.files import NewFile, check_target
+from clipcli.results import Skipped, path_fields
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from clipcli.pipeline import Embedded
+
+ENDINGS = (".npz", ".parquet")
+ROWS_AT_ONCE = 1024
+
+
+class VectorFile(Protocol):
+    """A vector file while it is being written."""
+
+    def write(self, entry: Embedded | Skipped) -> None: ...
+
+    def finish(self, provenance: dict[str, Any]) -> None: ...
+
+    def abandon(self) -> None: ...
+
+
+def open_vector_file(path: Path, width: int, *, overwrite: bool) -> VectorFile:
+    """Start a file of vectors (n, ``width``) in the format of its ending."""
+    check_vector_target(path, overwrite=overwrite)
+    if path.suffix.lower() == ".npz":
+        return _NpzFile(path, width, overwrite=overwrite)
+    return _ParquetFile(path, width, overwrite=overwrite)
+
+
+def check_vector_target(path: Path, *, overwrite: bool) -> None:
+    """Refuse, before any work is done, a target that cannot or may not be written."""
+    if path.suffix.lower() not in ENDINGS:
+        raise UsageError(
+            f"{path}: vectors cannot be written in a {path.suffix or 'nameless'} format",
+            hint=f"end the name with {' or '.join(ENDINGS)}",
+        )
+    check_target(path, overwrite=overwrite)
+    if path.suffix.lower() == ".parquet":
+        require_pyarrow()
+
+
+class _NpzFile:
+    """Arrays paths (n,), vectors (n, d), skipped_paths, skipped_reasons (m,), provenance ()."""
+
+    def __init__(self, path: Path, width: int, *, overwrite: bool) -> None:
+        self._file = NewFile(path, overwrite=overwrite)
+        self._vectors = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - closed at the end
+        self._width = width
+        self._paths: list[str] = []
+        self._skipped: list[Skipped] = []
+
+    def write(self, entry: Embedded | Skipped) -> None:
+        if isinstance(entry, Skipped):
+            self._skipped.append(entry)
+        else:
+            self._paths.append(entry.path)
+            self._vectors.write(entry.row.astype("<f4").tobytes())
+
+    def finish(self, provenance: dict[str, Any]) -> None:
+        import numpy as np
+
+        texts = {
+            "paths": np.array([path_fields(p)["path"] for p in self._paths], dtype=np.str_),
+            "skipped_paths": np.array(
+                [path_fields(s.path)["path"] for s in self._skipped], dtype=np.str_
+            ),
+            "skipped_reasons": np.array([s.reason for s in self._skipped], dtype=np.str_),
+            "provenance": np.array(json.dumps(provenance)),
+        }
+        with zipfile.ZipFile(self._file.binary, "w", allowZip64=True) as archive:
+            for name, array in texts.items():
+                archive.writestr(f"{name}.npy", _npy(array))
+            with archive.open("vectors.npy", "w", force_zip64=True) as member:
+                member.write(_npy_header((len(self._paths), self._width)))
+                self._vectors.seek(0)
+                shutil.copyfileobj(self._vectors, member, 2**20)
+        self._vectors.close()
+        self._file.commit()
+
+    def abandon(self) -> None:
+        self._vectors.close()
+        self._file.discard()
+
+
+def _npy(array: NDArray[np.str_]) -> bytes:
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _npy_header(shape: tuple[int, int]) -> bytes:
+    """Return the head of a ``.npy`` of little-endian float32 whose data is written elsewhere."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    told = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, told)
+    return buffer.getvalue()
+
+
+class _ParquetFile:
+    """Columns path, path_bytes, status, reason, vector; provenance in the metadata."""
+
+    def __init__(self, path: Path, width: int, *, overwrite: bool) -> None:
+        pa = require_pyarrow()
+        import pyarrow.parquet as pq
+
+        self._file = NewFile(path, overwrite=overwrite)
+        names = ("path", "path_bytes", "status", "reason")
+        columns = [(name, pa.string()) for name in names]
+        self._schema = pa.schema([*columns, ("vector", pa.list_(pa.float32(), width))])
+        self._rows: list[dict[str, Any]] = []
+        self._stream = pa.PythonFile(SinkStream(self._file), mode="w")
+        self._parquet = pq.ParquetWriter(self._stream, self._schema)
+
+    def write(self, entry: Embedded | Skipped) -> None:
+        row: dict[str, Any] = dict(path_fields(entry.path))
+        if isinstance(entry, Skipped):
+            row |= {"status": "skipped", "reason": entry.reason}
+        else:
+            row |= {"status": "ok", "vector": entry.row}
+        self._rows.append(row)
+        if len(self._rows) >= ROWS_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        self._parquet.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+        self._rows.clear()
+
+    def finish(self, provenance: dict[str, Any]) -> None:
+        self._flush()
+        self._parquet.add_key_value_metadata({"clipcli": json.dumps(provenance)})
+        self._parquet.close()
+        self._stream.close()
+        self._file.commit()
+
+    def abandon(self) -> None:
+        self._file.discard()
