@@ -20,8 +20,8 @@ from clipcli.errors import ModelError
 from clipcli.vocabulary import BYTE_SYMBOLS, END_OF_WORD, SYMBOL_BYTES, Merge, Vocabulary
 
 # The published pattern, less its two special tokens: what a user types is never a command, so
-# "<|endoftext|>" is three words. IGNORECASE is the reference's, and matters even for lower-cased
-# text: "'ſ" is then a clitic like "'s", and the Greek iota below (U+0345) a letter.
+# "<|endoftext|>" is three words. IGNORECASE is the reference's, and not without effect on text in
+# lower case: "'ſ" is a clitic like "'s", and a lone iota below (U+0345) is no word at all.
 _WORD = regex.compile(
     r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+", regex.IGNORECASE
 )
@@ -103,7 +103,7 @@ class Tokenizer:
             if id_ not in self._bytes:
                 raise ValueError(f"token id {id_} is not in the vocabulary")
             data += self._bytes[id_]
-        return data.decode("utf-8", "replace").strip(" ")
+        return data.decode("utf-8", "replace").removesuffix(" ")  # the last word's end
 
     def _encode_piece(self, piece: str) -> tuple[int, ...]:
         ids = tuple(

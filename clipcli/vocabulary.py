@@ -23,6 +23,7 @@ Merge: TypeAlias = tuple[str, str]
 END_OF_WORD = "</w>"
 START_OF_TEXT = "<|startoftext|>"
 END_OF_TEXT = "<|endoftext|>"
+SPECIAL_TOKENS = (START_OF_TEXT, END_OF_TEXT)
 
 # OpenAI's file holds 262,144 merges, of which CLIP uses the first. Its own arithmetic forgets one
 # of the two sets of byte symbols, which is why its vocabulary has 49,408 tokens, not 49,152.
@@ -30,7 +31,6 @@ OPENAI_HEADER = '"bpe_simple_vocab_16e6'
 OPENAI_MERGES = 49152 - 256 - 2  # 48,894
 
 OUR_HEADER = "#version: 0.2"
-MERGES_NAME = "merges.txt"
 IDS_NAME = "vocab.json"
 
 
@@ -89,7 +89,10 @@ def read_vocabulary(path: Path) -> Vocabulary:
     _, header = lines[0]
     if header.startswith(OPENAI_HEADER):
         if len(lines) <= OPENAI_MERGES:
-            raise ModelError(f"{path}: ends at line {len(lines):,} of {OPENAI_MERGES + 1:,}")
+            raise ModelError(
+                f"{path}: ends at line {len(lines):,} of {OPENAI_MERGES + 1:,}",
+                hint="copy or fetch it again",
+            )
         return Vocabulary.from_merges(_parse_merges(path, lines[1 : OPENAI_MERGES + 1]))
     merges = _parse_merges(path, lines[header.startswith("#version") :])
     ids_path = path.with_name(IDS_NAME)
@@ -107,10 +110,14 @@ def write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
         path.with_name(IDS_NAME).write_text(text, encoding="utf-8", newline="\n")
 
 
+def _byte_tokens() -> list[str]:
+    symbols = list(BYTE_SYMBOLS.values())
+    return symbols + [symbol + END_OF_WORD for symbol in symbols]
+
+
 def _tokens(merges: Iterable[Merge]) -> list[str]:
-    bytes_ = list(BYTE_SYMBOLS.values())
-    ends = [symbol + END_OF_WORD for symbol in bytes_]
-    return [*bytes_, *ends, *(left + right for left, right in merges), START_OF_TEXT, END_OF_TEXT]
+    """Return all tokens in the order of their ids."""
+    return [*_byte_tokens(), *(left + right for left, right in merges), *SPECIAL_TOKENS]
 
 
 def _read_lines(path: Path) -> list[str]:
@@ -134,49 +141,54 @@ def _read_lines(path: Path) -> list[str]:
 
 def _parse_merges(path: Path, lines: Iterable[tuple[int, str]]) -> tuple[Merge, ...]:
     merges: list[Merge] = []
-    known = set(_tokens(()))
+    usable = set(_byte_tokens())
     for number, line in lines:
-        merge = _parse_merge(line, known, f"{path}:{number}")
-        merges.append(merge)
-        known.add(merge[0] + merge[1])
+        left, right = _parse_merge(line, usable, f"{path}:{number}")
+        merges.append((left, right))
+        usable.add(left + right)
     return tuple(merges)
 
 
-def _parse_merge(line: str, known: set[str], place: str) -> Merge:
-    """Read one line, which may only use tokens that are known and must make a new one.
+def _parse_merge(line: str, usable: set[str], place: str) -> Merge:
+    """Read one line, which must join two tokens that exist by then to one that does not.
 
-    Subtle: both rules together make ranks grow as a word is merged, so that it does not matter
-    whether a merge is applied everywhere at once or one place after the other.
+    Subtle: so a token has one rank, and what is made from it a later one. That is why it makes no
+    difference whether a merge is applied everywhere at once or in one place after the other.
     """
     parts = line.split(" ")
     if len(parts) != 2 or not all(parts):
-        raise ModelError(f"{place}: expected two symbols and a space, found {line.strip()[:40]!r}")
+        raise ModelError(f"{place}: expected two tokens and one space, found {line[:40]!r}")
     left, right = parts
-    for symbol in parts:
-        if symbol not in known:
-            raise ModelError(f"{place}: {symbol!r} is not a byte's symbol nor made by a line above")
+    for token in parts:
+        if token not in usable:
+            raise ModelError(f"{place}: {token!r} is not made by any line above")
     if left.endswith(END_OF_WORD):
-        raise ModelError(f"{place}: {left!r} ends a word, so that nothing can follow it")
-    if left + right in known:
-        raise ModelError(f"{place}: {left + right!r} is already made by a line above")
+        raise ModelError(f"{place}: {left!r} ends a word, nothing can follow it")
+    if left + right in usable or left + right in SPECIAL_TOKENS:
+        raise ModelError(f"{place}: {left + right!r} exists already")
     return left, right
 
 
 def _read_ids(path: Path, merges: tuple[Merge, ...]) -> dict[str, int]:
     try:
         ids = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:  # also UnicodeDecodeError
+    except ValueError as error:  # also where it is not UTF-8
         raise ModelError(f"{path}: not valid JSON: {error}") from error
-    if not isinstance(ids, dict) or any(type(id_) is not int or id_ < 0 for id_ in ids.values()):
-        raise ModelError(f"{path}: expected one object of tokens and ids")
-    missing = [token for token in _tokens(merges) if token not in ids]
-    if missing:
-        raise ModelError(
-            f"{path}: no id for {missing[0]!r} and {len(missing) - 1:,} other tokens",
-            hint=f"vocab.json and {MERGES_NAME} must come from the same model",
-        )
-    if len(set(ids.values())) < len(ids):
-        raise ModelError(f"{path}: two tokens have the same id")
-    if max(ids.values()) != ids[END_OF_TEXT]:
-        raise ModelError(f"{path}: {END_OF_TEXT!r} must have the largest id")
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+    if not isinstance(ids, dict):
+        raise ModelError(f"{path}: expected an object of tokens and their ids")
+    hint = f"{IDS_NAME} and the merges beside it must come from the same model"
+    expected = dict.fromkeys(_tokens(merges))
+    for token in expected:
+        if token not in ids:
+            raise ModelError(f"{path}: {token!r} has no id", hint=hint)
+    for token in ids:
+        if token not in expected:
+            raise ModelError(f"{path}: {token!r} is not made by any merge", hint=hint)
+    # As text, because 1, 1.0 and true are equal in Python.
+    if {*map(repr, ids.values())} != {*map(repr, range(len(ids)))}:
+        raise ModelError(f"{path}: the ids are not 0 to {len(ids) - 1}, each once")
+    if ids[END_OF_TEXT] != len(ids) - 1:
+        raise ModelError(f"{path}: {END_OF_TEXT!r} does not have the largest id")
     return ids

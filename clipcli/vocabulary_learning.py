@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from itertools import pairwise
 
 from clipcli.tokenizer import clean_text, split_words, word_symbols
@@ -30,8 +30,8 @@ def learn_vocabulary(texts: Iterable[str], n_merges: int) -> Vocabulary:
     n_merges
         How many merges to learn; the vocabulary has 514 tokens more.
     """
-    counts = Counter(word for text in texts for word in split_words(clean_text(text)))
-    pairs = _PairCounts(counts)
+    word_counts = Counter(word for text in texts for word in split_words(clean_text(text)))
+    pairs = _PairCounts(word_counts)
     merges: list[Merge] = []
     while len(merges) < n_merges and (pair := pairs.pop_most_frequent()) is not None:
         merges.append(pair)
@@ -45,43 +45,43 @@ class _PairCounts:
     def __init__(self, word_counts: Counter[str]) -> None:
         self._words = [word_symbols(word) for word in word_counts]
         self._word_counts = list(word_counts.values())
-        self._counts: Counter[Merge] = Counter()
-        self._places: defaultdict[Merge, set[int]] = defaultdict(set)  # pair -> words that have it
-        self._made: set[str] = set()
-        for i in range(len(self._words)):
-            self._count(i, 1)
-        self._heap = [(-count, pair) for pair, count in self._counts.items()]
-        heapify(self._heap)
+        self._counts: defaultdict[Merge, int] = defaultdict(int)
+        self._places: defaultdict[Merge, set[int]] = defaultdict(set)  # pair -> words that had it
+        self._heap: list[tuple[int, Merge]] = []  # (-count, pair)
+        changes: defaultdict[Merge, int] = defaultdict(int)
+        for i, symbols in enumerate(self._words):
+            self._note(i, symbols, self._word_counts[i], changes)
+        self._apply(changes)
 
     def pop_most_frequent(self) -> Merge | None:
         """Return the pair to merge next, or ``None`` when all that is left is rare."""
         while self._heap:
             count, pair = heappop(self._heap)
-            # Subtle: counts change without the heap being told, so an entry may be out of date; a
-            # newer one is then in the heap as well. Two pairs may spell the same symbol, and only
-            # the first of them is a merge: each merge has an id of its own.
-            if -count == self._counts[pair] >= MIN_COUNT and "".join(pair) not in self._made:
-                self._made.add("".join(pair))
+            # Subtle: when a count changes, the old entry stays in the heap beside the new one.
+            if -count == self._counts[pair] >= MIN_COUNT:
                 return pair
         return None
 
     def merge(self, pair: Merge) -> None:
         """Merge a pair in all words."""
-        changed: set[Merge] = set()
+        changes: defaultdict[Merge, int] = defaultdict(int)
         for i in self._places.pop(pair):
-            changed.update(self._count(i, -1))
+            count = self._word_counts[i]
+            self._note(i, self._words[i], -count, changes)
             self._words[i] = _merge_pair(self._words[i], pair)
-            changed.update(self._count(i, 1))
-        for other in changed:
-            heappush(self._heap, (-self._counts[other], other))
+            self._note(i, self._words[i], count, changes)
+        self._apply(changes)
 
-    def _count(self, i: int, sign: int) -> list[Merge]:
-        """Add the pairs of word ``i`` to the counts, or take them away."""
-        pairs = list(pairwise(self._words[i]))
-        for pair in pairs:
-            self._counts[pair] += sign * self._word_counts[i]
+    def _note(self, i: int, symbols: list[str], count: int, changes: dict[Merge, int]) -> None:
+        for pair in pairwise(symbols):
+            changes[pair] += count
             self._places[pair].add(i)
-        return pairs
+
+    def _apply(self, changes: dict[Merge, int]) -> None:
+        for pair, change in changes.items():
+            if change:
+                self._counts[pair] += change
+                heappush(self._heap, (-self._counts[pair], pair))
 
 
 def _merge_pair(symbols: list[str], pair: Merge) -> list[str]:
