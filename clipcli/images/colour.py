@@ -5,6 +5,7 @@ Colour profiles are ignored, as CLIP's own preprocessing ignores them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-_WHITE_IS_ZERO = 0  # TIFF's PhotometricInterpretation, tag 262
-# The usual ranges of pictures without a declared one; the first that holds all values is taken.
+_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # TIFF tags
+_WHITE_IS_ZERO = 0  # a value of the latter
+# The usual ranges of pictures that declare none; the first that holds all values is taken.
 _RANGES = (1.0, 255.0, 65535.0)
 
 
@@ -37,20 +39,46 @@ def _on_white(image: Image) -> Image:
 
 
 def _deep_to_8_bit(image: Image) -> Image:
-    """Scale 16-bit, 32-bit and float greys to mode L; a transparent value becomes white."""
+    """Scale 16-bit, 32-bit and float greys to mode L; a transparent value becomes white.
+
+    Where the file declares the range, its top 8 bits are taken, as Pillow does in 16-bit colour,
+    so a dark picture stays dark. Where it does not, the values themselves must tell.
+    """
     import numpy as np
     import PIL.Image
 
     values = np.asarray(image)  # (h, w)
-    # Modes I;16* have a declared range: the high byte counts, as in Pillow's own 16-bit RGB.
-    is_16_bit = image.mode.startswith("I;16")
-    grey = (values >> 8).astype(np.uint8) if is_16_bit else _stretch(values)
-    if getattr(image, "tag_v2", {}).get(262) == _WHITE_IS_ZERO:
+    bits = _declared_bits(image)
+    grey = _top_bits(values, bits) if bits else _stretch(values)
+    if _tiff_tags(image).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
         grey = 255 - grey  # Pillow turns 8-bit TIFFs itself, deep ones it does not
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
         grey = np.where(values == transparent, np.uint8(255), grey)
     return PIL.Image.fromarray(grey)
+
+
+def _declared_bits(image: Image) -> int | None:
+    """Return how many bits a grey value has by the file's own word, if it gives one."""
+    in_tiff = _tiff_tags(image).get(_BITS_PER_SAMPLE, (16,))[0]
+    if image.mode.startswith("I;16"):
+        return in_tiff if 8 <= in_tiff <= 16 else 16
+    if image.mode == "I" and image.format == "PPM":
+        return 16  # Pillow scales whatever the header says to this
+    if image.mode == "I" and image.format == "TIFF" and in_tiff == 16:
+        return 15  # and a sign
+    return None
+
+
+def _tiff_tags(image: Image) -> Mapping[int, Any]:
+    return getattr(image, "tag_v2", {})
+
+
+def _top_bits(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    import numpy as np
+
+    top: NDArray[np.uint8] = np.clip(values >> (bits - 8), 0, 255).astype(np.uint8)
+    return top
 
 
 def _stretch(values: NDArray[Any]) -> NDArray[np.uint8]:

@@ -9,10 +9,6 @@ from __future__ import annotations
 
 import importlib
 import io
-import logging
-import re
-import struct
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,8 +18,10 @@ from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 from clipcli.errors import ImageError
 from clipcli.images.colour import to_rgb
 from clipcli.images.contents import describe
+from clipcli.images.failures import explain
 from clipcli.images.files import failure_reason, open_regular
-from clipcli.images.kinds import HEAD_BYTES, HEIF, JPEG, Kind, sniff
+from clipcli.images.kinds import HEAD_BYTES, HEIF, JPEG, TIFF, Kind, sniff
+from clipcli.images.quiet import keep_libtiff_quiet, keep_pillow_quiet
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,9 +35,6 @@ Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom
 _ORIENTATION = 0x0112  # the EXIF tag
 _BYTES_PER_PIXEL = 8  # 16-bit RGBA, uncompressed: no honest file needs more per pixel
 _MIN_BYTES_LIMIT = 256 * 2**20  # but small pictures may carry large metadata
-_REASON_CHARACTERS = 100  # kept of a decoder's own words, which may quote the file
-# What warnings.filters holds for "ignore whatever arises in PIL".
-_QUIET = ("ignore", None, Warning, re.compile(r"PIL(\.|$)"), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +91,9 @@ def decode(
 
 
 def _decode_stream(stream: BinaryIO, max_pixels: int, at_least_px: int | None) -> Decoded:
-    _keep_pillow_quiet()
+    keep_pillow_quiet()
     kind = _identify(stream, max_pixels)
-    with _failures_become_reasons(kind):
+    with _failures_become_reasons(kind, stream):
         image = _reader(kind)(stream)
         _check_size(image.size, max_pixels)
         box: Box = (0.0, 0.0, *image.size)
@@ -138,6 +133,8 @@ def _reader(kind: Kind) -> type[ImageFile]:
             reason = 'HEIC needs an extra: pip install "clipcli[heif]"'
             raise ImageError(reason) from error
         raise
+    if kind is TIFF:
+        keep_libtiff_quiet()
     reader: type[ImageFile] = getattr(module, kind.reader)
     return reader
 
@@ -203,7 +200,7 @@ def _turn_box(box: Box, size: tuple[int, int], orientation: int) -> Box:
 
 
 @contextmanager
-def _failures_become_reasons(kind: Kind) -> Iterator[None]:
+def _failures_become_reasons(kind: Kind, stream: BinaryIO) -> Iterator[None]:
     """Turn whatever a decoder raises into :class:`ImageError`.
 
     Pillow raises OSError, SyntaxError, ValueError, struct.error, ZeroDivisionError, KeyError and
@@ -216,31 +213,4 @@ def _failures_become_reasons(kind: Kind) -> Iterator[None]:
     except MemoryError as error:
         raise ImageError(f"not enough memory to decode this {kind.name}") from error
     except Exception as error:
-        raise ImageError(_decoder_reason(kind, error)) from error
-
-
-def _decoder_reason(kind: Kind, error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno is not None:
-        return failure_reason(error, "")
-    words = " ".join(str(error).split())
-    said = words.lower()
-    cut_short = isinstance(error.__cause__ or error, EOFError | IndexError | struct.error)
-    if cut_short or "truncated" in said or "unexpected end" in said or "end of file" in said:
-        return f"truncated {kind.name}"
-    if "text_chunk" in said or "text_memory" in said:  # names of Pillow's limits for PNG
-        return f"{kind.name} metadata is too large"
-    plain = "".join(letter if letter.isprintable() else "?" for letter in words)
-    return f"broken {kind.name}: {plain[:_REASON_CHARACTERS]}" if plain else f"broken {kind.name}"
-
-
-def _keep_pillow_quiet() -> None:
-    """Keep Pillow's warnings and log lines off the terminal; our records carry the reasons.
-
-    ``warnings.catch_warnings`` is not safe with threads, so this is one filter for warnings that
-    arise in PIL, put in front whenever somebody has reset the filters.
-    """
-    if warnings.filters[:1] != [_QUIET]:
-        warnings.filterwarnings("ignore", module=_QUIET[3].pattern)
-    logger = logging.getLogger("PIL")
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
+        raise ImageError(explain(error, kind, stream)) from error

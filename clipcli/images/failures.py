@@ -1,0 +1,54 @@
+"""This file knows about why decoding failed, in words for a record: "truncated JPEG"."""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import BinaryIO
+
+from clipcli.images.files import failure_reason
+from clipcli.images.kinds import Kind
+from clipcli.images.lengths import is_cut_short
+
+_MAX_CHARACTERS = 80  # kept of a decoder's own words, which may quote the file
+_CUT_SHORT = ("truncated", "unexpected end", "end of file")
+_BOMB = re.compile(r"\((\d+) pixels\) exceeds limit of (\d+) pixels")
+# Words of Pillow that tell a user nothing, or repeat what the reason says already.
+_EMPTY_WORDS = re.compile(
+    r"(de|en)coder error -?\d+|when reading image file|^broken \w+ file|^cannot load this image",
+)
+
+
+def explain(error: Exception, kind: Kind, stream: BinaryIO) -> str:
+    """Return the reason for what a decoder raised on an open file."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return failure_reason(error, "")
+    words = str(error)
+    if bomb := _BOMB.search(words):
+        return "{:.0f} megapixels is over the decoder's limit of {:.0f}".format(
+            *(int(n) / 1e6 for n in bomb.groups())
+        )
+    if "PngImagePlugin.MAX_TEXT" in words or "MAX_TEXT_MEMORY" in words:
+        return f"{kind.name} metadata is too large"
+    if _says_cut_short(error) or is_cut_short(stream, kind):
+        return f"truncated {kind.name}"
+    if "not identified by this driver" in words:
+        return f"broken {kind.name}: no usable size in its header"
+    detail = "" if isinstance(error, KeyError) else _plain(words)  # a bare key says nothing
+    return f"broken {kind.name}: {detail}" if detail else f"broken {kind.name}"
+
+
+def _says_cut_short(error: Exception) -> bool:
+    # Pillow wraps what happens while a header is read into SyntaxError, the cause is underneath.
+    if isinstance(error.__cause__ or error, EOFError | IndexError | struct.error):
+        return True
+    said = str(error).lower()
+    return any(words in said for words in _CUT_SHORT)
+
+
+def _plain(words: str) -> str:
+    words = " ".join(_EMPTY_WORDS.sub("", words).split())
+    if words.startswith("(") and words.endswith(")"):
+        words = words[1:-1]
+    plain = "".join(letter if letter.isprintable() else "?" for letter in words)
+    return plain if len(plain) <= _MAX_CHARACTERS else plain[: _MAX_CHARACTERS - 1] + "…"
