@@ -58,6 +58,8 @@ def checked_text(text: str, what: str, where: str) -> str:
     text = text.strip()
     if not text:
         raise LabelSetError(f"{where}: empty {what}", hint="write a word, or remove it")
+    if text.isprintable():
+        return text
     for character in text:
         # Zero-width joiners (Cf) hold emoji together and may stay; line and control characters
         # and lone surrogates would break one-record-a-line outputs.

@@ -14,7 +14,7 @@ from clipcli.labels import (
     label_from_text,
     threshold_from_text,
 )
-from clipcli.labeltrees import Mapping, Node
+from clipcli.labeltrees import Node
 from clipcli.prompts import PLACEHOLDER, checked_template, template_set
 
 SET_KEYS = ("name", "description", "templates", "reject", "labels")
@@ -23,7 +23,7 @@ LABEL_KEYS = ("name", "synonyms", "prompts", "parent", "threshold")
 
 def document_from_tree(root: Node, source: str) -> LabelDocument:
     """Read a whole file: a mapping with ``labels``, or a bare list of labels."""
-    if isinstance(root.value, list):
+    if root.value is None or isinstance(root.value, list):
         return LabelDocument(labels=_labels(root, source))
     fields = _fields(root, SET_KEYS, source, "a label file")
     if "labels" not in fields:
@@ -38,6 +38,8 @@ def document_from_tree(root: Node, source: str) -> LabelDocument:
 
 
 def _labels(node: Node, source: str) -> tuple[Label, ...]:
+    if node.value is None:
+        return ()
     if not isinstance(node.value, list):
         raise LabelSetError(
             f"{at_line(source, node.line)}: 'labels' must be a list",
@@ -50,6 +52,11 @@ def _label(node: Node, source: str) -> Label:
     where = at_line(source, node.line)
     if node.value is None or isinstance(node.value, str):
         return label_from_text(node.value or "", where, node.line)
+    if isinstance(node.value, list):
+        raise LabelSetError(
+            f"{where}: a label must be a text or a mapping, not a list",
+            hint="write synonyms as 'dog | puppy'",
+        )
     fields = _fields(node, LABEL_KEYS, source, "a label")
     if "name" not in fields:
         raise LabelSetError(f"{where}: a label has no 'name'", hint="add one")
@@ -68,20 +75,19 @@ def _label(node: Node, source: str) -> Label:
 
 def _fields(node: Node, known: Collection[str], source: str, what: str) -> dict[str, Node]:
     """Return a mapping's values by key; a key that means nothing is refused."""
-    if not isinstance(node.value, Mapping):
+    if not isinstance(node.value, dict):
         raise LabelSetError(
             f"{at_line(source, node.line)}: {what} must be a mapping",
             hint=f"its keys are {', '.join(known)}",
         )
     fields: dict[str, Node] = {}
-    for key, value in node.value.pairs:
-        assert isinstance(key.value, str)
-        if key.value not in known:
+    for key, value in node.value.items():
+        if key.text not in known:
             raise LabelSetError(
-                f"{at_line(source, key.line)}: unknown key {key.value!r} in {what}",
-                hint=suggest_key(key.value, known),
+                f"{at_line(source, key.line)}: unknown key {key.text!r} in {what}",
+                hint=suggest_key(key.text, known),
             )
-        fields[key.value] = value
+        fields[key.text] = value
     return fields
 
 
@@ -93,7 +99,7 @@ def suggest_key(written: str, known: Collection[str]) -> str:
 
 
 def _text(node: Node, what: str, source: str) -> str:
-    if isinstance(node.value, (list, Mapping)):
+    if isinstance(node.value, (list, dict)):
         raise LabelSetError(f"{at_line(source, node.line)}: {what} must be a text")
     return checked_text(node.value or "", what, at_line(source, node.line))
 

@@ -202,7 +202,8 @@ def _missing_file(path: Path) -> LabelSetError:
 
 def _unknown_name(spec: str, built_in: dict[str, Path]) -> LabelSetError:
     nearby = [p.name for p in _listed(Path()) if p.suffix.lower() in LABEL_FILE_ENDINGS]
-    near = difflib.get_close_matches(spec.lower(), [*built_in, *nearby], n=2)
+    near = difflib.get_close_matches(spec.lower(), built_in, n=1)
+    near += difflib.get_close_matches(spec, nearby, n=1)
     near += [name for name in nearby if Path(name).stem == spec and name not in near]
     meant = f"did you mean {_either(near)}? " if near else ""
     return LabelSetError(
