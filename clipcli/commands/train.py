@@ -1,0 +1,95 @@
+"""This file knows about ``clipcli train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clipcli.errors import ExitCode
+
+
+def train(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA",
+            help="A folder whose folders are named for what is in them; or a .csv, .tsv or .jsonl "
+            "with the columns image and caption; or a packed folder.",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Where the run lives: DIR/model, checkpoints, log. A run that was stopped there "
+            "goes on.",
+        ),
+    ],
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="The model to start from. Left out: the one that --model means."
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="YAML with all settings; options win over it. Left out: settings for fine-tuning.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="How often each picture is seen. Left out: 10 times."),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", help="Length in steps, in the place of --epochs.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(metavar="N", help="Length in time, in the place of --epochs.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(metavar="N", help="Pairs in a step. Left out: 128.")
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(metavar="X", help="Highest learning rate. Left out: 0.0001.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Changes every draw of chance. Left out: 0.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or mps. Left out: the fastest that is there.")
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing but errors; the log is written.")
+    ] = False,
+) -> ExitCode:
+    """Train a model on pictures and what is said of them, and write it to DIR/model.
+
+    clipcli train photos/ --out runs/mine
+    """
+    from clipcli.training.configfile import read_config, with_options
+    from clipcli.training.training import train as run_training
+
+    settings = with_options(
+        read_config(config),
+        epochs=epochs,
+        steps=steps,
+        minutes=minutes,
+        batch_size=batch_size,
+        lr=lr,
+        seed=seed,
+        device=device,
+    )
+    run_training(data, out, settings, init=init, say=_silent if quiet else _say)
+    return ExitCode.DONE
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _silent(line: str) -> None:
+    del line

@@ -1,0 +1,1 @@
+"""Training: pairs in, a model folder out. Imports torch; only ``clipcli train`` imports this."""

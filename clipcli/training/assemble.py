@@ -1,0 +1,119 @@
+"""This file knows about putting a run's parts together: data, targets, objective, score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from clipcli.errors import InputError
+from clipcli.training.config import TrainingConfig
+from clipcli.training.objectives import Contrastive, ObjectiveFunction, Targets, pad_tokens
+from clipcli.training.pairs import Pairs, open_packed
+from clipcli.training.schedule import Budget
+from clipcli.training.scorer import MakeClassifier, Scorer
+from clipcli.training.start import Start
+from clipcli.training.student import Student
+from clipcli.training.targets import TargetTable, TextVectors, build_targets, read_vectors
+from clipcli.training.zero_shot import evaluation_sets
+
+DEFAULT_EPOCHS = 10.0
+PROMPTS_AT_ONCE = 256
+
+
+def make_budget(config: TrainingConfig, batches_per_epoch: int) -> Budget:
+    """Return how long the run is."""
+    if config.minutes is not None:
+        return Budget(seconds=60 * config.minutes)
+    epochs = DEFAULT_EPOCHS if config.epochs is None else config.epochs
+    return Budget(steps=config.steps or max(1, round(epochs * batches_per_epoch)))
+
+
+def split_held_out(pairs: Pairs, config: TrainingConfig) -> tuple[Pairs, Pairs | None]:
+    """Return what to train on and what to score: a data set of its own, or a share of the data."""
+    settings = config.evaluation
+    if settings.data:
+        return pairs, open_packed(Path(settings.data), "eval_pictures")
+    n_held = int(len(pairs) * settings.held_out)
+    if not n_held:
+        return pairs, None
+    rows = np.random.default_rng(config.seed).permutation(pairs.rows)
+    held = replace(pairs.take(np.sort(rows[:n_held])), sources=["held out"] * len(pairs.sources))
+    return pairs.take(np.sort(rows[n_held:])), held
+
+
+def make_targets(pairs: Pairs, start: Start, config: TrainingConfig) -> TargetTable | None:
+    """Read the fixed text vectors, where the objective has them."""
+    if config.objective != "targets":
+        return None
+    vectors = read_vectors(Path(config.targets.vectors))
+    if vectors.width != (width := start.model.architecture.embed_dim):
+        raise InputError(
+            f"{config.targets.vectors}: vectors have {vectors.width} numbers, the model's {width}"
+        )
+    return build_targets(pairs, vectors, config.targets)
+
+
+def make_objective(
+    pairs: Pairs,
+    start: Start,
+    config: TrainingConfig,
+    table: TargetTable | None,
+    device: torch.device,
+) -> ObjectiveFunction:
+    """Return what the run minimises."""
+    if table is not None:
+        return Targets(pairs, table.to(device), config.targets)
+    return Contrastive(pairs, start.tokenizer, config.contrastive)
+
+
+def make_student(start: Start, config: TrainingConfig, table: TargetTable | None) -> Student:
+    """Build the network, its logit scale as fixed if it is."""
+    with_classifier = table is not None and config.targets.classifier > 0
+    student = start.student(table.n_fixed if table and with_classifier else 0, config.seed)
+    scale = config.targets.scale if table is not None else config.contrastive.scale
+    if scale is not None:
+        with torch.no_grad():
+            student.clip.logit_scale.fill_(math.log(scale))
+    return student
+
+
+def make_scorer(held_out: Pairs | None, start: Start, config: TrainingConfig) -> Scorer | None:
+    """Return what scores the student on held-out pictures."""
+    if held_out is None:
+        return None
+    path = config.evaluation.vectors or (
+        config.targets.vectors if config.objective == "targets" else ""
+    )
+    by_names = _fixed(read_vectors(Path(path))) if path else _by_tower(start, config)
+    sets = list(evaluation_sets(held_out, config.evaluation.limit))
+    return Scorer(held_out, sets, by_names, start.model.preprocessing)
+
+
+def _fixed(vectors: TextVectors) -> MakeClassifier:
+    return lambda _, classes: vectors.means(classes)
+
+
+def _by_tower(start: Start, config: TrainingConfig) -> MakeClassifier:
+    tokenizer = start.tokenizer
+    templates = config.contrastive.templates or ("{}",)
+
+    def classifier(student: Student, classes: Sequence[Sequence[str]]) -> Tensor:
+        """Average over names and templates, as `classify` does: (c, d)."""
+        prompts = [[t.replace("{}", n) for n in names for t in templates] for names in classes]
+        ids = [tokenizer.tokenize(text).ids for group in prompts for text in group]
+        device = student.clip.logit_scale.device
+        parts = [
+            student.clip.encode_text(pad_tokens(ids[i : i + PROMPTS_AT_ONCE]).to(device))
+            for i in range(0, len(ids), PROMPTS_AT_ONCE)
+        ]
+        rows = F.normalize(torch.cat(parts).float(), dim=1).split([len(g) for g in prompts])
+        return F.normalize(torch.stack([group.mean(dim=0) for group in rows]), dim=1)
+
+    return classifier

@@ -1,0 +1,250 @@
+"""This file knows about distilling a text tower: texts in, the vectors of a teacher as targets.
+
+The teacher may be anything that gave a vector to each text of a corpus; it is not needed here.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from clipcli.architecture import Activation, TextTransformer
+from clipcli.errors import InputError
+from clipcli.model.text import TextTower
+from clipcli.tokenizer import Tokenizer
+from clipcli.training.checkpoint import checkpoint_paths, read_checkpoint, write_checkpoint
+from clipcli.training.config import OptimiserConfig
+from clipcli.training.journal import Journal
+from clipcli.training.objectives import pad_tokens
+from clipcli.training.schedule import Budget, learning_rate
+from clipcli.training.signals import StopSignal
+from clipcli.training.student import parameter_groups
+
+NAMES = ("name", "compound")  # kinds of texts that are put into templates; sentences are not
+BATCHES_AT_ONCE = 16  # drawn together and sorted by length, so that rows need little padding
+
+
+@dataclass(frozen=True, slots=True)
+class DistilConfig:
+    """Everything that decides what a distillation does, apart from corpus and vocabulary."""
+
+    text: TextTransformer
+    templates: tuple[str, ...]
+    activation: Activation = "quick_gelu"
+    seed: int = 0
+    minutes: float | None = None  # one of the two says how long
+    steps: int | None = None
+    batch_size: int = 256
+    scale: float = 15.0  # of the similarities within a batch
+    cosine: float = 1.0  # weight of one minus the cosine beside the similarities' cross-entropy
+    held_out: int = 2000  # texts that are never trained on
+    checkpoint_minutes: float = 5.0
+    precision: str = "fp32"  # or bf16
+    optimiser: OptimiserConfig = OptimiserConfig(lr=1e-3, weight_decay=0.05, warmup_steps=200)
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Texts with their kind, how often each is drawn, and the teacher's unit rows."""
+
+    texts: Sequence[str]
+    kinds: Sequence[str]
+    weights: np.ndarray[Any, np.dtype[np.float64]]  # (n,)
+    vectors: Tensor  # (n, d)
+
+
+def read_corpus(folder: Path) -> Corpus:
+    """Read ``texts.tsv`` (weight, kind, text) and ``vectors.npy`` (n, d)."""
+    lines = (folder / "texts.tsv").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines]
+    if wrong := next((i for i, row in enumerate(rows, start=1) if len(row) != 3), None):
+        raise InputError(f"{folder / 'texts.tsv'}:{wrong}: expected weight, kind and text")
+    vectors = torch.from_numpy(np.load(folder / "vectors.npy").astype(np.float32))
+    if len(vectors) != len(rows):
+        raise InputError(f"{folder}: {len(rows)} texts, but {len(vectors)} vectors")
+    weights = np.array([float(row[0]) for row in rows])
+    return Corpus(
+        [row[2] for row in rows], [row[1] for row in rows], weights, F.normalize(vectors, dim=1)
+    )
+
+
+def distillation_loss(student: Tensor, teacher: Tensor, scale: float, cosine: float) -> Tensor:
+    """Pull each row to its own target, and keep how similar it is to the targets of the others.
+
+    Both are unit rows (n, d). The second term is the cross-entropy between the similarities of
+    the teacher's rows to each other and those of the student's rows to the teacher's: near
+    synonyms in a batch are then no contradiction (Tian et al. 2020, arXiv:1910.10699, soft form).
+    """
+    wanted = (scale * teacher @ teacher.T).softmax(dim=1)  # (n, n)
+    found = (scale * student @ teacher.T).log_softmax(dim=1)  # (n, n)
+    relation = -(wanted * found).sum(dim=1).mean() + (wanted * wanted.log()).sum(dim=1).mean()
+    return relation + cosine * (1 - (student * teacher).sum(dim=1).mean())
+
+
+class Draws:
+    """Batches of prompts and targets; each is a function of (seed, step)."""
+
+    def __init__(self, corpus: Corpus, config: DistilConfig, tokenizer: Tokenizer) -> None:
+        self._corpus, self._config, self._tokenizer = corpus, config, tokenizer
+        order = np.random.default_rng(config.seed).permutation(len(corpus.texts))
+        self.held_out = order[: config.held_out]
+        weights = corpus.weights.copy()
+        weights[self.held_out] = 0
+        self._bounds = np.cumsum(weights) / weights.sum()  # (n,)
+        self._group = -1
+        self._batches: list[tuple[Tensor, Tensor]] = []
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return tokens int64 (b, l) and targets (b, d)."""
+        group, place = divmod(step, BATCHES_AT_ONCE)
+        if group != self._group:
+            self._group, self._batches = group, self._draw(group)
+        return self._batches[place]
+
+    def _draw(self, group: int) -> list[tuple[Tensor, Tensor]]:
+        draw = np.random.default_rng((self._config.seed, group))
+        size = self._config.batch_size
+        rows = np.searchsorted(self._bounds, draw.random(size * BATCHES_AT_ONCE), side="right")
+        tokenized = [(self._tokenizer.tokenize(self.prompt(row, draw)).ids, row) for row in rows]
+        tokenized.sort(key=lambda pair: len(pair[0]))
+        batches = []
+        for i in draw.permutation(BATCHES_AT_ONCE):
+            part = tokenized[i * size : (i + 1) * size]
+            targets = self._corpus.vectors[[row for _, row in part]]  # (b, d)
+            batches.append((pad_tokens([ids for ids, _ in part]), targets))
+        return batches
+
+    def prompt(self, row: int, draw: np.random.Generator) -> str:
+        """Return the text, in a template if it is a name."""
+        text = self._corpus.texts[row]
+        if self._corpus.kinds[row] not in NAMES:
+            return text
+        templates = self._config.templates
+        return templates[draw.integers(len(templates))].replace("{}", text)
+
+    def held_out_batch(self) -> tuple[Tensor, Tensor]:
+        """Return the held-out texts without templates, and their targets."""
+        ids = [self._tokenizer.tokenize(self._corpus.texts[row]).ids for row in self.held_out]
+        return pad_tokens(ids), self._corpus.vectors[self.held_out]
+
+
+class Distillation:
+    """A text tower, its optimiser, and how far it is."""
+
+    def __init__(self, corpus: Corpus, tokenizer: Tokenizer, config: DistilConfig) -> None:
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.draws = Draws(corpus, config, tokenizer)
+        self.tower = TextTower(config.text, corpus.vectors.shape[1], config.activation)
+        start_from_words(self.tower, corpus, tokenizer)
+        settings = config.optimiser
+        self.optimiser = torch.optim.AdamW(
+            parameter_groups(self.tower, settings.weight_decay),
+            lr=settings.lr,
+            betas=(settings.beta1, settings.beta2),
+            eps=settings.epsilon,
+            fused=True,
+        )
+        self.step, self.seconds = 0, 0.0
+
+    def encode(self, tokens: Tensor) -> Tensor:
+        """Return unit rows (n, d)."""
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.config.precision == "bf16"):
+            rows = self.tower.encode_text(tokens)
+        return F.normalize(rows.float(), dim=1)
+
+    def train_step(self, progress: float) -> float:
+        """Take a step and return its loss."""
+        tokens, targets = self.draws.batch(self.step)
+        loss = distillation_loss(
+            self.encode(tokens), targets, self.config.scale, self.config.cosine
+        )
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        torch.nn.utils.clip_grad_norm_(self.tower.parameters(), self.config.optimiser.clip_norm)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.config.optimiser, self.step, progress)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        self.step += 1
+        return loss.item()
+
+    @torch.no_grad()
+    def score(self) -> dict[str, float]:
+        """Return the cosine to the teacher on held-out texts, and how often it is the nearest."""
+        tokens, targets = self.draws.held_out_batch()
+        rows = torch.cat([self.encode(part) for part in tokens.split(256)])  # (m, d)
+        nearest = (rows @ targets.T).argmax(dim=1) == torch.arange(len(rows))
+        return {
+            "cosine": (rows * targets).sum(dim=1).mean().item(),
+            "nearest": nearest.float().mean().item(),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all that going on needs."""
+        return {
+            "tower": self.tower.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "seconds": self.seconds,
+        }
+
+    def load_dict(self, state: dict[str, Any]) -> None:
+        """Become what :meth:`to_dict` returned."""
+        self.tower.load_state_dict(state["tower"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.seconds = state["step"], state["seconds"]
+
+
+@torch.no_grad()
+def start_from_words(tower: TextTower, corpus: Corpus, tokenizer: Tokenizer) -> None:
+    """Give each token, as its first embedding, what the teacher says of the names that have it.
+
+    A transformer that begins with meaningful words only has to learn how to put them together.
+    """
+    width, d = tower.token_embedding.embedding_dim, corpus.vectors.shape[1]
+    sums = torch.zeros(tower.token_embedding.num_embeddings, d)
+    counts = torch.zeros(len(sums))
+    mean = corpus.vectors.mean(dim=0)
+    for i, (text, kind) in enumerate(zip(corpus.texts, corpus.kinds, strict=True)):
+        if kind == "name":
+            ids = torch.tensor(tokenizer.encode(text), dtype=torch.int64)
+            share = float(corpus.weights[i]) / max(1, len(ids))
+            sums[ids] += share * (corpus.vectors[i] - mean)
+            counts[ids] += share
+    rows = F.pad(sums / (counts[:, None] + 1), (0, max(0, width - d)))[:, :width]  # (v, width)
+    own = tower.token_embedding.weight
+    own += 0.5 * math.sqrt(width) * 0.02 * rows / rows.square().mean().sqrt().clamp(min=1e-6)
+
+
+def distil(corpus: Corpus, tokenizer: Tokenizer, config: DistilConfig, out: Path) -> TextTower:
+    """Distil a tower, going on from ``out/checkpoints`` if there are any; Ctrl-C keeps the state."""
+    run = Distillation(corpus, tokenizer, config)
+    folder, journal = out / "checkpoints", Journal(out / "log.jsonl", print)
+    budget = Budget(config.steps, None if config.minutes is None else 60 * config.minutes)
+    if paths := checkpoint_paths(folder):
+        run.load_dict(read_checkpoint(paths[-1]))
+    saved_s = time.monotonic()
+    with StopSignal() as stop:
+        while (progress := budget.progress(run.step, run.seconds)) < 1:
+            began_s = time.monotonic()
+            loss = run.train_step(progress)
+            run.seconds += time.monotonic() - began_s
+            if run.step % 100 == 0:
+                journal.step({"step": run.step, "loss": loss, "seconds": run.seconds}, progress)
+            is_over = budget.progress(run.step, run.seconds) >= 1
+            is_due = time.monotonic() - saved_s > 60 * config.checkpoint_minutes
+            if stop.is_set or is_over or is_due:
+                write_checkpoint(folder, run.step, run.to_dict(), keep=2)
+                journal.record(event="score", step=run.step, **run.score())
+                saved_s = time.monotonic()
+            stop.raise_if_set()
+    journal.close()
+    return run.tower

@@ -1,0 +1,216 @@
+"""This file knows about the run itself: steps, stages, checkpoints, scores, and stopping well."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from clipcli.errors import ClipcliError, ExitCode, OutputError
+from clipcli.training.batches import Batches
+from clipcli.training.checkpoint import checkpoint_paths, read_checkpoint, write_checkpoint
+from clipcli.training.config import TrainingConfig
+from clipcli.training.journal import Journal
+from clipcli.training.objectives import Figures, Forward, ObjectiveFunction
+from clipcli.training.schedule import Budget, learning_rate, stage_size
+from clipcli.training.scorer import Scorer
+from clipcli.training.signals import StopSignal
+from clipcli.training.state import TrainingState
+
+
+class DivergedError(ClipcliError):
+    """The loss is no longer a number."""
+
+    exit_code = ExitCode.NOTHING_USABLE
+
+
+class Run:
+    """Drives a training state forward until its budget is spent."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        state: TrainingState,
+        batches: Batches,
+        objective: ObjectiveFunction,
+        budget: Budget,
+        checkpoints: Path,
+        journal: Journal,
+        *,
+        native_px: int,
+        scorer: Scorer | None = None,
+        precision: str = "fp32",
+    ) -> None:
+        self.config = config
+        self.state = state
+        self.batches = batches
+        self.objective = objective
+        self.budget = budget
+        self.checkpoints = checkpoints
+        self.journal = journal
+        self.native_px = native_px
+        self.scorer = scorer
+        self.precision = precision
+        self.device = state.student.clip.logit_scale.device
+        self.last_scores: dict[str, float] = {}
+        self._forward = self._compiled()
+
+    @property
+    def progress(self) -> float:
+        """The share of the run that is done."""
+        return self.budget.progress(self.state.step, self.state.seconds)
+
+    def resume(self) -> bool:
+        """Go on from the newest checkpoint, if there is one."""
+        paths = checkpoint_paths(self.checkpoints)
+        if not paths:
+            return False
+        self.state.load_dict(read_checkpoint(paths[-1]), str(paths[-1]))
+        self._forward = self._compiled()
+        self.journal.record(event="resume", step=self.state.step)
+        self.journal.say(f"going on from {paths[-1]}")
+        return True
+
+    def run(self) -> None:
+        """Train to the end; on Ctrl-C or SIGTERM, keep the state and raise KeyboardInterrupt."""
+        timer = _Timer()
+        with StopSignal() as stop:
+            while self.progress < 1:
+                self._enter_stage()
+                figures = self.train_step()
+                self.state.seconds += timer.lap(self.config.batch_size)
+                is_over = self.progress >= 1
+                if self.journal.is_due() or is_over:
+                    self._tell(figures, timer.rate())
+                if is_over or timer.is_due("score", self.config.evaluation.minutes):
+                    self.score()
+                if stop.is_set or is_over or self._is_checkpoint_due(timer):
+                    self._save(is_needed=stop.is_set or is_over)
+                timer.restart_lap()
+                stop.raise_if_set()
+
+    def train_step(self) -> Figures:
+        """Take one step and return its figures; nothing has changed if the loss diverged."""
+        state = self.state
+        batch = self.batches.make(state.step, state.size_px, self.device)
+        with self.autocast():
+            loss, figures = self.objective(state.student, self._forward, batch)
+        self._check(loss)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        if clip_norm := self.config.optimiser.clip_norm:
+            norm = torch.nn.utils.clip_grad_norm_(state.trained, clip_norm, foreach=True)
+            self._check(norm)
+        rate = learning_rate(self.config.optimiser, state.step, self.progress)
+        state.update(rate)
+        state.update_average(self.progress)
+        return {"loss": loss.detach(), "lr": torch.tensor(rate), **figures}
+
+    def _enter_stage(self) -> None:
+        size = stage_size(self.config.stages, self.progress, self.native_px)
+        if size != self.state.size_px:
+            self.state.resize(size)
+            self._forward = self._compiled()
+            self.journal.record(event="stage", step=self.state.step, size_px=size)
+            self.journal.say(f"step {self.state.step}: pictures of {size} px from here on")
+
+    def _compiled(self) -> Forward:
+        student = self.state.student
+        return torch.compile(student, dynamic=False) if self.config.compile else student
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """Compute in bf16 where that was chosen; weights stay fp32."""
+        return torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
+        )
+
+    def _check(self, value: Tensor) -> None:
+        if math.isfinite(found := value.item()):
+            return
+        latest = checkpoint_paths(self.checkpoints)[-1:]
+        kept = f"the last good state is {latest[0]}" if latest else "there is no checkpoint yet"
+        self.journal.record(event="diverged", step=self.state.step)
+        raise DivergedError(
+            f"step {self.state.step}: the loss or its gradient is {found}; {kept}",
+            hint="lower --lr and run the same command again to go on from there",
+        )
+
+    def _is_checkpoint_due(self, timer: _Timer) -> bool:
+        settings = self.config.checkpoint
+        by_steps = settings.steps and self.state.step % settings.steps == 0
+        return bool(by_steps) or timer.is_due("checkpoint", settings.minutes)
+
+    def _save(self, *, is_needed: bool) -> None:
+        """Write a checkpoint; on the way, a failure is told and the run goes on."""
+        try:
+            path = write_checkpoint(
+                self.checkpoints, self.state.step, self.state.to_dict(), self.config.checkpoint.keep
+            )
+        except OSError as error:
+            why = error.strerror or error
+            reason = f"{self.checkpoints}: no checkpoint at step {self.state.step}: {why}"
+            if is_needed:
+                raise OutputError(reason, hint="free some space and run it again") from error
+            self.journal.say(f"{reason}; training goes on")
+        else:
+            self.journal.record(event="checkpoint", step=self.state.step, path=path.name)
+
+    def _tell(self, figures: Figures, rate: float) -> None:
+        state = self.state
+        epoch = state.step / self.batches.order.batches_per_epoch
+        fields: dict[str, Any] = {"step": state.step, "epoch": epoch}
+        fields |= {name: tensor.item() for name, tensor in figures.items()}
+        fields |= {"pictures_per_s": rate, "seconds": state.seconds, "size_px": state.size_px}
+        self.journal.step(fields, self.progress)
+
+    def score(self) -> dict[str, float]:
+        """Measure the held-out zero-shot score with the weights that would be written now."""
+        if self.scorer is None:
+            return {}
+        with self.state.as_finished() as student:
+            scores = self.scorer.scores(student, self.state.size_px, self.autocast())
+        self.last_scores = scores
+        step, size_px = self.state.step, self.state.size_px
+        self.journal.record(event="score", step=step, size_px=size_px, **scores)
+        shown = " · ".join(f"{name} {value:.1%}" for name, value in scores.items())
+        self.journal.say(f"step {step}: zero-shot top-1: {shown}")
+        return scores
+
+
+class _Timer:
+    """Knows how long steps take and what is due by the minute."""
+
+    def __init__(self) -> None:
+        self._lap = time.monotonic()
+        self._since = {"score": self._lap, "checkpoint": self._lap}
+        self._pictures = 0
+        self._seconds = 0.0
+
+    def lap(self, pictures: int) -> float:
+        """Return the seconds since the lap began."""
+        took = time.monotonic() - self._lap
+        self._pictures += pictures
+        self._seconds += took
+        return took
+
+    def restart_lap(self) -> None:
+        """Begin a lap, so that scoring and saving do not count as training."""
+        self._lap = time.monotonic()
+
+    def rate(self) -> float:
+        """Return pictures a second since the last call."""
+        rate = self._pictures / max(self._seconds, 1e-9)
+        self._pictures, self._seconds = 0, 0.0
+        return rate
+
+    def is_due(self, what: str, minutes: float) -> bool:
+        """Tell whether so many minutes have passed since this was last due."""
+        now = time.monotonic()
+        if now - self._since[what] < 60 * minutes:
+            return False
+        self._since[what] = now
+        return True

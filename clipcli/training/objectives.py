@@ -1,0 +1,150 @@
+"""This file knows about what a step minimises: a batch in, a loss and its figures out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from clipcli.tokenizer import Tokenizer
+from clipcli.training.config import ContrastiveConfig, TargetsConfig
+from clipcli.training.losses import contrastive_loss, masked_cross_entropy, top1
+from clipcli.training.pairs import Pairs, Rows
+from clipcli.training.student import Student
+from clipcli.training.targets import TargetTable, Truths
+
+Figures: TypeAlias = dict[str, Tensor]
+Forward: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One step's data: pictures as the network takes them, and which rows they are."""
+
+    pixels: Tensor  # float (n, 3, s, s)
+    rows: Rows  # (n,)
+    draw: np.random.Generator  # of this step alone
+
+
+class ObjectiveFunction(Protocol):
+    """A loss to minimise."""
+
+    def __call__(self, student: Student, forward: Forward, batch: Batch) -> tuple[Tensor, Figures]:
+        """Return the loss and figures for the log; ``forward`` is the student, maybe compiled."""
+        ...
+
+
+class Contrastive:
+    """Pictures and captions of a batch find each other, through both towers."""
+
+    def __init__(self, pairs: Pairs, tokenizer: Tokenizer, config: ContrastiveConfig) -> None:
+        self._pairs = pairs
+        self._tokenizer = tokenizer
+        self._config = config
+
+    def __call__(self, student: Student, forward: Forward, batch: Batch) -> tuple[Tensor, Figures]:
+        """Embed both sides and compare all with all."""
+        captions = [self._choose(row, batch.draw) for row in batch.rows.tolist()]
+        prompts = self._dressed(captions, batch)
+        tokens = pad_tokens([self._tokenizer.tokenize(prompt).ids for prompt in prompts])  # (n, l)
+        device = batch.pixels.device
+        images = F.normalize(forward(batch.pixels)[0].float(), dim=1)  # (n, d)
+        texts = F.normalize(student.clip.encode_text(tokens.to(device)).float(), dim=1)  # (n, d)
+        numbers = {caption: i for i, caption in enumerate(captions)}
+        groups = torch.tensor([numbers[caption] for caption in captions], device=device)  # (n,)
+        scale = student.clip.logit_scale.exp()
+        loss = contrastive_loss(images, texts, scale, groups, self._config.equal_captions)
+        found = groups[(images @ texts.T).argmax(dim=1)] == groups  # (n,)
+        return loss, {"accuracy": found.float().mean(), "scale": scale.detach()}
+
+    def _choose(self, row: int, draw: np.random.Generator) -> str:
+        captions = self._pairs.captions[row]
+        return captions[draw.integers(len(captions))] if len(captions) > 1 else captions[0]
+
+    def _dressed(self, captions: Sequence[str], batch: Batch) -> list[str]:
+        templates = self._config.templates or ("{}",)
+        chosen = batch.draw.integers(len(templates), size=len(captions)).tolist()
+        return [
+            templates[t].replace("{}", caption) for t, caption in zip(chosen, captions, strict=True)
+        ]
+
+
+class Targets:
+    """Pictures find their name among all concepts and captions, whose vectors are fixed."""
+
+    def __init__(self, pairs: Pairs, table: TargetTable, config: TargetsConfig) -> None:
+        self._pairs = pairs
+        self._table = table
+        self._config = config
+
+    def __call__(self, student: Student, forward: Forward, batch: Batch) -> tuple[Tensor, Figures]:
+        """Add the loss against the vectors and that of the classifier."""
+        del student
+        embeddings, logits = forward(batch.pixels)
+        device = embeddings.device
+        truths = [self._truths(row) for row in batch.rows.tolist()]
+        names = [_one_of(own.names, batch.draw) for own in truths]
+        drawn = [
+            self._maybe_general(n, own, batch.draw) for n, own in zip(names, truths, strict=True)
+        ]
+        columns = self._columns(drawn)  # (c,), numbers of the table's rows
+        own = self._mask(truths)  # (n, m)
+        target = torch.tensor([columns.index(row) for row in drawn], device=device)  # (n,)
+        chosen = torch.tensor(columns, device=device)
+        images = self._config.scale * F.normalize(embeddings.float(), dim=1)  # (n, d)
+        similarity = images @ self._table.vectors[chosen].T  # (n, c)
+        ignored = (own | self._table.related[torch.tensor(drawn, device=device)])[:, chosen]
+        loss = masked_cross_entropy(similarity, target, ignored).mean()
+        figures = {"accuracy": top1(similarity.detach(), target, ignored)}
+        if logits is not None:
+            auxiliary = self._classifier_loss(logits, names, own)
+            figures |= {"targets_loss": loss.detach(), "classifier_loss": auxiliary.detach()}
+            loss = loss + self._config.classifier * auxiliary
+        return loss, figures
+
+    def _classifier_loss(self, logits: Tensor, names: Sequence[int], own: Tensor) -> Tensor:
+        """Average over the pictures whose name is a class: (n, classes) -> ()."""
+        n_classes = logits.shape[1]
+        known = [i for i, row in enumerate(names) if row < n_classes]
+        if not known:
+            return logits.sum() * 0
+        first = torch.tensor([names[i] for i in known], device=logits.device)
+        ignored = own[known, :n_classes] | self._table.related[first, :n_classes]
+        return masked_cross_entropy(logits[known], first, ignored).mean()
+
+    def _truths(self, row: int) -> Truths:
+        return self._table.truths(self._pairs.captions[row], self._pairs.concepts[row])
+
+    def _maybe_general(self, name: int, own: Truths, draw: np.random.Generator) -> int:
+        if own.general and draw.random() < self._config.ancestors:
+            return _one_of(own.general, draw)
+        return name
+
+    def _columns(self, targets: Sequence[int]) -> list[int]:
+        n_fixed = self._table.n_fixed
+        return [*range(n_fixed), *sorted({row for row in targets if row >= n_fixed})]
+
+    def _mask(self, truths: Sequence[Truths]) -> Tensor:
+        mask = np.zeros((len(truths), len(self._table.vectors)), dtype=bool)
+        for i, own in enumerate(truths):
+            mask[i, [*own.names, *own.general]] = True
+        return torch.from_numpy(mask).to(self._table.vectors.device)
+
+
+def _one_of(rows: Sequence[int], draw: np.random.Generator) -> int:
+    return rows[draw.integers(len(rows))] if len(rows) > 1 else rows[0]
+
+
+def pad_tokens(ids: Sequence[Sequence[int]]) -> Tensor:
+    """Return int64 (n, longest), zeros after the end."""
+    tokens: np.ndarray[Any, np.dtype[np.int64]] = np.zeros(
+        (len(ids), max(map(len, ids))), dtype=np.int64
+    )
+    for row, own in zip(tokens, ids, strict=True):
+        row[: len(own)] = own
+    return torch.from_numpy(tokens)

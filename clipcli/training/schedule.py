@@ -1,0 +1,41 @@
+"""This file knows about time: how far a run has come, and what follows from that."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from clipcli.training.config import OptimiserConfig, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long a run is: a number of steps, or of seconds."""
+
+    steps: int | None = None
+    seconds: float | None = None
+
+    def progress(self, step: int, seconds: float) -> float:
+        """Return the share of the run that is done after ``step`` steps, 0..1."""
+        done = step / self.steps if self.steps else 0.0
+        if self.seconds:
+            done = max(done, seconds / self.seconds)
+        return min(done, 1.0)
+
+
+def learning_rate(config: OptimiserConfig, step: int, progress: float) -> float:
+    """Return the rate of the step numbered ``step`` from 0: linear warm-up, then half a cosine."""
+    warmup = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
+    cosine = 0.5 * (1 + math.cos(math.pi * progress))  # 1 .. 0
+    return config.lr * warmup * (config.final_lr + (1 - config.final_lr) * cosine)
+
+
+def stage_size(stages: tuple[Stage, ...], progress: float, native_px: int) -> int:
+    """Return the pictures' size at this point of the run; native where no stage has begun."""
+    begun = [stage for stage in stages if stage.start <= progress]
+    return max(begun, key=lambda stage: stage.start).size_px if begun else native_px
+
+
+def ema_decay(decay: float, n_updates: int) -> float:
+    """Return the average's decay after ``n_updates``: short memory first, so no stale start."""
+    return min(decay, (1 + n_updates) / (10 + n_updates))

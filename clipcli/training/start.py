@@ -1,0 +1,81 @@
+"""This file knows about where a run starts: from a model folder, or from random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from clipcli.architecture import (
+    Architecture,
+    ModelConfig,
+    ModifiedResNet,
+    Preprocessing,
+    TextTransformer,
+)
+from clipcli.model.load import load_model
+from clipcli.modelconfig import config_from_dict, config_to_dict
+from clipcli.tokenizer import Tokenizer
+from clipcli.training.config import TrainingConfig
+from clipcli.training.student import Student
+from clipcli.vocabulary import Vocabulary, read_vocabulary
+from clipcli.weights import open_model_folder, resolve_model
+
+# Stands where an architecture from the configuration is about to be put.
+NO_ARCHITECTURE = Architecture(
+    1, ModifiedResNet(32, 1, (1, 1, 1, 1), 1), TextTransformer(1, 1, 1, 1, 1, 1), "gelu"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a run begins with; ``weights`` are absent where they are to be drawn."""
+
+    model: ModelConfig
+    vocabulary: Vocabulary
+    weights: Mapping[str, Tensor] | None
+    origin: str  # for the model card
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the texts."""
+        return Tokenizer(self.vocabulary, self.model.architecture.text.context_length)
+
+    def student(self, n_classes: int, seed: int) -> Student:
+        """Build the network; what is drawn depends on the seed alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            student = Student(self.model.architecture, n_classes)
+        if self.weights is not None:
+            student.clip.load_state_dict(dict(self.weights))
+        return student
+
+
+def starting_point(config: TrainingConfig, init: str | None) -> Start:
+    """Open the model that the run starts from, or make up one as the configuration says."""
+    if config.architecture is None:
+        folder = open_model_folder(resolve_model(init))
+        weights = load_model(folder).state_dict()
+        vocabulary = read_vocabulary(folder.vocabulary_path)
+        return Start(folder.config, vocabulary, weights, f"the model {folder.config.name}")
+    vocabulary = read_vocabulary(Path(config.vocabulary))
+    model = _model_from(config.architecture, config.preprocessing, len(vocabulary.ids))
+    return Start(model, vocabulary, None, "random weights")
+
+
+def _model_from(
+    architecture: Mapping[str, Any], preprocessing: Mapping[str, Any], vocab_size: int
+) -> ModelConfig:
+    """Read an architecture strictly; what follows from elsewhere may be left out of it."""
+    image, text = architecture.get("image"), architecture.get("text")
+    size = image.get("image_size", 224) if isinstance(image, dict) else 224
+    text = {"vocab_size": vocab_size, **text} if isinstance(text, dict) else text
+    blank = ModelConfig("new", NO_ARCHITECTURE, Preprocessing(size), logit_scale=1.0)
+    plain = config_to_dict(blank)
+    plain["architecture"] = {"logit_bias": False, **architecture, "text": text}
+    plain["preprocessing"] |= preprocessing
+    return config_from_dict(plain, "configuration")

@@ -1,0 +1,168 @@
+"""This file knows about what a run is made of between two steps, and how that is kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from clipcli.errors import ModelError
+from clipcli.model.resize import resized_architecture
+from clipcli.training.average import MovingAverage
+from clipcli.training.config import TrainingConfig
+from clipcli.training.schedule import ema_decay
+from clipcli.training.student import Student, parameter_groups
+
+TEXT_PREFIXES = (
+    "token_embedding",
+    "positional_embedding",
+    "transformer",
+    "ln_final",
+    "text_projection",
+)
+
+
+class TrainingState:
+    """Network, optimiser, average and the number of steps: all that a checkpoint holds."""
+
+    def __init__(self, config: TrainingConfig, student: Student, device: torch.device) -> None:
+        self._config = config
+        self._device = device
+        self.step = 0
+        self.seconds = 0.0
+        self.average: MovingAverage | None = None
+        self._adopt(student)
+
+    @property
+    def size_px(self) -> int:
+        """The size of the pictures that the student takes now."""
+        size: int = self.student.architecture.image.image_size
+        return size
+
+    def _adopt(self, student: Student) -> None:
+        """Make a network the one that is trained, with a fresh optimiser."""
+        student.to(self._device)
+        student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
+        self.student = student
+        self.student.freeze(frozen_prefixes(self._config))
+        self.student.train()
+        self.trained: list[nn.Parameter] = [p for p in student.parameters() if p.requires_grad]
+        settings = self._config.optimiser
+        self.optimiser = torch.optim.AdamW(
+            parameter_groups(self.student, settings.weight_decay),
+            lr=settings.lr,
+            betas=(settings.beta1, settings.beta2),
+            eps=settings.epsilon,
+            fused=True,  # one pass over each weight; 3 times as fast as a loop on one core
+        )
+
+    def resize(self, size: int) -> None:
+        """Go on with pictures of another size; moments and average come along."""
+        old, moments = self.student, self._moments()
+        if self.average is not None:
+            self.average.state = old.resized_state(self.average.state, size)
+        self._adopt(old.resized(size))
+        for name, parameter in self.student.named_parameters():
+            own = moments.get(name)
+            # Positions of a new number start with no memory.
+            if own is not None and own["exp_avg"].shape == parameter.shape:
+                self.optimiser.state[parameter] = own
+
+    def _moments(self) -> dict[str, Any]:
+        names = {parameter: name for name, parameter in self.student.named_parameters()}
+        return {names[parameter]: own for parameter, own in self.optimiser.state.items()}
+
+    def update(self, rate: float) -> None:
+        """Take the optimiser's step with the gradients that are there."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            highest = math.log(self._config.contrastive.max_scale)
+            self.student.clip.logit_scale.clamp_(0.0, highest)
+        self.step += 1
+
+    def update_average(self, progress: float) -> None:
+        """Move the average, once its time has come."""
+        settings = self._config.ema
+        if not settings.decay or progress < settings.start:
+            return
+        if self.average is None:
+            self.average = MovingAverage(self.student.state_dict())
+        else:
+            decay = ema_decay(settings.decay, self.average.n_updates)
+            self.average.update(self.student.state_dict(), decay)
+
+    def finished(self) -> Mapping[str, Tensor]:
+        """Return the student's state as it would be written now."""
+        return self.student.state_dict() if self.average is None else self.average.state
+
+    @contextmanager
+    def as_finished(self) -> Iterator[Student]:
+        """Lend the student with its averaged weights, in evaluation mode."""
+        own = {name: tensor.clone() for name, tensor in self.student.state_dict().items()}
+        self.student.load_state_dict(self.finished())
+        self.student.eval()
+        try:
+            yield self.student
+        finally:
+            self.student.load_state_dict(own)
+            self.student.train()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything that going on exactly needs."""
+        average = self.average
+        return {
+            "seconds": self.seconds,
+            "config": asdict(self._config),
+            "architecture": asdict(self.student.architecture),
+            "student": self.student.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": None if average is None else average.state,
+            "average_updates": 0 if average is None else average.n_updates,
+        }
+
+    def load_dict(self, state: Mapping[str, Any], name: str) -> None:
+        """Become what :meth:`to_dict` returned; ``name`` is the checkpoint, for messages."""
+        size = state["architecture"]["image"]["image_size"]
+        expected = asdict(resized_architecture(self.student.architecture, size))
+        if differing := _differing(expected, state["architecture"]):
+            raise ModelError(
+                f"{name}: a checkpoint of another architecture ({differing})",
+                hint="train into another folder, or remove this one",
+            )
+        if size != self.size_px:
+            self.resize(size)
+        self.student.load_state_dict(state["student"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        if state["average"] is not None:
+            self.average = MovingAverage(state["average"])
+            self.average.n_updates = state["average_updates"]
+
+
+def frozen_prefixes(config: TrainingConfig) -> tuple[str, ...]:
+    """Return which parameters stay: as told, and those that the objective does not train."""
+    if config.objective == "targets":
+        return (*config.frozen, *TEXT_PREFIXES, "logit_scale", "logit_bias")
+    if config.contrastive.scale is not None:
+        return (*config.frozen, "logit_scale")
+    return config.frozen
+
+
+def _differing(expected: Mapping[str, Any], found: Mapping[str, Any], prefix: str = "") -> str:
+    """Name the first key whose value differs, with both values; empty where none does."""
+    for key in [*expected, *found]:
+        ours, theirs = expected.get(key), found.get(key)
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            if inner := _differing(ours, theirs, f"{prefix}{key}."):
+                return inner
+        elif ours != theirs:
+            return f"{prefix}{key} is {theirs}, not {ours}"
+    return ""

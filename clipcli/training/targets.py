@@ -1,0 +1,130 @@
+"""This file knows about fixed text vectors: what pictures are trained against without a tower.
+
+A vectors file is an ``.npz`` with ``texts`` (m,) and ``vectors`` (m, d); rows need not have unit
+length. A concepts file is ``{"nodes": [{"names": [...]}, ...], "classes": [{"node": i,
+"true_nodes": [...]}, ...]}``: a node's vector is the mean over its names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from clipcli.errors import InputError
+from clipcli.training.config import TargetsConfig
+from clipcli.training.pairs import Pairs
+
+
+class TextVectors:
+    """Unit vectors by text."""
+
+    def __init__(self, texts: Sequence[str], vectors: Tensor, source: str) -> None:
+        self._row = {text: row for row, text in enumerate(texts)}
+        self._vectors = F.normalize(vectors.float(), dim=1)  # (m, d)
+        self._source = source
+        self.width = vectors.shape[1]
+
+    def __contains__(self, text: str) -> bool:
+        """Tell whether a text has a vector."""
+        return text in self._row
+
+    def means(self, groups: Sequence[Sequence[str]]) -> Tensor:
+        """Return a unit row for each group of texts, the mean over those known: (g, d)."""
+        rows = [[self._row[text] for text in texts if text in self._row] for texts in groups]
+        missing = [texts for texts, known in zip(groups, rows, strict=True) if not known]
+        if missing:
+            raise InputError(
+                f"{self._source}: {len(missing)} of {len(groups)} names have no vector, "
+                f"first {'|'.join(missing[0])!r}",
+                hint="add their vectors to the file",
+            )
+        return F.normalize(torch.stack([self._vectors[known].mean(dim=0) for known in rows]), dim=1)
+
+
+def read_vectors(path: Path) -> TextVectors:
+    """Read a vectors file."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            texts, vectors = file["texts"].tolist(), torch.from_numpy(file["vectors"].astype("f4"))
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a vectors file ({error})", hint="an .npz with `texts` and `vectors`"
+        ) from error
+    return TextVectors(texts, vectors, str(path))
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTable:
+    """What pictures are compared with: all concepts, and captions of pictures without concepts.
+
+    Rows come in this order: concepts, common captions, rare captions. The first two are candidates
+    for every picture; a rare caption only where a picture of the batch has it.
+    """
+
+    vectors: Tensor  # (m, d)
+    related: Tensor  # bool (m, m): where the row is the target, the column is no negative
+    captions: Mapping[str, int]  # caption -> row
+    kinds: Mapping[str, tuple[int, ...]]  # caption -> concepts that are true of it
+    n_fixed: int  # concepts and common captions
+
+    def to(self, device: torch.device) -> TargetTable:
+        """Return the table on a device."""
+        return replace(self, vectors=self.vectors.to(device), related=self.related.to(device))
+
+    def truths(self, captions: Sequence[str], concepts: Sequence[int]) -> Truths:
+        """Return which rows are true of a picture."""
+        said = tuple(self.captions[text] for text in captions if text in self.captions)
+        general = tuple(sorted({c for text in captions for c in self.kinds.get(text, ())}))
+        if concepts:
+            return Truths((concepts[0],), (*concepts[1:], *said))
+        return Truths(said, general)
+
+
+@dataclass(frozen=True, slots=True)
+class Truths:
+    """Rows that are true of a picture: what it is called, and what else is no mistake."""
+
+    names: tuple[int, ...]
+    general: tuple[int, ...]
+
+
+def build_targets(pairs: Pairs, vectors: TextVectors, config: TargetsConfig) -> TargetTable:
+    """Collect the vectors of all concepts and of the captions of rows without concepts."""
+    tree = json.loads(Path(config.concepts).read_text(encoding="utf-8"))
+    names = [node["names"] for node in tree["nodes"]]
+    counts = _lone_captions(pairs)
+    lone = sorted(counts, key=lambda text: (counts[text] < config.common, text))
+    rows = vectors.means([*names, *([text] for text in lone)])  # (m, d)
+    captions = {text: len(names) + i for i, text in enumerate(lone)}
+    kinds = _read_kinds(Path(config.kinds)) if config.kinds else {}
+    related = rows @ rows.T >= config.near  # (m, m)
+    for entry in tree["classes"]:
+        # A picture of a dog may well be one of a beagle: what is below is no negative either.
+        related[entry["true_nodes"], entry["node"]] = True
+    for text, row in captions.items():
+        above = list(kinds.get(text, ()))
+        related[above, row] = True
+        related[row, above] = True
+    n_common = sum(count >= config.common for count in counts.values())
+    return TargetTable(rows, related, captions, kinds, len(names) + n_common)
+
+
+def _lone_captions(pairs: Pairs) -> Counter[str]:
+    lone = (pairs.captions[row] for row in pairs.rows if not pairs.concepts[row])
+    return Counter(caption for captions in lone for caption in captions)
+
+
+def _read_kinds(path: Path) -> dict[str, tuple[int, ...]]:
+    """Read which concepts are true of a caption: ``caption<TAB>numbers`` below a header."""
+    with path.open(encoding="utf-8") as lines:
+        next(lines, None)
+        cells = [line.rstrip("\n").split("\t") for line in lines]
+    return {text: tuple(int(c) for c in numbers.split(",") if c) for text, numbers in cells}

@@ -1,0 +1,83 @@
+"""This file knows about a whole training run: data and configuration in, a model folder out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+from clipcli.training.assemble import (
+    make_budget,
+    make_objective,
+    make_scorer,
+    make_student,
+    make_targets,
+    split_held_out,
+)
+from clipcli.training.batches import Batches
+from clipcli.training.config import TrainingConfig
+from clipcli.training.device import choose_device, choose_precision
+from clipcli.training.finish import write_model
+from clipcli.training.journal import Journal, Say
+from clipcli.training.loop import Run
+from clipcli.training.open_data import open_data
+from clipcli.training.start import starting_point
+from clipcli.training.state import TrainingState
+from clipcli.weights import ModelFolder
+
+
+def train(
+    data: Path,
+    out: Path,
+    config: TrainingConfig,
+    *,
+    init: str | None = None,
+    say: Say = print,
+    say_every_s: float = 10.0,
+) -> ModelFolder:
+    """Train on ``data`` and write ``out/model``; go on from ``out/checkpoints`` if there are any.
+
+    Raises
+    ------
+    InputError
+        If the data cannot be used.
+    DivergedError
+        If the loss stops being a number.
+    KeyboardInterrupt
+        After Ctrl-C or SIGTERM, with the state kept.
+    """
+    _use_threads()
+    device = choose_device(config.device)
+    start = starting_point(config, init)
+    native_px = start.model.preprocessing.size
+    pairs = open_data(data, out / "pictures", native_px, say)
+    pairs, held_out = split_held_out(pairs, config)
+    table = make_targets(pairs, start, config)
+    state = TrainingState(config, make_student(start, config, table), device)
+    batches = Batches(config, pairs, start.model.preprocessing)
+    journal = Journal(out / "log.jsonl", say, say_every_s)
+    run = Run(
+        config,
+        state,
+        batches,
+        make_objective(pairs, start, config, table, device),
+        make_budget(config, batches.order.batches_per_epoch),
+        out / "checkpoints",
+        journal,
+        native_px=native_px,
+        scorer=make_scorer(held_out, start, config),
+        precision=choose_precision(config.precision, device),
+    )
+    try:
+        run.resume()
+        run.run()
+    finally:
+        journal.close()
+    return write_model(out / "model", state, start, config, len(pairs), run.last_scores)
+
+
+def _use_threads() -> None:
+    """Obey OMP_NUM_THREADS even where torch was imported before it was set."""
+    if threads := os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]:
+        torch.set_num_threads(int(threads))
