@@ -16,13 +16,15 @@ class TextTower(nn.Module):
         super().__init__()
         width = shape.width
         self.token_embedding = nn.Embedding(shape.vocab_size, width)
-        self.positional_embedding = nn.Parameter(0.01 * torch.randn(shape.context_length, width))
+        self.positional_embedding = nn.Parameter(torch.empty(shape.context_length, width))
         self.transformer = Transformer(
             width, shape.layers, shape.heads, shape.mlp_width, activation, is_causal=True
         )
         self.ln_final = nn.LayerNorm(width)
-        self.text_projection = nn.Parameter(width**-0.5 * torch.randn(width, embed_dim))
+        self.text_projection = nn.Parameter(torch.empty(width, embed_dim))
         nn.init.normal_(self.token_embedding.weight, std=0.02)
+        nn.init.normal_(self.positional_embedding, std=0.01)
+        nn.init.normal_(self.text_projection, std=width**-0.5)
 
     def encode_text(self, tokens: Tensor) -> Tensor:
         """Embed token ids: int64 (n, l), l <= context length -> (n, d), not of unit length.

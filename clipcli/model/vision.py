@@ -20,16 +20,17 @@ class VisionTower(nn.Module):
         super().__init__()
         patch = shape.patch_size
         n_tokens = (shape.image_size // patch) ** 2 + 1  # 7 x 7 + 1 = 50 for ViT-B/32 at 224 px
-        scale = shape.width**-0.5
         self.conv1 = nn.Conv2d(3, shape.width, kernel_size=patch, stride=patch, bias=False)
-        self.class_embedding = nn.Parameter(scale * torch.randn(shape.width))
-        self.positional_embedding = nn.Parameter(scale * torch.randn(n_tokens, shape.width))
+        self.class_embedding = nn.Parameter(torch.empty(shape.width))
+        self.positional_embedding = nn.Parameter(torch.empty(n_tokens, shape.width))
         self.ln_pre = nn.LayerNorm(shape.width)
         self.transformer = Transformer(
             shape.width, shape.layers, shape.heads, shape.mlp_width, activation
         )
         self.ln_post = nn.LayerNorm(shape.width)
-        self.proj = nn.Parameter(scale * torch.randn(shape.width, embed_dim))
+        self.proj = nn.Parameter(torch.empty(shape.width, embed_dim))
+        for parameter in (self.class_embedding, self.positional_embedding, self.proj):
+            nn.init.normal_(parameter, std=shape.width**-0.5)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Embed normalised pixels: float (n, 3, h, w) -> (n, d), not of unit length."""

@@ -1,0 +1,205 @@
+"""This file knows about running the network on a device: pixels and token ids in, unit rows out.
+
+Images run in the chosen precision; texts in fp32, because they are few and each decides about all
+images. Rows are brought to unit length in fp32 either way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from clipcli.architecture import Architecture, Preprocessing
+from clipcli.errors import DeviceError, ModelError
+from clipcli.model.clip import CLIP
+from clipcli.model.device import PRECISIONS, resolve_device, resolve_precision
+from clipcli.model.fold import fold_batch_norms, fold_normalisation
+from clipcli.model.load import load_model
+from clipcli.model.resnet import ResNetTower
+from clipcli.model.vision import VisionTower
+from clipcli.weights import ModelFolder
+
+Item = TypeVar("Item")
+Rows = NDArray[np.float32]
+
+BATCH_PIXELS = {"cpu": 32 * 224**2, "mps": 64 * 224**2, "cuda": 256 * 224**2}
+MAX_BATCH = 256  # images; small pictures gain nothing from more
+TEXT_BATCH = 64  # prompts
+# Linux, Windows, MPS: torch has an error class of its own only on CUDA.
+OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+
+
+class TorchRunner:
+    """A model on its device. Not for two threads at once."""
+
+    def __init__(
+        self, model: CLIP, preprocessing: Preprocessing, device: torch.device, precision: str
+    ) -> None:
+        """Take ``model`` over: its towers are taken apart and changed for inference."""
+        self.device = str(device)
+        self.precision = precision
+        self._architecture = model.architecture
+        self._dtype = PRECISIONS[precision]
+        self._image_batch = BatchLimit(_image_batch_size(device, preprocessing.size))
+        self._text_batch = BatchLimit(TEXT_BATCH)
+        # The towers have different types, and moving one must not touch the other.
+        self._image_tower = model.visual
+        del model.visual
+        self._pixel_scale = _prepare(self._image_tower, preprocessing)
+        self._image_tower.eval().to(device, self._dtype)
+        self._text_tower = model.eval().to(device, torch.float32)
+
+    @classmethod
+    def load(
+        cls, folder: ModelFolder, device: str = "auto", precision: str = "auto"
+    ) -> TorchRunner:
+        """Load a model folder onto a device.
+
+        Raises
+        ------
+        DeviceError
+            If the device is not there or does not compute in that precision.
+        ModelError
+            If the weights do not fit the folder's architecture exactly.
+        """
+        place = resolve_device(device)
+        precision = resolve_precision(precision, place)
+        model = load_model(folder, dtype=None)
+        return cls(model, folder.config.preprocessing, place, precision)
+
+    @property
+    def batch_size(self) -> int:
+        """How many images are worth encoding at once; shrinks when memory runs out."""
+        return self._image_batch.size
+
+    def encode_images(self, pixels: NDArray[np.uint8]) -> Rows:
+        """Encode pictures (n, s, s, 3), 0 to 255, into unit rows (n, d)."""
+        rows = _encode_all(pixels, self._image_batch, self._encode_image_batch)
+        return self._stack(rows)
+
+    def encode_texts(self, texts: Sequence[Sequence[int]]) -> Rows:
+        """Encode p lists of token ids, start and end included, into unit rows (p, d).
+
+        Texts of like length are encoded together, so that little padding is computed.
+        """
+        _check_ids(texts, self._architecture)
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        rows = _encode_all([texts[i] for i in order], self._text_batch, self._encode_text_batch)
+        restored = np.empty((len(texts), self._architecture.embed_dim), dtype=np.float32)
+        restored[order] = self._stack(rows)
+        return restored
+
+    @torch.inference_mode()
+    def _encode_image_batch(self, pixels: NDArray[np.uint8]) -> Rows:
+        x = torch.from_numpy(np.require(pixels, np.uint8, ["C", "W"])).to(
+            self.device
+        )  # (n, s, s, 3)
+        # Memory keeps its order, so for torch these are channels last, its faster way on a CPU.
+        x = x.permute(0, 3, 1, 2)  # (n, s, s, 3) -> (n, 3, s, s)
+        if self._pixel_scale is None:
+            x = x.to(self._dtype)
+        else:
+            mean, std = (each.to(x.device) for each in self._pixel_scale)
+            x = ((x - mean) / std).to(self._dtype)
+        return self._unit_rows(self._image_tower(x))
+
+    @torch.inference_mode()
+    def _encode_text_batch(self, texts: Sequence[Sequence[int]]) -> Rows:
+        longest = max(map(len, texts))
+        padded = [[*ids, *[0] * (longest - len(ids))] for ids in texts]
+        return self._unit_rows(self._text_tower.encode_text(torch.tensor(padded).to(self.device)))
+
+    def _unit_rows(self, embeddings: Tensor) -> Rows:
+        rows: Rows = F.normalize(embeddings.float(), dim=1).cpu().numpy()  # (n, d)
+        if not np.isfinite(rows).all():
+            raise ModelError(
+                f"the model computes no finite vectors in {self.precision} on {self.device}",
+                hint="use --precision fp32, or check the weights",
+            )
+        return rows
+
+    def _stack(self, rows: list[Rows]) -> Rows:
+        return np.concatenate([np.empty((0, self._architecture.embed_dim), np.float32), *rows])
+
+
+class BatchLimit:
+    """How many items go through the network at once: fewer after memory ran out."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def shrink(self, failed: int) -> None:
+        """Halve after ``failed`` items at once were too many."""
+        if failed == 1:
+            raise DeviceError("out of memory with a batch of one", hint="use --device cpu")
+        self.size = failed // 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _encode_all(
+    items: Sequence[Item] | NDArray[np.uint8], limit: BatchLimit, encode: Callable[..., Rows]
+) -> list[Rows]:
+    done: list[Rows] = []
+    start = 0
+    while start < len(items):
+        batch = items[start : start + limit.size]
+        rows = _unless_out_of_memory(encode, batch)
+        if rows is None:
+            limit.shrink(len(batch))
+            continue
+        done.append(rows)
+        start += len(batch)
+    return done
+
+
+def _unless_out_of_memory(encode: Callable[..., Rows], batch: object) -> Rows | None:
+    # The error is let go here: while it lives, its traceback keeps the batch's tensors alive.
+    try:
+        return encode(batch)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell a lack of memory from other faults."""
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    return any(sign in str(error) for sign in OUT_OF_MEMORY)
+
+
+def _prepare(
+    tower: VisionTower | ResNetTower, preprocessing: Preprocessing
+) -> tuple[Tensor, Tensor] | None:
+    """Fold what can be folded; return pixels' mean and std (3, 1, 1) if they are still to apply."""
+    if isinstance(tower, VisionTower):
+        fold_normalisation(tower, preprocessing.mean, preprocessing.std)
+        return None
+    fold_batch_norms(tower)
+    mean = 255 * torch.tensor(preprocessing.mean)
+    std = 255 * torch.tensor(preprocessing.std)
+    return mean.view(3, 1, 1), std.view(3, 1, 1)
+
+
+def _image_batch_size(device: torch.device, size: int) -> int:
+    pixels = BATCH_PIXELS.get(device.type, BATCH_PIXELS["cpu"])
+    return max(1, min(MAX_BATCH, pixels // size**2))
+
+
+def _check_ids(texts: Sequence[Sequence[int]], architecture: Architecture) -> None:
+    """Refuse token ids that the network has no place for, before they break it."""
+    shape = architecture.text
+    if max((max(ids) for ids in texts), default=0) >= shape.vocab_size:
+        raise ModelError(
+            "the tokenizer has more tokens than the network: they do not belong together"
+        )
+    if max(map(len, texts), default=0) > shape.context_length:
+        raise ModelError(f"a text is longer than the context of {shape.context_length} tokens")
