@@ -88,8 +88,8 @@ TEMPLATE_SETS = MappingProxyType(
         "texture": (
             "a photo of a {} texture.",
             "a {} surface.",
-            "a close-up of something {}.",
-            "a {} pattern.",
+            "a close-up of {}.",
+            "the texture of {}.",
         ),
     }
 )
