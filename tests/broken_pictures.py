@@ -76,10 +76,10 @@ def tiff(width: int, height: int, tags: dict[int, int], data: bytes) -> bytes:
 
 
 def jpeg_header(width: int, height: int) -> bytes:
-    """Return the start of a baseline JPEG of one component, up to its size."""
+    """Return a baseline JPEG of one component up to where its data would begin."""
     table = b"\xff\xdb\x00\x43\x00" + bytes(range(1, 65))
     frame = b"\xff\xc0\x00\x0b\x08" + struct.pack(">HH", height, width) + b"\x01\x01\x11\x00"
-    return b"\xff\xd8" + table + frame
+    return b"\xff\xd8" + table + frame + b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"
 
 
 def _broken() -> Iterator[tuple[str, bytes, str]]:

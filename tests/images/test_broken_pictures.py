@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import random
 import subprocess
@@ -87,19 +88,15 @@ def test_damage_never_raises_anything_but_image_errors(form: str) -> None:
             damaged[chance.randrange(reach)] = chance.randrange(256)
         if attempt % 3 == 0:
             del damaged[chance.randrange(len(damaged)) :]
-        try:
-            picture = decode_image(bytes(damaged), max_pixels=1_000_000)
-        except ImageError as error:
-            assert error.message
-        else:
-            assert picture.mode == "RGB"
+        with contextlib.suppress(ImageError):
+            assert decode_image(bytes(damaged), max_pixels=1_000_000).mode == "RGB"
 
 
 def test_the_limit_is_the_callers_own() -> None:
     picture = encoded(photo(100, 50), "PNG")
 
     assert decode_image(picture, max_pixels=5000).size == (100, 50)
-    with pytest.raises(ImageError, match="100 x 50 pixels is over the limit of 0.004999 megapixels"):
+    with pytest.raises(ImageError, match=r"100 x 50 pixels is over the limit of 0\.004999 mega"):
         decode_image(picture, max_pixels=4999)
 
 

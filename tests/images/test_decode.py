@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from clipcli.errors import ImageError
+from clipcli.images.colour import to_rgb
 from clipcli.images.decode import decode_image
 from tests.broken_pictures import encoded, photo, png, tiff
 
@@ -123,7 +124,6 @@ def test_png_modes(mode: str, colour: Any, expected: tuple[int, int, int]) -> No
         ("CMYK", (0, 255, 255, 0), (255, 0, 0)),
         ("CMYK", (0, 0, 0, 255), (0, 0, 0)),
         ("CMYK", (0, 0, 0, 0), (255, 255, 255)),
-        ("YCbCr", (128, 128, 128), (128, 128, 128)),
         ("LAB", (255, 128, 128), (255, 255, 255)),  # 128 is no colour along a and b
     ],
 )
@@ -131,6 +131,25 @@ def test_tiff_modes(mode: str, colour: Any, expected: tuple[int, int, int]) -> N
     decoded = decode_image(encoded(Image.new(mode, (5, 4), colour), "TIFF"))
 
     assert np.abs(np.asarray(decoded).astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "expected"),
+    [
+        ("YCbCr", (128, 128, 128), (128, 128, 128)),
+        ("HSV", (0, 255, 255), (255, 0, 0)),
+        ("RGBX", (1, 2, 3, 0), (1, 2, 3)),
+        ("RGBa", (0, 0, 0, 0), (255, 255, 255)),  # premultiplied
+        ("RGBa", (2, 4, 6, 51), (206, 208, 210)),
+        ("La", (2, 51), (206, 206, 206)),
+        ("PA", (0, 0), (255, 255, 255)),
+        ("I;16B", 0x0102, (1, 1, 1)),
+    ],
+)
+def test_modes_of_pictures_in_memory(
+    mode: str, colour: Any, expected: tuple[int, int, int]
+) -> None:
+    assert to_rgb(Image.new(mode, (5, 4), colour)).getcolors() == [(20, expected)]
 
 
 def test_adobes_inverted_cmyk_jpeg() -> None:
@@ -236,9 +255,7 @@ def test_white_is_zero_in_a_16_bit_tiff() -> None:
         ([-7.0, -7.0, -7.0], [0, 0, 0]),
     ],
 )
-def test_floats_are_scaled_by_the_range_they_fit(
-    values: list[float], expected: list[int]
-) -> None:
+def test_floats_are_scaled_by_the_range_they_fit(values: list[float], expected: list[int]) -> None:
     content = encoded(Image.fromarray(np.array([values], np.float32)), "TIFF")
 
     assert greys(content) == expected

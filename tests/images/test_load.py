@@ -178,7 +178,7 @@ def test_files_are_closed(tmp_path: Path) -> None:
         good.rename(tmp_path / "moved.png")  # Windows refuses this while a file is open
         (tmp_path / "moved.png").rename(good)
     if sys.platform == "linux":
-        opened = {os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")}
+        opened = {os.path.realpath(entry) for entry in Path("/proc/self/fd").iterdir()}
         assert not opened & {str(good), str(bad)}
 
 

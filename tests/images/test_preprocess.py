@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from PIL import Image
 
 from clipcli.architecture import Preprocessing
 from clipcli.images.preprocess import normalise, preprocess
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 HUGGING_FACE = Preprocessing(224, crop_rounding="floor")
 OPENAI = Preprocessing(224, crop_rounding="round")
