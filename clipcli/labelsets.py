@@ -12,7 +12,7 @@ from pathlib import Path
 from clipcli.errors import LabelSetError
 from clipcli.labelfiles import LABEL_FILE_ENDINGS, read_label_file
 from clipcli.labels import Label, check_labels, checked_text, label_from_text
-from clipcli.textfiles import has_file_look, is_file
+from clipcli.textfiles import as_path, has_file_look, is_file
 
 __all__ = ["Label", "LabelSet", "builtin_label_sets", "load_label_set"]
 
@@ -81,7 +81,7 @@ class LabelSet:
                     "synonyms": label.synonyms,
                     "prompts": label.prompts,
                     "parent": label.parent,
-                    "threshold": label.threshold,
+                    "threshold": None if label.threshold is None else float(label.threshold),
                 }
                 for label in self.labels
             ],
@@ -92,10 +92,11 @@ class LabelSet:
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
     def check(self) -> None:
-        """Refuse to choose among one: a softmax over a single label is always 1.
+        """Refuse a set that is no choice, also one that was put together in Python.
 
-        Reject prompts beside it make one label a real question.
+        A softmax over a single label is always 1; reject prompts make it a real question.
         """
+        check_labels(self.labels, self.source)
         if len(self.labels) == 1 and not self.reject:
             raise LabelSetError(
                 f"{self.source}: {self.names[0]!r} is the only label, "
@@ -128,17 +129,15 @@ def load_label_set(spec: str) -> LabelSet:
     >>> load_label_set("cat, dog | puppy").labels[1].synonyms
     ('puppy',)
     """
-    path = Path(spec)
+    path = as_path(spec)
     if spec and is_file(path):
         return _read_set(path, path.stem, str(path))
     if "," in spec:
         return _inline_set(spec)
-    if has_file_look(spec, LABEL_FILE_ENDINGS):
-        raise _missing_file(path)
     built_in = builtin_label_sets()
     if spec in built_in:
         return _read_set(built_in[spec], spec, BUILT_IN)
-    raise _unknown_name(spec, built_in)
+    raise _not_found(spec, path, built_in)
 
 
 def builtin_label_sets() -> dict[str, Path]:
@@ -186,7 +185,16 @@ def _inline_set(spec: str) -> LabelSet:
     return LabelSet(name=INLINE, labels=labels)
 
 
-def _missing_file(path: Path) -> LabelSetError:
+def _not_found(spec: str, path: Path, built_in: dict[str, Path]) -> LabelSetError:
+    looks_like_file = has_file_look(spec, LABEL_FILE_ENDINGS)
+    if looks_like_file or spec in (".", ".."):
+        return _missing_file(path, built_in)
+    return _unknown_name(spec, built_in)
+
+
+def _missing_file(path: Path, built_in: Iterable[str]) -> LabelSetError:
+    if path.is_dir():
+        return LabelSetError(f"{path}: is a folder, not a label file", hint="name a file in it")
     if not path.parent.is_dir():
         return LabelSetError(f"{path}: no such label file", hint=f"no folder {path.parent} either")
     nearby = {
@@ -195,7 +203,7 @@ def _missing_file(path: Path) -> LabelSetError:
         if other.suffix.lower() in LABEL_FILE_ENDINGS
     }
     near = [nearby[name] for name in difflib.get_close_matches(path.name, nearby, n=2)]
-    near += difflib.get_close_matches(path.stem.lower(), builtin_label_sets(), n=1)
+    near += difflib.get_close_matches(path.stem.lower(), built_in, n=1)
     hint = f"did you mean {_either(near)}?" if near else "check the path"
     return LabelSetError(f"{path}: no such label file", hint=hint)
 

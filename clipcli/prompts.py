@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from clipcli.errors import TemplateError
 from clipcli.labels import SYNONYM_MARK, Label
-from clipcli.textfiles import has_file_look, is_file, numbered_lines, read_text
+from clipcli.textfiles import as_path, has_file_look, is_file, numbered_lines, read_text
 
 PLACEHOLDER = "{}"
 DEFAULT_TEMPLATES = "photo"
@@ -167,7 +167,7 @@ def load_templates(spec: str) -> tuple[str, ...]:
     if PLACEHOLDER in spec:
         parts = spec.split(SYNONYM_MARK)
         return tuple(dict.fromkeys(checked_template(part, "--templates") for part in parts))
-    path = Path(spec)
+    path = as_path(spec)
     if spec.strip() and is_file(path):
         return read_template_file(path)
     if has_file_look(spec, (".txt",)):

@@ -70,6 +70,14 @@ def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, content
 
 
+def as_path(spec: str) -> Path:
+    """Return a text as a path; shells leave ``~`` alone in ``--labels=~/pets.txt``."""
+    try:
+        return Path(spec).expanduser()
+    except RuntimeError:  # nobody's home
+        return Path(spec)
+
+
 def is_file(path: Path) -> bool:
     """Tell whether there is something to read; a very long text is no path, and no error."""
     try:

@@ -100,6 +100,23 @@ def test_missing_folder_is_named() -> None:
     assert error.hint == "no folder nowhere either"
 
 
+@pytest.mark.parametrize("spec", [".", "..", "./sub", "sub/"])
+def test_a_folder_is_named_as_one(folder: Path, spec: str) -> None:
+    (folder / "sub").mkdir()
+
+    assert refusal(spec).message.endswith("is a folder, not a label file")
+
+
+def test_a_tilde_that_the_shell_left_is_the_home_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "pets.txt").write_text("cat\ndog\n", encoding="utf-8")
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("USERPROFILE", str(folder))
+
+    assert load_label_set("~/pets.txt").names == ("cat", "dog")
+
+
 def test_misspelt_name_suggests_and_lists_the_built_in_sets() -> None:
     error = refusal("anmals")
 
@@ -199,6 +216,13 @@ def test_a_set_of_one_label_is_no_choice() -> None:
 
     with pytest.raises(LabelSetError, match="'cat' is the only label"):
         alone.check()
+
+
+def test_check_looks_at_sets_made_in_python() -> None:
+    twice = LabelSet("a", (Label("cat"), Label("CAT")))
+
+    with pytest.raises(LabelSetError, match="'CAT' is 'cat' again"):
+        twice.check()
 
 
 def test_one_label_beside_reject_prompts_is_a_choice() -> None:
