@@ -22,14 +22,15 @@ $(VENV)/python: constraints.txt
 	@$(PYTHON) -m venv $(VENV) || { echo "could not make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@echo "installing into $(VENV) (torch first, a minute or two) ..."
 	@$(PIP) $(CPU_TORCH) torch
+	@$(PIP) hatchling editables
 	@touch $@
 
 $(VENV)/installed: $(VENV)/python pyproject.toml
-	@$(PIP) --editable .
+	@$(PIP) --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	@$(PIP) --editable '.[dev]'
+	@$(PIP) --no-build-isolation --editable '.[dev]'
 	@touch $@
 
 demo: $(VENV)/installed
