@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
 from clipcli.errors import ExitCode
+from clipcli.render.notes import Notes
 
 
 def train(
@@ -83,13 +87,30 @@ def train(
         seed=seed,
         device=device,
     )
-    run_training(data, out, settings, init=init, say=_silent if quiet else _say)
+    with watching(quiet=quiet) as (say, advance):
+        run_training(data, out, settings, init=init, say=say, advance=advance)
     return ExitCode.DONE
 
 
-def _say(line: str) -> None:
-    typer.echo(line, err=True)
+Watching: TypeAlias = "tuple[Callable[[str], None], Callable[[float, str], None] | None]"
 
 
-def _silent(line: str) -> None:
-    del line
+@contextmanager
+def watching(*, quiet: bool) -> Iterator[Watching]:
+    """Yield where lines go and, on a terminal, what moves a bar."""
+    notes = Notes(quiet=quiet)
+    if quiet or not sys.stderr.isatty():
+        yield notes.say, None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    columns = (BarColumn(20), TextColumn("{task.fields[figures]}"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=1.0, figures="")
+
+        def advance(share: float, figures: str) -> None:
+            progress.update(task, completed=share, figures=figures)
+
+        yield (lambda line: progress.console.print(Text(line))), advance

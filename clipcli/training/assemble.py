@@ -113,7 +113,8 @@ def _by_tower(start: Start, config: TrainingConfig) -> MakeClassifier:
             student.clip.encode_text(pad_tokens(ids[i : i + PROMPTS_AT_ONCE]).to(device))
             for i in range(0, len(ids), PROMPTS_AT_ONCE)
         ]
-        rows = F.normalize(torch.cat(parts).float(), dim=1).split([len(g) for g in prompts])
-        return F.normalize(torch.stack([group.mean(dim=0) for group in rows]), dim=1)
+        rows = F.normalize(torch.cat(parts).float(), dim=1)
+        groups = torch.split(rows, [len(group) for group in prompts])
+        return F.normalize(torch.stack([group.mean(dim=0) for group in groups]), dim=1)
 
     return classifier

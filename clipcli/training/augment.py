@@ -58,7 +58,8 @@ def centre_crops(pictures: Tensor, size: int) -> Tensor:
 def _resize(x: Tensor, size: int, mode: str = "bilinear") -> Tensor:
     if x.shape[2:] == (size, size):
         return x
-    return F.interpolate(x, size=(size, size), mode=mode, antialias=True)
+    resized: Tensor = F.interpolate(x, size=(size, size), mode=mode, antialias=True)
+    return resized
 
 
 def colour_matrices(n: int, config: AugmentationConfig, generator: Generator) -> Tensor:
@@ -67,7 +68,8 @@ def colour_matrices(n: int, config: AugmentationConfig, generator: Generator) ->
     grey = torch.rand(n, generator=generator) < config.grey  # (n,)
     saturation = torch.where(grey, 0.0, saturation)[:, None, None]  # (n, 1, 1)
     luma = torch.tensor(LUMA).expand(3, 3)  # each row takes the luminance
-    return brightness[:, None, None] * (saturation * torch.eye(3) + (1 - saturation) * luma)
+    matrices: Tensor = saturation * torch.eye(3) + (1 - saturation) * luma  # (n, 3, 3)
+    return brightness[:, None, None] * matrices
 
 
 def normalise(

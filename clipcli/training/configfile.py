@@ -71,15 +71,20 @@ def check_config(config: TrainingConfig) -> TrainingConfig:
 
 def _read(value: object, kind: Any, source: str, key: str) -> Any:
     """Check ``value`` against the annotation ``kind`` and return it in that type."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if kind is Any:
-        return value
-    if origin is types.UnionType:
-        if value is None:
-            return None
-        return _read(value, arguments[0], source, key)
+    arguments = typing.get_args(kind)
+    if isinstance(kind, types.UnionType):  # X | None
+        return None if value is None else _read(value, arguments[0], source, key)
     if dataclasses.is_dataclass(kind):
         return _record(value, kind, source, key)
+    if arguments:
+        return _compound(value, typing.get_origin(kind), arguments, source, key)
+    return value if kind is Any else _scalar(value, kind, source, key)
+
+
+def _compound(
+    value: object, origin: Any, arguments: tuple[Any, ...], source: str, key: str
+) -> object:
+    """Read one of several words, a list, or a mapping."""
     if origin is typing.Literal:
         if value not in arguments:
             raise _wrong(source, key, value, " or ".join(map(str, arguments)))
@@ -87,14 +92,14 @@ def _read(value: object, kind: Any, source: str, key: str) -> Any:
     if origin is tuple:
         if not isinstance(value, list):
             raise _wrong(source, key, value, "a list")
+        places = (f"{key}[{i}]" for i in range(len(value)))
         return tuple(
-            _read(item, arguments[0], source, f"{key}[{i}]") for i, item in enumerate(value)
+            _read(item, arguments[0], source, place)
+            for item, place in zip(value, places, strict=True)
         )
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise _wrong(source, key, value, "a mapping")
-        return {str(k): _read(v, arguments[1], source, f"{key}.{k}") for k, v in value.items()}
-    return _scalar(value, kind, source, key)
+    if not isinstance(value, dict):
+        raise _wrong(source, key, value, "a mapping")
+    return {str(k): _read(v, arguments[1], source, f"{key}.{k}") for k, v in value.items()}
 
 
 def _scalar(value: object, kind: Any, source: str, key: str) -> object:

@@ -1,4 +1,4 @@
-"""This file knows about telling what a run does: a JSONL file, and lines for whoever watches."""
+"""This file knows about telling what a run does: a JSONL file, and whoever watches."""
 
 from __future__ import annotations
 
@@ -9,45 +9,47 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 Say: TypeAlias = Callable[[str], None]
+Advance: TypeAlias = Callable[[float, str], None]  # share of the run (0..1), latest figures
+
+SHOWN = ("step", "loss", "accuracy", "lr", "scale", "pictures_per_s", "size_px")
 
 
 class Journal:
-    """Appends records to ``log.jsonl`` and says one line every so many seconds."""
+    """Appends records to a file; says figures every so many seconds, or moves a bar with them."""
 
-    def __init__(self, path: Path, say: Say, every_s: float = 10.0) -> None:
+    def __init__(
+        self, path: Path, say: Say, every_s: float = 10.0, advance: Advance | None = None
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a", encoding="utf-8")
-        self._say = say
         self._every_s = every_s
+        self._advance = advance
         self._last_s = -float("inf")
-
-    def is_due(self) -> bool:
-        """Tell whether the time for the next line has come."""
-        return time.monotonic() - self._last_s >= self._every_s
+        self._figures = ""
+        self.say = say
 
     def record(self, **fields: Any) -> None:
         """Write one record at once, so that a killed run's log is whole."""
-        rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in fields.items()}
-        self._file.write(json.dumps(rounded, ensure_ascii=False) + "\n")
+        plain = {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in fields.items()}
+        self._file.write(json.dumps(plain, ensure_ascii=False) + "\n")
         self._file.flush()
 
-    def step(self, fields: dict[str, Any], progress: float) -> None:
-        """Record a step's figures and say them."""
-        self._last_s = time.monotonic()
-        self.record(event="step", **fields, progress=progress)
-        shown = " · ".join(_shown(name, fields[name]) for name in SHOWN if name in fields)
-        self._say(f"{progress:4.0%} · {shown}")
-
-    def say(self, line: str) -> None:
-        """Pass a line to whoever watches."""
-        self._say(line)
+    def step(self, progress: float, fields: Callable[[], dict[str, Any]]) -> None:
+        """Note that a step is done; its figures are asked for only when they are due."""
+        is_due = time.monotonic() - self._last_s >= self._every_s or progress >= 1
+        if is_due:
+            self._last_s = time.monotonic()
+            found = fields()
+            self.record(event="step", progress=progress, **found)
+            self._figures = " · ".join(_shown(name, found[name]) for name in SHOWN if name in found)
+        if self._advance is not None:
+            self._advance(progress, self._figures)
+        elif is_due:
+            self.say(f"{progress:4.0%} · {self._figures}")
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-
-SHOWN = ("step", "loss", "accuracy", "lr", "scale", "pictures_per_s", "size_px")
 
 
 def _shown(name: str, value: Any) -> str:

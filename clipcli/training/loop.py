@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,7 @@ class Run:
                 figures = self.train_step()
                 self.state.seconds += timer.lap(self.config.batch_size)
                 is_over = self.progress >= 1
-                if self.journal.is_due() or is_over:
-                    self._tell(figures, timer.rate())
+                self.journal.step(self.progress, partial(self._fields, figures, timer))
                 if is_over or timer.is_due("score", self.config.evaluation.minutes):
                     self.score()
                 if stop.is_set or is_over or self._is_checkpoint_due(timer):
@@ -159,13 +159,13 @@ class Run:
         else:
             self.journal.record(event="checkpoint", step=self.state.step, path=path.name)
 
-    def _tell(self, figures: Figures, rate: float) -> None:
+    def _fields(self, figures: Figures, timer: _Timer) -> dict[str, Any]:
         state = self.state
         epoch = state.step / self.batches.order.batches_per_epoch
         fields: dict[str, Any] = {"step": state.step, "epoch": epoch}
         fields |= {name: tensor.item() for name, tensor in figures.items()}
-        fields |= {"pictures_per_s": rate, "seconds": state.seconds, "size_px": state.size_px}
-        self.journal.step(fields, self.progress)
+        timing = {"pictures_per_s": timer.rate(), "seconds": state.seconds}
+        return fields | timing | {"size_px": state.size_px}
 
     def score(self) -> dict[str, float]:
         """Measure the held-out zero-shot score with the weights that would be written now."""

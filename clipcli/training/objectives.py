@@ -64,7 +64,7 @@ class Contrastive:
 
     def _choose(self, row: int, draw: np.random.Generator) -> str:
         captions = self._pairs.captions[row]
-        return captions[draw.integers(len(captions))] if len(captions) > 1 else captions[0]
+        return captions[int(draw.integers(len(captions)))] if len(captions) > 1 else captions[0]
 
     def _dressed(self, captions: Sequence[str], batch: Batch) -> list[str]:
         templates = self._config.templates or ("{}",)
@@ -94,7 +94,8 @@ class Targets:
         ]
         columns = self._columns(drawn)  # (c,), numbers of the table's rows
         own = self._mask(truths)  # (n, m)
-        target = torch.tensor([columns.index(row) for row in drawn], device=device)  # (n,)
+        place = {row: i for i, row in enumerate(columns)}
+        target = torch.tensor([place[row] for row in drawn], device=device)  # (n,)
         chosen = torch.tensor(columns, device=device)
         images = self._config.scale * F.normalize(embeddings.float(), dim=1)  # (n, d)
         similarity = images @ self._table.vectors[chosen].T  # (n, c)
@@ -137,7 +138,7 @@ class Targets:
 
 
 def _one_of(rows: Sequence[int], draw: np.random.Generator) -> int:
-    return rows[draw.integers(len(rows))] if len(rows) > 1 else rows[0]
+    return rows[int(draw.integers(len(rows)))] if len(rows) > 1 else rows[0]
 
 
 def pad_tokens(ids: Sequence[Sequence[int]]) -> Tensor:

@@ -74,8 +74,12 @@ class TrainingState:
                 self.optimiser.state[parameter] = own
 
     def _moments(self) -> dict[str, Any]:
-        names = {parameter: name for name, parameter in self.student.named_parameters()}
-        return {names[parameter]: own for parameter, own in self.optimiser.state.items()}
+        state = self.optimiser.state
+        return {
+            name: state[parameter]
+            for name, parameter in self.student.named_parameters()
+            if parameter in state
+        }
 
     def update(self, rate: float) -> None:
         """Take the optimiser's step with the gradients that are there."""

@@ -19,7 +19,7 @@ from clipcli.training.batches import Batches
 from clipcli.training.config import TrainingConfig
 from clipcli.training.device import choose_device, choose_precision
 from clipcli.training.finish import write_model
-from clipcli.training.journal import Journal, Say
+from clipcli.training.journal import Advance, Journal, Say
 from clipcli.training.loop import Run
 from clipcli.training.open_data import open_data
 from clipcli.training.start import starting_point
@@ -35,6 +35,7 @@ def train(
     init: str | None = None,
     say: Say = print,
     say_every_s: float = 10.0,
+    advance: Advance | None = None,
 ) -> ModelFolder:
     """Train on ``data`` and write ``out/model``; go on from ``out/checkpoints`` if there are any.
 
@@ -50,13 +51,12 @@ def train(
     _use_threads()
     device = choose_device(config.device)
     start = starting_point(config, init)
-    native_px = start.model.preprocessing.size
-    pairs = open_data(data, out / "pictures", native_px, say)
+    pairs = open_data(data, out / "pictures", start.model.preprocessing, say)
     pairs, held_out = split_held_out(pairs, config)
     table = make_targets(pairs, start, config)
     state = TrainingState(config, make_student(start, config, table), device)
     batches = Batches(config, pairs, start.model.preprocessing)
-    journal = Journal(out / "log.jsonl", say, say_every_s)
+    journal = Journal(out / "log.jsonl", say, say_every_s, advance)
     run = Run(
         config,
         state,
@@ -65,7 +65,7 @@ def train(
         make_budget(config, batches.order.batches_per_epoch),
         out / "checkpoints",
         journal,
-        native_px=native_px,
+        native_px=start.model.preprocessing.size,
         scorer=make_scorer(held_out, start, config),
         precision=choose_precision(config.precision, device),
     )
