@@ -27,7 +27,7 @@ _WORD = regex.compile(
 )
 _SPACES = regex.compile(r"\s+")
 
-_MAX_KNOWN = 50_000  # pieces of text whose ids are remembered, about 15 MB
+_MAX_KNOWN = 50_000  # pieces of text whose ids are remembered, about 10 MB
 _MAX_KNOWN_LENGTH = 64  # characters; longer ones are rare and not worth the memory
 
 
@@ -88,8 +88,10 @@ class Tokenizer:
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of token ids, with one space between words.
 
-        Start-of-text is nothing, end-of-text ends it (what follows is padding), and bytes that are
-        not UTF-8, such as half a character, become U+FFFD.
+        What ``encode`` makes of a text decodes to ``clean_text(text)``, except that spaces stand
+        around punctuation and between digits, and a lone iota below is lost. Start-of-text is
+        nothing, end-of-text ends the text (what follows is padding), and bytes that are not UTF-8,
+        such as half a character, become U+FFFD.
 
         Raises
         ------
@@ -179,7 +181,13 @@ def merge_symbols(symbols: list[str], ranks: Mapping[Merge, int]) -> list[str]:
 
 
 def _is_clean_but_for_case(text: str) -> bool:
-    """Tell whether cleaning would only touch spaces and case, and ftfy can be spared."""
+    """Tell whether cleaning would touch nothing but spaces and case, so that it can be spared.
+
+    In printable ASCII without "&" nothing else is left to do. Four of ftfy's repairs touch ASCII:
+    entities need "&", and terminal escapes, line breaks and control characters a character that
+    is not printable. The others (mojibake, C1 controls, ligatures, widths, quotes, surrogates, NFC)
+    look for characters beyond ASCII. `html.unescape` needs "&" as well.
+    """
     return text.isascii() and text.isprintable() and "&" not in text
 
 
