@@ -34,7 +34,8 @@ def load_pixels(
         The model's size, resize mode, interpolation and crop rounding.
     exact
         Bit for bit the reference's pixels. Otherwise large JPEGs are decoded at a reduced size, at
-        least twice the model's, and resizing and cropping are one step.
+        least twice the model's, other large pictures are averaged down to at least three times the
+        model's, and resizing and cropping are one step.
     max_pixels
         Larger pictures are refused by their header.
 

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 # A resized picture that is larger than this is never made as a whole: a line of 1 x 100,000
 # pixels would become 224 x 22,400,000 before all but its middle were cut away.
 _MAX_RESIZED_PIXELS = 64_000_000
+# In one step, what shrinks by more than this is first averaged in whole blocks of pixels down to
+# this many times the target, and only the rest is filtered. Mean change on photographs: 0.2 of
+# 255, a third to a fifth of the time. Pillow calls 3 "indistinguishable from fair resampling".
+_REDUCING_GAP = 3.0
 
 
 def preprocess(
@@ -36,7 +40,7 @@ def preprocess(
         The model's size, resize mode, interpolation and crop rounding.
     box
         The part of the image that is the picture. With a box, resizing and cropping are one step,
-        which is faster and may differ from the reference by a grey level.
+        which is faster and a little, on photographs 0.2 of 255 in the mean, off the reference.
 
     Returns
     -------
@@ -52,7 +56,7 @@ def preprocess(
         squared = _longest(rgb, preprocessing, box)
     else:
         square = (preprocessing.size, preprocessing.size)
-        squared = rgb.resize(square, _filter(preprocessing), box)
+        squared = rgb.resize(square, _filter(preprocessing), box, _gap(box))
     return np.array(squared)  # (s, s, 3) uint8
 
 
@@ -64,9 +68,11 @@ def normalise(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArra
     import numpy as np
 
     n, height, width, _ = pixels.shape
+    planes = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))  # (n, 3, s, s)
     out = np.empty((n, 3, height, width), np.float32)
-    for channel, table in enumerate(_tables(preprocessing)):
-        np.take(table, pixels[..., channel], out=out[:, channel], mode="clip")
+    tables = _tables(preprocessing)
+    for index in np.ndindex(n, 3):  # a plane at a time stays in the processor's cache
+        np.take(tables[index[1]], planes[index], out=out[index], mode="clip")
     return out
 
 
@@ -105,7 +111,7 @@ def _shortest(image: Image, preprocessing: Preprocessing, box: Box | None) -> Im
     else:
         top, bottom = top + start * scale, top + (start + size) * scale
     middle = (left, top, min(right, image.width), min(bottom, image.height))
-    return image.resize((size, size), _filter(preprocessing), middle)
+    return image.resize((size, size), _filter(preprocessing), middle, _gap(box))
 
 
 def _crop_start(resized_long: int, preprocessing: Preprocessing) -> int:
@@ -124,9 +130,13 @@ def _longest(image: Image, preprocessing: Preprocessing, box: Box | None) -> Ima
     ratio = max(right - left, bottom - top) / size
     width, height = max(1, round((right - left) / ratio)), max(1, round((bottom - top) / ratio))
     canvas = PIL.Image.new("RGB", (size, size))
-    resized = image.resize((width, height), _filter(preprocessing), box)
+    resized = image.resize((width, height), _filter(preprocessing), box, _gap(box))
     canvas.paste(resized, ((size - width) // 2, (size - height) // 2))
     return canvas
+
+
+def _gap(box: Box | None) -> float | None:
+    return _REDUCING_GAP if box else None  # without a box, exactness was asked for
 
 
 def _filter(preprocessing: Preprocessing) -> Resampling:

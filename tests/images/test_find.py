@@ -182,7 +182,12 @@ def test_finding_is_lazy(monkeypatch: pytest.MonkeyPatch) -> None:
     write("in/a.jpg", "in/one/b.jpg", "in/two/c.jpg")
     listed = []
     scandir = os.scandir
-    monkeypatch.setattr(os, "scandir", lambda folder: listed.append(folder) or scandir(folder))
+
+    def noting(folder: str) -> Any:
+        listed.append(folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", noting)
 
     records = find_images(["in"])
     first = next(records)

@@ -35,16 +35,19 @@ def test_exact_loading_is_pillows_resizing_of_the_whole_picture(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["astronaut.jpg", "coffee.jpg"])
-def test_the_short_cut_is_close_on_photographs_of_12_megapixels(name: str, tmp_path: Path) -> None:
-    path = tmp_path / name
+@pytest.mark.parametrize("ending", ["jpg", "bmp"])
+def test_the_short_cut_is_close_on_photographs_of_12_megapixels(
+    name: str, ending: str, tmp_path: Path
+) -> None:
+    path = (tmp_path / name).with_suffix(f".{ending}")
     photograph = Image.open(PHOTOS / name).convert("RGB")
-    photograph.resize((4000, 3000), Image.Resampling.BICUBIC).save(path, quality=92)
+    photograph.resize((4000, 3000), Image.Resampling.BICUBIC).save(path)
 
     short_cut = load_pixels(path, PREPROCESSING).astype(int)
 
     exact = load_pixels(path, PREPROCESSING, exact=True)
     assert np.abs(short_cut - exact).mean() < 0.5  # of 255
-    assert np.abs(short_cut - exact).max() <= 12
+    assert np.abs(short_cut - exact).max() <= 8
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -128,7 +131,9 @@ def test_returns_writable_bytes_of_the_models_size(tmp_path: Path) -> None:
 
     pixels = load_pixels(path, Preprocessing(48))
 
-    assert (pixels.shape, pixels.dtype, pixels.flags.writeable) == ((48, 48, 3), np.uint8, True)
+    assert pixels.shape == (48, 48, 3)
+    assert pixels.dtype == np.uint8
+    assert pixels.flags.writeable
 
 
 # What is no regular file ---------------------------------------------------------------------
