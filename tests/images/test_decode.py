@@ -261,6 +261,13 @@ def test_floats_are_scaled_by_the_range_they_fit(values: list[float], expected: 
     assert greys(content) == expected
 
 
+@pytest.mark.filterwarnings("error")
+def test_signalling_nans_are_not_announced() -> None:
+    signalling = struct.pack("<2I", 0x7F800001, 0x3F800000)
+
+    assert greys(tiff(2, 1, {258: 32, 262: 1, 339: 3}, signalling)) == [0, 255]
+
+
 def test_32_bit_label_maps_are_visible() -> None:
     content = encoded(Image.fromarray(np.array([[0, 1, 1]], np.int32)), "TIFF")
 
