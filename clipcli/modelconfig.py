@@ -24,7 +24,8 @@ from clipcli.errors import ModelError
 
 FORMAT = 1  # goes up when an older clipcli could misread the file
 KINDS: dict[str, type] = {"vit": VisionTransformer, "resnet": ModifiedResNet}
-NUMERIC_KEYS = ("architecture", "preprocessing", "scoring")  # what changes vectors or scores
+# What changes vectors or scores; logit scale and bias are not here, because they are weights.
+NUMERIC_KEYS = ("architecture", "preprocessing", "scoring")
 
 
 def config_to_dict(config: ModelConfig) -> dict[str, Any]:

@@ -67,8 +67,7 @@ def build_model(
     No weights are drawn that would be thrown away: the network is built without storage, and
     then takes the tensors themselves where their type is ``dtype`` already.
     """
-    with torch.device("meta"), _WithoutDrawing():
-        model = CLIP(architecture)
+    model = empty_model(architecture)
     state = {name: tensor for name, tensor in state.items() if not _is_weightless(name)}
     expected = model.state_dict()
     _check_fit(expected, state, source)
@@ -78,6 +77,12 @@ def build_model(
     }
     model.load_state_dict(whole, assign=True)
     return model.eval()
+
+
+def empty_model(architecture: Architecture) -> CLIP:
+    """Build the network on the meta device: names and shapes without storage."""
+    with torch.device("meta"), _WithoutDrawing():
+        return CLIP(architecture)
 
 
 def stored_tensors(
