@@ -167,6 +167,17 @@ def test_grey_jpeg() -> None:
     assert decoded.getpixel((3, 3)) == (90, 90, 90)
 
 
+def test_every_value_at_every_alpha_is_composited_as_transformers_does() -> None:
+    values, alphas = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
+    picture = Image.fromarray(np.stack([values, values, 255 - values, alphas], axis=2))
+
+    composited = to_rgb(picture)
+
+    white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+    expected = Image.alpha_composite(white, picture).convert("RGB")
+    assert composited.tobytes() == expected.tobytes()
+
+
 def test_palette_with_transparency() -> None:
     picture = Image.new("P", (2, 1))
     picture.putpalette([255, 0, 0, 0, 0, 255])
