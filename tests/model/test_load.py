@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +27,7 @@ from clipcli.weights import ModelFolder
 
 from .conftest import ARCHITECTURES
 
+ROOT = Path(__file__).parents[2]
 WriteFolder = Callable[..., ModelFolder]
 
 
@@ -80,6 +83,19 @@ def test_weightless_entries_of_published_files_are_left_aside(model: CLIP) -> No
     built = build_model(model.architecture, {**state, **extras}, "here")
 
     assert built.state_dict().keys() == model.state_dict().keys()
+
+
+def test_loading_does_not_import_torchs_compiler() -> None:
+    """It would take seconds; drawing normal numbers on the meta device is enough to cause it."""
+    code = (
+        "import sys; from clipcli.model.load import empty_model; "
+        "from clipcli.released import RELEASED; empty_model(RELEASED['ViT-B/32']); "
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+
+    finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
+
+    assert finished.returncode == 0
 
 
 def test_says_which_tensors_do_not_fit() -> None:
