@@ -1,4 +1,4 @@
-"""This file knows about being asked to stop: Ctrl-C and SIGTERM wait for the end of a step."""
+"""This file knows about being asked to stop: Ctrl-C and its like wait for the end of a step."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import signal
 import threading
 from types import FrameType, TracebackType
 from typing import Any
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 
 
 class StopSignal:
@@ -18,8 +20,11 @@ class StopSignal:
     def __enter__(self) -> StopSignal:
         # Only the main thread may set handlers; elsewhere, whoever owns it decides.
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._remember)
+            for name in SIGNALS:
+                number = getattr(signal, name, None)
+                # What was told to be ignored (``nohup``, a shell's background job) stays so.
+                if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._remember)
         return self
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
