@@ -579,6 +579,14 @@ def test_a_full_disk_under_standard_output_is_told(form: str, pictures: Path) ->
     assert is_one_clear_line(err)
 
 
+def test_an_empty_list_on_standard_input_is_an_error() -> None:
+    process = start(["classify", "-", *LABELS], stdin=subprocess.DEVNULL)
+    _, err = process.communicate(timeout=30)
+
+    assert process.returncode == 3
+    assert err == "clipcli: standard input: no pictures found\n"
+
+
 @POSIX
 def test_a_nul_separated_list_on_standard_input(pictures: Path) -> None:
     (pictures / "line\nbreak.png").write_bytes((pictures / "red.png").read_bytes())

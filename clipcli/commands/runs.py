@@ -64,7 +64,8 @@ class Inputs:
 
     def in_words(self) -> str:
         """Name the inputs in an error message."""
-        names = [*self.paths, *([str(self.from_file)] if self.from_file else [])]
+        names = ["standard input" if path == STANDARD_INPUT else path for path in self.paths]
+        names += [str(self.from_file)] if self.from_file else []
         return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 

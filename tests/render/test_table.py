@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import pytest
 from rich.cells import cell_len
@@ -139,8 +140,17 @@ def test_colours_on_a_terminal_none_where_they_are_unwanted(
     assert green not in plain
 
 
-def test_a_terminal_without_unicode_gets_bars_of_ascii() -> None:
-    assert bar(0.5, 24, "ascii") == "#" * 12
+def test_a_terminal_without_unicode_gets_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(stream, encoding="ascii"))
+
+    Table(["naïve"], ranked=True).write(classified("日本.jpg", ("naïve", 0.5)))
+
+    assert stream.getvalue().decode("ascii").splitlines() == [
+        "??.jpg",
+        "  na?ve   50.0 %  " + "#" * 12,
+        "",
+    ]
 
 
 @pytest.mark.parametrize(
