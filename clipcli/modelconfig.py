@@ -33,7 +33,8 @@ KINDS: dict[str, type] = {
     "siglip": SiglipArchitecture,
 }
 UNNAMED: type = Architecture
-NUMERIC_KEYS = ("architecture", "preprocessing", "scoring")  # what changes vectors or scores
+# What changes vectors or scores; logit scale and bias are not here, because they are weights.
+NUMERIC_KEYS = ("architecture", "preprocessing", "scoring")
 
 
 def config_to_dict(config: ModelConfig) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from clipcli.modelconfig import canonical_numbers, config_to_dict, read_config
 from clipcli.tensorfile import (
     CHUNK_BYTES,
     RawTensor,
-    TensorPlace,
     read_bytes,
     read_number,
     read_tensor_table,
@@ -47,8 +46,6 @@ class ModelFolder:
     config: ModelConfig
     weights_path: Path
     vocabulary_path: Path
-    logit_scale: float  # what similarities are multiplied by, not its logarithm
-    logit_bias: float | None = None
 
 
 def resolve_model(spec: str | None = None) -> Path:
@@ -93,7 +90,8 @@ def open_model_folder(path: Path) -> ModelFolder:
         if not (path / name).is_file():
             raise ModelError(f"{path}: not a whole model folder: {name} is missing")
     config = read_config(path / CONFIG_NAME)
-    folder = _with_logits(path, config, read_tensor_table(path / WEIGHTS_NAME))
+    folder = ModelFolder(path, config, path / WEIGHTS_NAME, path / MERGES_NAME)
+    _check_logits(folder)
     if config.fingerprint:
         return folder
     return replace(folder, config=replace(config, fingerprint=compute_fingerprint(folder)))
@@ -129,7 +127,9 @@ def write_model_folder(
     *,
     overwrite: bool = False,
 ) -> ModelFolder:
-    """Write a model folder that appears whole or not at all; its fingerprint is filled in.
+    """Write a model folder that appears whole or not at all.
+
+    The configuration's fingerprint, logit scale and logit bias are filled in from what is written.
 
     Raises
     ------
@@ -166,7 +166,9 @@ def _fill(
     write_tensors(new / WEIGHTS_NAME, tensors)
     write_vocabulary(vocabulary, new / MERGES_NAME)
     (new / CARD_NAME).write_text(card, encoding="utf-8", newline="\n")
-    folder = _with_logits(new, config, read_tensor_table(new / WEIGHTS_NAME))
+    scale, bias = _logits(new / WEIGHTS_NAME, config)
+    config = replace(config, logit_scale=scale, logit_bias=bias)
+    folder = ModelFolder(new, config, new / WEIGHTS_NAME, new / MERGES_NAME)
     config = replace(config, fingerprint=compute_fingerprint(folder))
     told = json.dumps(config_to_dict(config), indent=2, ensure_ascii=False)
     (new / CONFIG_NAME).write_text(told + "\n", encoding="utf-8", newline="\n")
@@ -197,17 +199,27 @@ def _check_free(out: Path, *, overwrite: bool) -> None:
         )
 
 
-def _with_logits(path: Path, config: ModelConfig, table: Mapping[str, TensorPlace]) -> ModelFolder:
-    weights_path = path / WEIGHTS_NAME
+def _logits(path: Path, config: ModelConfig) -> tuple[float, float]:
+    """Read what the weights say about scale and bias: the scale itself, not its logarithm."""
+    table = read_tensor_table(path)
     if "logit_scale" not in table:
-        raise ModelError(f"{weights_path}: there is no logit_scale: these are not CLIP's weights")
-    logarithm = read_number(weights_path, table["logit_scale"])
+        raise ModelError(f"{path}: there is no logit_scale: these are not CLIP's weights")
+    logarithm = read_number(path, table["logit_scale"])
     if not abs(logarithm) < MAX_LOG_SCALE:
-        raise ModelError(f"{weights_path}: logit_scale is {logarithm}, which makes no sense")
-    bias = None
-    if config.architecture.logit_bias and "logit_bias" in table:
-        bias = read_number(weights_path, table["logit_bias"])
-    return ModelFolder(path, config, weights_path, path / MERGES_NAME, math.exp(logarithm), bias)
+        raise ModelError(f"{path}: logit_scale is {logarithm}, which makes no sense")
+    has_bias = config.architecture.logit_bias and "logit_bias" in table
+    return math.exp(logarithm), read_number(path, table["logit_bias"]) if has_bias else 0.0
+
+
+def _check_logits(folder: ModelFolder) -> None:
+    """Refuse a configuration that would score otherwise than the weights were trained to."""
+    scale, bias = _logits(folder.weights_path, folder.config)
+    for key, trained in (("logit_scale", scale), ("logit_bias", bias)):
+        told = getattr(folder.config, key)
+        if not math.isclose(told, trained, rel_tol=1e-6, abs_tol=1e-9):
+            raise ModelError(
+                f"{folder.path / CONFIG_NAME}: {key}: {told} is not the weights' own, {trained}"
+            )
 
 
 def _neighbours(path: Path) -> list[str]:

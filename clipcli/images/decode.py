@@ -67,6 +67,10 @@ def decode_image(
         Allow a JPEG to be decoded at 1/2, 1/4 or 1/8 of its size, as long as both sides keep this
         many pixels. ``None`` decodes exactly.
 
+    Returns
+    -------
+    PIL.Image.Image
+
     Raises
     ------
     ImageError
@@ -96,10 +100,12 @@ def _decode_stream(stream: BinaryIO, max_pixels: int, at_least_px: int | None) -
     with _failures_become_reasons(kind, stream):
         image = _reader(kind)(stream)
         _check_size(image.size, max_pixels)
-        box: Box = (0.0, 0.0, *image.size)
+        reduced = None
         if kind is JPEG and at_least_px is not None:
-            box = _reduce_jpeg(image, at_least_px)
+            reduced = _reduce_jpeg(image, at_least_px)
         image.load()
+        _check_size(image.size, max_pixels)  # a damaged HEIC's header may have said otherwise
+        box = reduced or (0.0, 0.0, *image.size)
         orientation = _orientation(image)
         upright = _turn(to_rgb(image), orientation)
         return Decoded(upright, _turn_box(box, image.size, orientation))
@@ -149,14 +155,14 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
         )
 
 
-def _reduce_jpeg(image: ImageFile, at_least_px: int) -> Box:
+def _reduce_jpeg(image: ImageFile, at_least_px: int) -> Box | None:
     """Have libjpeg decode at 1/k, k in 1, 2, 4, 8, so that both sides keep ``at_least_px``.
 
     Subtle: the reduced picture has ceil(side / k) pixels, but the whole picture is side / k wide.
     Resizing from the rounded size would shift everything by up to a source pixel.
     """
     drafted = image.draft(None, (at_least_px, at_least_px))
-    return drafted[1] if drafted else (0.0, 0.0, *image.size)
+    return drafted[1] if drafted else None
 
 
 def _orientation(image: Image) -> int:

@@ -34,13 +34,17 @@ def explain(error: Exception, kind: Kind, stream: BinaryIO) -> str:
         return f"truncated {kind.name}"
     if "not identified by this driver" in words:
         return f"broken {kind.name}: no usable size in its header"
-    detail = "" if isinstance(error, KeyError) else _plain(words)  # a bare key says nothing
+    detail = "" if isinstance(_origin(error), KeyError) else _plain(words)  # a key says nothing
     return f"broken {kind.name}: {detail}" if detail else f"broken {kind.name}"
 
 
+def _origin(error: Exception) -> BaseException:
+    # Pillow wraps what happens while a header is read into SyntaxError; the cause is underneath.
+    return error.__cause__ or error
+
+
 def _says_cut_short(error: Exception) -> bool:
-    # Pillow wraps what happens while a header is read into SyntaxError, the cause is underneath.
-    if isinstance(error.__cause__ or error, EOFError | IndexError | struct.error):
+    if isinstance(_origin(error), EOFError | IndexError | struct.error):
         return True
     said = str(error).lower()
     return any(words in said for words in _CUT_SHORT)

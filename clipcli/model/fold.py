@@ -13,7 +13,12 @@ from torch import Tensor, nn
 from clipcli.model.resnet import Bottleneck, ResNetTower
 from clipcli.model.vision import VisionTower
 
+# A power of two, so dividing is exact; and weights for pixels up to 255 would be too small for
+# fp16, whose precision ends at 6e-5.
+PIXEL_UNIT = 256
 
+
+@torch.no_grad()
 def fold_batch_norms(tower: ResNetTower) -> None:
     """Give each convolution the scale and shift of the batch norm behind it."""
     for block in (tower, *(m for m in tower.modules() if isinstance(m, Bottleneck))):
@@ -23,14 +28,15 @@ def fold_batch_norms(tower: ResNetTower) -> None:
             _fold(block.downsample, "0", "1")
 
 
+@torch.no_grad()
 def fold_normalisation(tower: VisionTower, mean: Sequence[float], std: Sequence[float]) -> None:
-    """Let the tower take pixels as they are stored, 0 to 255, which even bf16 holds exactly.
+    """Let the tower take stored pixels over :data:`PIXEL_UNIT`, which even bf16 holds exactly.
 
     conv((x / 255 - mean) / std) is itself a convolution of x with a bias. Only for a tower whose
     convolution does not pad: the zeros of padding are zeros after normalisation, not before.
     """
     weight = tower.conv1.weight.float()  # (width, 3, patch, patch)
-    scale = 1 / (255 * torch.tensor(std))  # (3,)
+    scale = PIXEL_UNIT / (255 * torch.tensor(std))  # (3,)
     shift = -torch.tensor(mean) / torch.tensor(std)  # (3,)
     bias = torch.einsum("oihw,i->o", weight, shift)  # (width,)
     tower.conv1 = _convolution_like(tower.conv1, weight * scale.view(3, 1, 1), bias)

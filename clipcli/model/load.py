@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -46,8 +46,11 @@ def load_model(folder: ModelFolder, dtype: torch.dtype | None = torch.float32) -
 def read_state(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file: nothing is copied, the tensors are windows on the file."""
     read_tensor_table(path)  # finds what is wrong and says it in one line
-    with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path}: cannot be read: {error}") from error
 
 
 def build_from_state(state: Mapping[str, Tensor], activation: Activation, source: str) -> CLIP:
@@ -67,8 +70,7 @@ def build_model(
     No weights are drawn that would be thrown away: the network is built without storage, and
     then takes the tensors themselves where their type is ``dtype`` already.
     """
-    with torch.device("meta"), _WithoutDrawing():
-        model = CLIP(architecture)
+    model = empty_model(architecture)
     state = {name: tensor for name, tensor in state.items() if not _is_weightless(name)}
     expected = model.state_dict()
     _check_fit(expected, state, source)
@@ -78,6 +80,12 @@ def build_model(
     }
     model.load_state_dict(whole, assign=True)
     return model.eval()
+
+
+def empty_model(architecture: Architecture) -> CLIP:
+    """Build the network on the meta device: names and shapes without storage."""
+    with torch.device("meta"), _WithoutDrawing():
+        return CLIP(architecture)
 
 
 def stored_tensors(

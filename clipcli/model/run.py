@@ -19,7 +19,7 @@ from clipcli.architecture import Architecture, Preprocessing
 from clipcli.errors import DeviceError, ModelError
 from clipcli.model.clip import CLIP
 from clipcli.model.device import PRECISIONS, resolve_device, resolve_precision
-from clipcli.model.fold import fold_batch_norms, fold_normalisation
+from clipcli.model.fold import PIXEL_UNIT, fold_batch_norms, fold_normalisation
 from clipcli.model.load import load_model
 from clipcli.model.resnet import ResNetTower
 from clipcli.model.vision import VisionTower
@@ -103,7 +103,7 @@ class TorchRunner:
         # Memory keeps its order, so for torch these are channels last, its faster way on a CPU.
         x = x.permute(0, 3, 1, 2)  # (n, s, s, 3) -> (n, 3, s, s)
         if self._pixel_scale is None:
-            x = x.to(self._dtype)
+            x = x.to(self._dtype).div_(PIXEL_UNIT)
         else:
             mean, std = (each.to(x.device) for each in self._pixel_scale)
             x = ((x - mean) / std).to(self._dtype)

@@ -13,9 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from clipcli.errors import InputError
+from clipcli.prompts import DEFAULT_TEMPLATES, template_set
+from clipcli.tokenizer import Tokenizer
 from clipcli.training.config import TrainingConfig
-from clipcli.training.objectives import Contrastive, ObjectiveFunction, Targets, pad_tokens
-from clipcli.training.pairs import Pairs, open_packed
+from clipcli.training.journal import Say
+from clipcli.training.objectives import PLAIN, Contrastive, ObjectiveFunction, Targets, pad_tokens
+from clipcli.training.pairs import Pairs, is_packed, open_packed
 from clipcli.training.schedule import Budget
 from clipcli.training.scorer import MakeClassifier, Scorer
 from clipcli.training.start import Start
@@ -25,6 +28,14 @@ from clipcli.training.zero_shot import evaluation_sets
 
 DEFAULT_EPOCHS = 10.0
 PROMPTS_AT_ONCE = 256
+
+
+def with_templates(config: TrainingConfig, data: Path) -> TrainingConfig:
+    """Choose templates for captions that are names, where the configuration leaves it open."""
+    if config.contrastive.templates is not None or not data.is_dir() or is_packed(data):
+        return config
+    templates = (*template_set(DEFAULT_TEMPLATES), *PLAIN)
+    return replace(config, contrastive=replace(config.contrastive, templates=templates))
 
 
 def make_budget(config: TrainingConfig, batches_per_epoch: int) -> Budget:
@@ -40,7 +51,7 @@ def split_held_out(pairs: Pairs, config: TrainingConfig) -> tuple[Pairs, Pairs |
     settings = config.evaluation
     if settings.data:
         return pairs, open_packed(Path(settings.data), "eval_pictures")
-    n_held = int(len(pairs) * settings.held_out)
+    n_held = min(int(len(pairs) * settings.held_out), settings.limit)
     if not n_held:
         return pairs, None
     rows = np.random.default_rng(config.seed).permutation(pairs.rows)
@@ -66,11 +77,42 @@ def make_objective(
     config: TrainingConfig,
     table: TargetTable | None,
     device: torch.device,
+    say: Say,
 ) -> ObjectiveFunction:
     """Return what the run minimises."""
+    _check_said(pairs, config)
     if table is not None:
         return Targets(pairs, table.to(device), config.targets)
+    _tell_cut(pairs, start.tokenizer, say)
     return Contrastive(pairs, start.tokenizer, config.contrastive)
+
+
+def _check_said(pairs: Pairs, config: TrainingConfig) -> None:
+    """Refuse rows of which nothing is said."""
+    has_targets = config.objective == "targets"
+    silent = [
+        row
+        for row in pairs.rows.tolist()
+        if not pairs.captions[row] and not (has_targets and pairs.concepts[row])
+    ]
+    if silent:
+        raise InputError(
+            f"{len(silent)} of {len(pairs)} pictures have no caption, "
+            f"first {pairs.paths[silent[0]]}"
+        )
+
+
+def _tell_cut(pairs: Pairs, tokenizer: Tokenizer, say: Say) -> None:
+    """Say which captions are longer than the text tower reads; it sees their beginning."""
+    said = {text for row in pairs.rows.tolist() for text in pairs.captions[row]}
+    # A token is a character at least, and two more mark start and end: most need no tokenizer.
+    long = sorted(text for text in said if len(text.encode()) > tokenizer.context_length - 2)
+    cut = [text for text in long if tokenizer.tokenize(text).is_cut]
+    if cut:
+        say(
+            f"{len(cut)} of {len(said)} captions are cut to {tokenizer.context_length} tokens, "
+            f"first {cut[0]!r}"
+        )
 
 
 def make_student(start: Start, config: TrainingConfig, table: TargetTable | None) -> Student:
@@ -102,7 +144,7 @@ def _fixed(vectors: TextVectors) -> MakeClassifier:
 
 def _by_tower(start: Start, config: TrainingConfig) -> MakeClassifier:
     tokenizer = start.tokenizer
-    templates = config.contrastive.templates or ("{}",)
+    templates = config.contrastive.templates or PLAIN
 
     def classifier(student: Student, classes: Sequence[Sequence[str]]) -> Tensor:
         """Average over names and templates, as `classify` does: (c, d)."""

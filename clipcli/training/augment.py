@@ -68,8 +68,9 @@ def colour_matrices(n: int, config: AugmentationConfig, generator: Generator) ->
     grey = torch.rand(n, generator=generator) < config.grey  # (n,)
     saturation = torch.where(grey, 0.0, saturation)[:, None, None]  # (n, 1, 1)
     luma = torch.tensor(LUMA).expand(3, 3)  # each row takes the luminance
-    matrices: Tensor = saturation * torch.eye(3) + (1 - saturation) * luma  # (n, 3, 3)
-    return brightness[:, None, None] * matrices
+    mixed = saturation * torch.eye(3) + (1 - saturation) * luma  # (n, 3, 3)
+    matrices: Tensor = brightness[:, None, None] * mixed
+    return matrices
 
 
 def normalise(

@@ -56,7 +56,9 @@ class ContrastiveConfig:
     equal_captions: EqualCaptions = "positives"  # what other pictures of the same caption are
     scale: float | None = None  # fixed logit scale (1 / temperature); absent: it is learned
     max_scale: float = 100.0  # bound of the learned one
-    templates: tuple[str, ...] = ("a photo of a {}", "a picture of {}", "{}")  # one is drawn a row
+    # One is drawn a row. Absent: those of `classify` for a folder tree, whose captions are names;
+    # "{}" for all else, whose captions may be sentences.
+    templates: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

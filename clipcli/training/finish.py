@@ -41,7 +41,6 @@ def write_model(
     model = replace(
         start.model,
         name=name,
-        logit_scale=clip["logit_scale"].to(dtype).double().exp().item(),  # as it is stored
         licence=config.licence,
         source=source,
         fingerprint="",

@@ -85,14 +85,15 @@ class Run:
                 self._enter_stage()
                 figures = self.train_step()
                 self.state.seconds += timer.lap(self.config.batch_size)
-                is_over = self.progress >= 1
                 self.journal.step(self.progress, partial(self._fields, figures, timer))
-                if is_over or timer.is_due("score", self.config.evaluation.minutes):
-                    self.score()
-                if stop.is_set or is_over or self._is_checkpoint_due(timer):
-                    self._save(is_needed=stop.is_set or is_over)
-                timer.restart_lap()
+                if stop.is_set or self._is_checkpoint_due(timer):
+                    self._save(is_needed=stop.is_set)
                 stop.raise_if_set()
+                if self.progress < 1 and timer.is_due("score", self.config.evaluation.minutes):
+                    self.score()
+                timer.restart_lap()
+            self._save(is_needed=True)
+        self.score()
 
     def train_step(self) -> Figures:
         """Take one step and return its figures; nothing has changed if the loss diverged."""
@@ -128,6 +129,11 @@ class Run:
             self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
         )
 
+    def _check_weights(self) -> None:
+        """Keep weights that have run away from taking the place of good ones on disk."""
+        for parameter in self.state.trained:
+            self._check(parameter.detach().sum())
+
     def _check(self, value: Tensor) -> None:
         if math.isfinite(found := value.item()):
             return
@@ -135,7 +141,7 @@ class Run:
         kept = f"the last good state is {latest[0]}" if latest else "there is no checkpoint yet"
         self.journal.record(event="diverged", step=self.state.step)
         raise DivergedError(
-            f"step {self.state.step}: the loss or its gradient is {found}; {kept}",
+            f"step {self.state.step}: the training has diverged to {found}; {kept}",
             hint="lower --lr and run the same command again to go on from there",
         )
 
@@ -146,6 +152,7 @@ class Run:
 
     def _save(self, *, is_needed: bool) -> None:
         """Write a checkpoint; on the way, a failure is told and the run goes on."""
+        self._check_weights()
         try:
             path = write_checkpoint(
                 self.checkpoints, self.state.step, self.state.to_dict(), self.config.checkpoint.keep

@@ -19,6 +19,7 @@ from clipcli.training.student import Student
 from clipcli.training.targets import TargetTable, Truths
 
 Figures: TypeAlias = dict[str, Tensor]
+PLAIN = ("{}",)
 Forward: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 
 
@@ -67,7 +68,7 @@ class Contrastive:
         return captions[int(draw.integers(len(captions)))] if len(captions) > 1 else captions[0]
 
     def _dressed(self, captions: Sequence[str], batch: Batch) -> list[str]:
-        templates = self._config.templates or ("{}",)
+        templates = self._config.templates or PLAIN
         chosen = batch.draw.integers(len(templates), size=len(captions)).tolist()
         return [
             templates[t].replace("{}", caption) for t, caption in zip(chosen, captions, strict=True)

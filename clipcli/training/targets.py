@@ -100,6 +100,12 @@ def build_targets(pairs: Pairs, vectors: TextVectors, config: TargetsConfig) -> 
     """Collect the vectors of all concepts and of the captions of rows without concepts."""
     tree = json.loads(Path(config.concepts).read_text(encoding="utf-8"))
     names = [node["names"] for node in tree["nodes"]]
+    highest = max((max(true) for true in set(pairs.concepts) if true), default=-1)
+    if highest >= len(names):
+        raise InputError(
+            f"{config.concepts}: {len(names)} concepts, but the data names number {highest}",
+            hint="pack the data with the same concepts file",
+        )
     counts = _lone_captions(pairs)
     lone = sorted(counts, key=lambda text: (counts[text] < config.common, text))
     rows = vectors.means([*names, *([text] for text in lone)])  # (m, d)

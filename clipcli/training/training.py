@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from clipcli.errors import OutputExistsError
 from clipcli.training.assemble import (
     make_budget,
     make_objective,
@@ -14,8 +17,10 @@ from clipcli.training.assemble import (
     make_student,
     make_targets,
     split_held_out,
+    with_templates,
 )
 from clipcli.training.batches import Batches
+from clipcli.training.checkpoint import checkpoint_paths
 from clipcli.training.config import TrainingConfig
 from clipcli.training.device import choose_device, choose_precision
 from clipcli.training.finish import write_model
@@ -24,6 +29,7 @@ from clipcli.training.loop import Run
 from clipcli.training.open_data import open_data
 from clipcli.training.start import starting_point
 from clipcli.training.state import TrainingState
+from clipcli.version import __version__
 from clipcli.weights import ModelFolder
 
 
@@ -50,6 +56,8 @@ def train(
     """
     _use_threads()
     device = choose_device(config.device)
+    config = with_templates(config, data)
+    _check_out(out)
     start = starting_point(config, init)
     pairs = open_data(data, out / "pictures", start.model.preprocessing, say)
     pairs, held_out = split_held_out(pairs, config)
@@ -61,7 +69,7 @@ def train(
         config,
         state,
         batches,
-        make_objective(pairs, start, config, table, device),
+        make_objective(pairs, start, config, table, device, say),
         make_budget(config, batches.order.batches_per_epoch),
         out / "checkpoints",
         journal,
@@ -70,11 +78,37 @@ def train(
         precision=choose_precision(config.precision, device),
     )
     try:
+        journal.record(event="start", **_provenance(data, run, state, len(pairs)))
         run.resume()
         run.run()
     finally:
         journal.close()
     return write_model(out / "model", state, start, config, len(pairs), run.last_scores)
+
+
+def _check_out(out: Path) -> None:
+    """Refuse to replace a model that no run in this folder has made."""
+    model = out / "model"
+    if model.exists() and not checkpoint_paths(out / "checkpoints"):
+        raise OutputExistsError(
+            f"{model}: already exists, and {out} has no run to go on with",
+            hint="choose another --out",
+        )
+
+
+def _provenance(data: Path, run: Run, state: TrainingState, n_pictures: int) -> dict[str, Any]:
+    return {
+        "version": __version__,
+        "torch": str(torch.__version__),
+        "data": str(data),
+        "pictures": n_pictures,
+        "parameters": sum(p.numel() for p in state.student.parameters()),
+        "trained_parameters": sum(p.numel() for p in state.trained),
+        "device": str(run.device),
+        "precision": run.precision,
+        "threads": torch.get_num_threads(),
+        "config": asdict(run.config),
+    }
 
 
 def _use_threads() -> None:

@@ -167,6 +167,17 @@ def test_grey_jpeg() -> None:
     assert decoded.getpixel((3, 3)) == (90, 90, 90)
 
 
+def test_every_value_at_every_alpha_is_composited_as_transformers_does() -> None:
+    values, alphas = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
+    picture = Image.fromarray(np.stack([values, values, 255 - values, alphas], axis=2))
+
+    composited = to_rgb(picture)
+
+    white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+    expected = Image.alpha_composite(white, picture).convert("RGB")
+    assert composited.tobytes() == expected.tobytes()
+
+
 def test_palette_with_transparency() -> None:
     picture = Image.new("P", (2, 1))
     picture.putpalette([255, 0, 0, 0, 0, 255])
@@ -259,6 +270,13 @@ def test_floats_are_scaled_by_the_range_they_fit(values: list[float], expected: 
     content = encoded(Image.fromarray(np.array([values], np.float32)), "TIFF")
 
     assert greys(content) == expected
+
+
+@pytest.mark.filterwarnings("error")
+def test_signalling_nans_are_not_announced() -> None:
+    signalling = struct.pack("<2I", 0x7F800001, 0x3F800000)
+
+    assert greys(tiff(2, 1, {258: 32, 262: 1, 339: 3}, signalling)) == [0, 255]
 
 
 def test_32_bit_label_maps_are_visible() -> None:

@@ -114,6 +114,22 @@ def test_only_jpegs_are_reduced() -> None:
         assert decoded.image.size == (500, 400)
 
 
+def test_a_heic_whose_header_lies_about_its_size_is_still_whole() -> None:
+    heif = pytest.importorskip("pillow_heif")
+    stream = io.BytesIO()
+    heif.from_pillow(photo(97, 61)).save(stream)
+    content = bytearray(stream.getvalue())
+    width_at = content.index(b"ispe") + 8
+
+    for width in (96, 97, 98, 99, 120):
+        content[width_at : width_at + 4] = width.to_bytes(4, "big")
+        try:
+            decoded = decode(bytes(content))
+        except ImageError:
+            continue
+        assert decoded.box == (0, 0, *decoded.image.size)
+
+
 def test_small_pictures_take_no_short_cut_in_size(tmp_path: Path) -> None:
     path = tmp_path / "small.jpg"
     path.write_bytes(encoded(photo(640, 480), "JPEG"))

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from clipcli.training.losses import contrastive_loss, masked_cross_entropy, top1
+
+
+def unit_rows(n: int, d: int, seed: int) -> torch.Tensor:
+    draw = torch.Generator().manual_seed(seed)
+    return F.normalize(torch.randn(n, d, generator=draw), dim=1)
+
+
+def test_contrastive_loss_by_hand() -> None:
+    # Cosines [[1, 0], [0.6, 0.8]] at scale 2. Row 1: ln(1 + e^-2); row 2: ln(1 + e^-0.4);
+    # column 1: ln(1 + e^-0.8); column 2: ln(1 + e^-1.6).
+    images = torch.tensor([[1.0, 0.0], [0.6, 0.8]])
+    texts = torch.eye(2)
+    expected = sum(math.log1p(math.exp(-x)) for x in (2.0, 0.4, 0.8, 1.6)) / 4
+
+    loss = contrastive_loss(images, texts, torch.tensor(2.0), torch.tensor([0, 1]), "negatives")
+
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_contrastive_loss_equals_transformers() -> None:
+    clip = pytest.importorskip("transformers.models.clip.modeling_clip")
+    images, texts = unit_rows(9, 5, seed=1), unit_rows(9, 5, seed=2)
+    expected = clip.image_text_contrastive_loss(20 * texts @ images.T)
+
+    loss = contrastive_loss(images, texts, torch.tensor(20.0), torch.arange(9), "negatives")
+
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_equal_captions_share_the_target() -> None:
+    # Both texts are equal and so are the logits: each right answer has probability 1/2, and both
+    # are right, so the cross-entropy is ln 2 in rows and columns.
+    images, texts = torch.eye(2), torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    rows, columns = math.log(2), (math.log1p(math.exp(1)) + math.log1p(math.exp(-1))) / 2
+
+    loss = contrastive_loss(images, texts, torch.tensor(1.0), torch.tensor([3, 3]), "positives")
+
+    assert loss.item() == pytest.approx((rows + columns) / 2, rel=1e-6)
+
+
+def test_masked_equal_captions_leave_nothing_to_tell_apart() -> None:
+    images, texts = unit_rows(2, 4, seed=1), unit_rows(2, 4, seed=2)
+
+    loss = contrastive_loss(images, texts, torch.tensor(9.0), torch.tensor([0, 0]), "mask")
+
+    assert loss.item() == 0.0
+
+
+@pytest.mark.parametrize("equal_captions", ["positives", "mask"])
+def test_options_agree_where_all_captions_differ(equal_captions: str) -> None:
+    images, texts, scale = unit_rows(6, 4, seed=1), unit_rows(6, 4, seed=2), torch.tensor(7.0)
+    plain = contrastive_loss(images, texts, scale, torch.arange(6), "negatives")
+
+    loss = contrastive_loss(images, texts, scale, torch.arange(6), equal_captions)  # type: ignore[arg-type]
+
+    assert loss.item() == pytest.approx(plain.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("equal_captions", ["positives", "mask", "negatives"])
+def test_gradients_are_finite_with_equal_captions(equal_captions: str) -> None:
+    images, texts = unit_rows(4, 3, seed=1).requires_grad_(), unit_rows(4, 3, seed=2)
+    groups = torch.tensor([0, 0, 1, 0])
+
+    contrastive_loss(images, texts, torch.tensor(5.0), groups, equal_captions).backward()  # type: ignore[arg-type, no-untyped-call]
+
+    assert images.grad is not None
+    assert images.grad.isfinite().all()
+
+
+def test_order_of_pairs_does_not_matter() -> None:
+    images, texts, scale = unit_rows(6, 4, seed=1), unit_rows(6, 4, seed=2), torch.tensor(7.0)
+    groups, shuffle = torch.tensor([0, 1, 0, 2, 3, 3]), torch.tensor([4, 2, 0, 5, 1, 3])
+
+    loss = contrastive_loss(images, texts, scale, groups, "positives")
+    shuffled = contrastive_loss(
+        images[shuffle], texts[shuffle], scale, groups[shuffle], "positives"
+    )
+
+    assert loss.item() == pytest.approx(shuffled.item(), rel=1e-6)
+
+
+def test_masked_cross_entropy_leaves_out_what_is_ignored() -> None:
+    logits = torch.tensor([[1.0, 2.0, 9.0]])
+    ignored = torch.tensor([[False, False, True]])
+
+    loss = masked_cross_entropy(logits, torch.tensor([0]), ignored)
+
+    assert loss.item() == pytest.approx(math.log1p(math.exp(1.0)), rel=1e-6)
+
+
+def test_masked_cross_entropy_never_ignores_the_target() -> None:
+    logits, ignored = torch.tensor([[1.0, 2.0]]), torch.tensor([[True, False]])
+
+    loss = masked_cross_entropy(logits, torch.tensor([0]), ignored)
+
+    assert loss.item() == pytest.approx(math.log1p(math.exp(1.0)), rel=1e-6)
+
+
+def test_top1_counts_rows_whose_target_wins() -> None:
+    logits = torch.tensor([[3.0, 1.0, 5.0], [0.0, 2.0, 1.0]])
+    ignored = torch.tensor([[False, False, True], [False, False, False]])
+
+    assert top1(logits, torch.tensor([0, 0])).item() == 0.0
+    assert top1(logits, torch.tensor([0, 0]), ignored).item() == 0.5

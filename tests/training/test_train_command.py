@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from clipcli.cli import run
+from clipcli.training.configfile import config_from_dict
+from clipcli.training.training import train
+from clipcli.weights import open_model_folder
+
+from .conftest import COLOURS, tiny_architecture, write_packed
+
+
+@pytest.fixture
+def tiny_model(tmp_path: Path, vocabulary: Path) -> Path:
+    """One step old."""
+    config = config_from_dict(
+        {
+            "steps": 1,
+            "batch_size": 8,
+            "architecture": tiny_architecture(),
+            "vocabulary": str(vocabulary),
+            "evaluation": {"held_out": 0},
+        },
+        "test",
+    )
+    data = write_packed(tmp_path / "start", 8)
+    return train(data, tmp_path / "first", config, say=lambda line: None).path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    for name, colour in COLOURS.items():
+        (folder / name).mkdir(parents=True)
+        for i in range(3):
+            Image.new("RGB", (40 + i, 40), colour).save(folder / name / f"{i}.png")
+    return folder
+
+
+def test_trains_on_a_folder_tree(
+    tmp_path: Path, tiny_model: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = ["train", str(photos), "--out", str(out), "--init", str(tiny_model)]
+
+    code = run([*words, "--steps", "3", "--batch-size", "8", "--device", "cpu"])
+
+    told = capsys.readouterr()
+    assert code == 0
+    assert told.out == ""
+    assert "packing 24 pictures at 40 px" in told.err
+    assert "zero-shot top-1: held out" in told.err
+    assert open_model_folder(out / "model").config.name == "out"
+
+
+def test_same_command_goes_on(tmp_path: Path, tiny_model: Path, photos: Path) -> None:
+    out = tmp_path / "out"
+    words = ["train", str(photos), "--out", str(out), "--init", str(tiny_model), "-q"]
+
+    run([*words, "--steps", "2", "--batch-size", "8"])
+    code = run([*words, "--steps", "4", "--batch-size", "8"])
+
+    log = (out / "log.jsonl").read_text(encoding="utf-8")
+    assert code == 0
+    assert '{"event": "resume", "step": 2}' in log
+
+
+def test_configuration_file_counts_and_options_win(
+    tmp_path: Path, tiny_model: Path, photos: Path
+) -> None:
+    settings = tmp_path / "t.yaml"
+    settings.write_text("steps: 50\nbatch_size: 4\nname: mine\n", encoding="utf-8")
+    words = ["train", str(photos), "--out", str(tmp_path / "out"), "--init", str(tiny_model), "-q"]
+
+    run([*words, "--config", str(settings), "--steps", "2"])
+
+    card = (tmp_path / "out" / "model" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert card.startswith("# mine\n")
+    assert "8 seen in 2 steps" in card
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["--steps", "3", "--epochs", "1"], 2, "clipcli: epochs and steps: give one of them"),
+        (["--batch-size", "99"], 3, "clipcli: batch_size 99: the data has only 23 pairs"),
+        (["--config", "none.yaml"], 2, "clipcli: none.yaml: No such file"),
+        (["--device", "abacus"], 2, "clipcli: device 'abacus'"),
+        (["--init", "nowhere"], 4, "clipcli: model 'nowhere'"),
+    ],
+)
+def test_bad_options_are_one_line_and_their_code(
+    tmp_path: Path,
+    tiny_model: Path,
+    photos: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    code: int,
+    message: str,
+) -> None:
+    whole = ["train", str(photos), "--out", str(tmp_path / "out"), "--init", str(tiny_model)]
+
+    found = run([*whole, *words])
+
+    assert found == code
+    assert message in capsys.readouterr().err
+
+
+def test_missing_data_is_told(
+    tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
+
+    code = run([*words, "--init", str(tiny_model)])
+
+    assert code == 3
+    assert "none: no such file or folder" in capsys.readouterr().err
+    assert torch.is_grad_enabled()
