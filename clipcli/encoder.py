@@ -1,7 +1,7 @@
 """This file knows about the one door to torch: numpy in, numpy out, loaded at the first question.
 
 Everything that can be known without torch (name, fingerprint, input size, prompts' token counts)
-is answered from the model folder; :meth:`ModelEncoder.start` begins the slow part in the
+is answered from the model's files; :meth:`ModelEncoder.start` begins the slow part in the
 background, so that pictures are decoded meanwhile.
 """
 
@@ -14,8 +14,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from clipcli.architecture import ModelConfig
-from clipcli.tokenizer import Tokenizer
-from clipcli.weights import ModelFolder, open_model_folder, resolve_model
+from clipcli.modelsource import ModelSource, open_model, source_of
+from clipcli.tokenizer import TextTokenizer
+from clipcli.weights import ModelFolder, resolve_model
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +35,7 @@ class Encoder(Protocol):
     def config(self) -> ModelConfig: ...
 
     @property
-    def tokenizer(self) -> Tokenizer: ...
+    def tokenizer(self) -> TextTokenizer: ...
 
     @property
     def device(self) -> str: ...
@@ -53,10 +54,12 @@ class Encoder(Protocol):
 
 
 class ModelEncoder:
-    """A model folder that answers with vectors; torch is imported when first needed."""
+    """A model that answers with vectors; torch is imported when first needed."""
 
-    def __init__(self, folder: ModelFolder, device: str = "auto", precision: str = "auto") -> None:
-        self._folder = folder
+    def __init__(
+        self, model: ModelSource | ModelFolder, device: str = "auto", precision: str = "auto"
+    ) -> None:
+        self._source = model if isinstance(model, ModelSource) else source_of(model)
         self._asked = (device, precision)
         self._lock = threading.Lock()
         self._loading: Future[TorchRunner] | None = None
@@ -64,15 +67,12 @@ class ModelEncoder:
     @property
     def config(self) -> ModelConfig:
         """Architecture, preprocessing and scoring, as ``config.json`` says."""
-        return self._folder.config
+        return self._source.config
 
     @cached_property
-    def tokenizer(self) -> Tokenizer:
+    def tokenizer(self) -> TextTokenizer:
         """The model's own tokenizer."""
-        from clipcli.vocabulary import read_vocabulary
-
-        vocabulary = read_vocabulary(self._folder.vocabulary_path)
-        return Tokenizer(vocabulary, self.config.architecture.text.context_length)
+        return self._source.read_tokenizer()
 
     def start(self) -> None:
         """Begin to import torch and load the weights in the background; safe to call again."""
@@ -87,7 +87,7 @@ class ModelEncoder:
         try:
             from clipcli.model.run import TorchRunner
 
-            future.set_result(TorchRunner.load(self._folder, *self._asked))
+            future.set_result(TorchRunner.load(self._source, *self._asked))
         except BaseException as error:  # whatever it is, it belongs to the thread that waits
             future.set_exception(error)
 
@@ -124,7 +124,7 @@ class ModelEncoder:
 def load_encoder(
     model: str | None = None, device: str = "auto", precision: str = "auto"
 ) -> ModelEncoder:
-    """Open a model by name or folder (None: the default one) without importing torch.
+    """Open a model by name, folder or file (None: the default one) without importing torch.
 
     Raises
     ------
@@ -133,4 +133,4 @@ def load_encoder(
     DeviceError
         Later, at first use, if the device or precision does not exist here.
     """
-    return ModelEncoder(open_model_folder(resolve_model(model)), device, precision)
+    return ModelEncoder(open_model(resolve_model(model)), device, precision)

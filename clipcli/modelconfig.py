@@ -114,6 +114,8 @@ def _read(value: object, kind: Any, place: _Place) -> Any:
     """Check ``value`` against the annotation ``kind`` and return it in that type."""
     if isinstance(kind, types.UnionType):
         return _read_tagged(value, typing.get_args(kind), place)
+    if kind in KINDS.values():
+        return _read_tagged(value, (kind,), place)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _read_record(value, kind, place)
     if typing.get_origin(kind) is typing.Literal:
@@ -195,6 +197,12 @@ def _check_sense(config: ModelConfig, source: str) -> None:
                 f"{source}: architecture.{name}: width {tower.width} is not a multiple of "
                 f"heads {tower.heads}"
             )
+    architecture = config.architecture
+    if isinstance(architecture, SiglipArchitecture) and architecture.embed_dim != image.width:
+        raise ModelError(
+            f"{source}: architecture: embed_dim {architecture.embed_dim} is not the image tower's "
+            f"width {image.width}"
+        )
     if min(config.preprocessing.std) <= 0:
         raise ModelError(f"{source}: preprocessing.std: must be above zero")
 

@@ -29,12 +29,12 @@ from clipcli.layouts.preprocessors import (
     read_openclip_preprocess,
     read_preprocessor,
 )
-from clipcli.layouts.told import Told, read_told
 from clipcli.layouts.tokenizer_files import (
     find_clip_tokenizer,
     find_siglip_tokenizer,
     read_siglip_tokens,
 )
+from clipcli.layouts.told import Told, read_told
 from clipcli.modelconfig import canonical_numbers
 from clipcli.tensorfile import read_tensor_table
 from clipcli.tensortable import (

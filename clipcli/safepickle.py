@@ -30,7 +30,7 @@ STORAGE_TYPES = {
     "ByteStorage": "U8",
     "BoolStorage": "BOOL",
 }
-SAVE_WEIGHTS_ONLY = "save only the weights, with torch.save(model.state_dict(), …) or as safetensors"
+SAVE_WEIGHTS_ONLY = "save the weights alone: torch.save(model.state_dict(), …), or as safetensors"
 # What TorchScript wraps around lists and typed values: they stay what they are.
 SCRIPT_WRAPPERS = {
     "build_boollist",

@@ -57,7 +57,7 @@ Plan: TypeAlias = Mapping[str, Piece]  # our names
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What one of our tensors is made of in a foreign layout, before looking whether it is there."""
+    """What one of our tensors is made of in a foreign layout, whether it is there or not."""
 
     names: tuple[str, ...]
     is_transposed: bool = False
@@ -152,11 +152,11 @@ def _read_file(path: Path) -> tuple[dict[str, Stored], frozenset[str] | None]:
             start = file.read(len(ARCHIVE_START))
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from error
-    if start == ARCHIVE_START or start.startswith(PICKLE_START):
-        # Subtle: a safetensors file may begin with any byte, but then its header's brace follows.
-        if not _is_safetensors(path):
-            found = read_torch_file(path)
-            return {n: Stored(path, place) for n, place in found.table.items()}, found.module_kinds
+    # Subtle: a safetensors file may begin with any byte, but then its header's brace follows.
+    is_torch = start == ARCHIVE_START or start.startswith(PICKLE_START)
+    if is_torch and not _is_safetensors(path):
+        found = read_torch_file(path)
+        return {n: Stored(path, place) for n, place in found.table.items()}, found.module_kinds
     return {name: Stored(path, place) for name, place in read_tensor_table(path).items()}, None
 
 

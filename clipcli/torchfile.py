@@ -171,7 +171,7 @@ def _storages(value: Any, depth: int = 0) -> Iterator[Storage]:
 
 
 def _place(tensor: PickledTensor, begin: int) -> TensorPlace:
-    """Return the bytes from a tensor's first to its last number; strides only if it is not dense."""
+    """Return the bytes from a tensor's first number to its last; strides only where needed."""
     item = ITEM_BYTES[tensor.storage.dtype]
     begin += tensor.offset * item
     pairs = list(zip(tensor.shape, tensor.strides, strict=True))

@@ -77,8 +77,9 @@ def model_type(told: Told) -> str:
     kind = told.text("model_type", "nothing")
     if kind == "siglip2":
         raise ModelError(
-            f"{told.path}: model_type 'siglip2' is the variable-size kind (NaFlex), which is not read",
-            hint="SigLIP 2 models of a fixed size are read, such as google/siglip2-base-patch16-256",
+            f"{told.path}: model_type 'siglip2' is the kind for any picture size (NaFlex), "
+            "which is not read",
+            hint="SigLIP 2 of one size is read, such as google/siglip2-base-patch16-256",
         )
     if kind not in ("clip", "siglip"):
         raise ModelError(f"{told.path}: model_type is {kind!r}; clipcli reads 'clip' and 'siglip'")

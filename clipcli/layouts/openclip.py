@@ -1,4 +1,4 @@
-"""This file knows about OpenAI's layout: its own archives, bare state dicts, and OpenCLIP's folders.
+"""This file knows about OpenAI's layout: archives, bare state dicts, and OpenCLIP's folders.
 
 The tensors have our names already. A file alone tells the shapes, but neither the activation nor
 the preprocessing, and of the heads of an attention only what models of that width have.

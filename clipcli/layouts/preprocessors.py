@@ -1,7 +1,7 @@
 """This file knows about what other libraries say about preprocessing.
 
 All of it must be one of the things that :class:`~clipcli.architecture.Preprocessing` can say;
-anything else is refused, because a model that sees pictures otherwise loses accuracy without a sign.
+anything else is refused, because a model that sees other pictures loses accuracy without a sign.
 """
 
 from __future__ import annotations

@@ -58,9 +58,9 @@ def find_siglip_tokenizer(folder: Path) -> Path:
         raise ModelError(f"{folder}: there is no tokenizer: {TOKENIZER_NAME} is missing")
     raise ModelError(
         f"{folder}: its tokenizer is there as {other} alone, and clipcli reads {TOKENIZER_NAME}",
-        hint=f"fetch {TOKENIZER_NAME} from the model's repository too, or make it: with transformers "
-        "and sentencepiece, AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER); reading "
-        'it needs `pip install "clipcli[siglip]"`',
+        hint=f"fetch {TOKENIZER_NAME} from the model's repository too, or let transformers make it "
+        "(AutoTokenizer.from_pretrained(…).save_pretrained(…)); reading it needs "
+        '`pip install "clipcli[siglip]"`',
     )
 
 
@@ -79,7 +79,9 @@ def read_siglip_tokens(folder: Path, vocab_size: int) -> SiglipTokens:
     if told.values.get("padding_side", "right") != "right":
         raise told.wrong("padding_side", "right")
     end, pad = USUAL_TOKENS[kind]
-    return SiglipTokens(CLEANINGS[kind], _token(told, "eos_token", end), _token(told, "pad_token", pad))
+    return SiglipTokens(
+        CLEANINGS[kind], _token(told, "eos_token", end), _token(told, "pad_token", pad)
+    )
 
 
 def _token(told: Told, key: str, usual: str) -> str:

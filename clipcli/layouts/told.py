@@ -1,4 +1,4 @@
-"""This file knows about other libraries' JSON: reading it field by field, with the place in errors."""
+"""This file knows about other libraries' JSON: read field by field, with the place in errors."""
 
 from __future__ import annotations
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from clipcli.architecture import ModelConfig, SiglipArchitecture
+from clipcli.errors import ModelError
+from clipcli.model.load import load_model, stored_tensors
 from clipcli.modelsource import ModelSource
-from clipcli.weights import ModelFolder
+from clipcli.vocabulary import Vocabulary, read_vocabulary
+from clipcli.weights import ModelFolder, write_model_folder
 
 
 def import_model(
@@ -18,6 +23,8 @@ def import_model(
     overwrite: bool = False,
 ) -> ModelFolder:
     """Write what ``clipcli.modelsource.open_model`` opened as a model folder of our own layout.
+
+    The numbers are those of the file, in the file's precision.
 
     Parameters
     ----------
@@ -39,4 +46,39 @@ def import_model(
     OutputExistsError, OutputError
         If ``out`` is there already, or cannot be written.
     """
-    raise NotImplementedError
+    model = load_model(source, dtype=None)
+    config = replace(
+        source.config,
+        name=name or source.config.name,
+        licence=licence or source.config.licence,
+        source=origin or source.config.source,
+    )
+    tensors = stored_tensors(model.state_dict(), dtype=None)
+    return write_model_folder(
+        out, tensors, config, _vocabulary(source), _card(config, source), overwrite=overwrite
+    )
+
+
+def _vocabulary(source: ModelSource) -> Vocabulary | bytes:
+    source.read_tokenizer()  # finds what is wrong with it
+    if not isinstance(source.config.architecture, SiglipArchitecture):
+        return read_vocabulary(source.tokenizer_path)
+    try:
+        return source.tokenizer_path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{source.tokenizer_path}: {error.strerror or error}") from error
+
+
+def _card(config: ModelConfig, source: ModelSource) -> str:
+    architecture, preprocessing = config.architecture, config.preprocessing
+    facts = {
+        "Imported from": config.source,
+        "Layout there": source.layout,
+        "Licence": config.licence or "not told; see where the weights come from",
+        "Activation": architecture.activation,
+        "Pictures": f"{preprocessing.size} pixels, {preprocessing.resize_mode}, "
+        f"{preprocessing.interpolation}",
+        "Scoring": config.scoring,
+    }
+    lines = [f"- {key}: {value}" for key, value in facts.items()]
+    return "\n".join([f"# {config.name}", "", *lines, ""])
