@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from clipcli.commands import classify, embed, labels, train
+from clipcli.commands import classify, doctor, embed, labels, models, train
 from clipcli.errors import ClipcliError, ExitCode
 
 # Typer carries its own copy of click since 0.26; its usage errors share this ancestor.
@@ -32,6 +32,8 @@ app = typer.Typer(
 app.command()(classify.classify)
 app.command()(embed.embed)
 app.add_typer(labels.app, name="labels")
+app.add_typer(models.app, name="models")
+app.command()(doctor.doctor)
 app.command()(train.train)
 
 
@@ -70,7 +72,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except _ClickError as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "clipcli"
-        return _tell(str(getattr(error, "format_message", error.__str__)()), f"see {path} --help", ExitCode.USAGE)
+        return _tell(
+            str(getattr(error, "format_message", error.__str__)()),
+            f"see {path} --help",
+            ExitCode.USAGE,
+        )
     except (KeyboardInterrupt, typer.Abort):
         return _tell("interrupted", None, ExitCode.INTERRUPTED)
     except BrokenPipeError:

@@ -14,9 +14,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from clipcli.architecture import ModelConfig
-from clipcli.modelsource import ModelSource, open_model, source_of
+from clipcli.modelsource import ModelSource, source_of
+from clipcli.modelstore import open_named
 from clipcli.tokenizer import TextTokenizer
-from clipcli.weights import ModelFolder, resolve_model
+from clipcli.weights import ModelFolder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -133,4 +134,4 @@ def load_encoder(
     DeviceError
         Later, at first use, if the device or precision does not exist here.
     """
-    return ModelEncoder(open_model(resolve_model(model)), device, precision)
+    return ModelEncoder(open_named(model), device, precision)

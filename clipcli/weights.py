@@ -1,4 +1,4 @@
-"""This file knows about model folders: what lies in one, which one is meant, writing one whole.
+"""This file knows about model folders: what lies in one, writing one whole.
 
 A model is a folder: weights, tokenizer, and a configuration that says the architecture, the
 preprocessing and the scoring. They travel together and are never guessed apart.
@@ -6,7 +6,6 @@ preprocessing and the scoring. They travel together and are never guessed apart.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import math
@@ -47,27 +46,6 @@ class ModelFolder:
     config: ModelConfig
     weights_path: Path
     vocabulary_path: Path
-
-
-def resolve_model(spec: str | None = None) -> Path:
-    """Return the place that a name or path means; None: ``CLIPCLI_MODEL``, then the bundled one.
-
-    Raises
-    ------
-    ModelError
-        If it is neither a known name nor a path; the hint suggests what is near.
-    """
-    spec = spec or os.environ.get(ENVIRONMENT) or BUILTIN
-    if spec == BUILTIN:
-        return builtin_model_folder()
-    path = Path(spec).expanduser()
-    if path.exists():
-        return path
-    near = difflib.get_close_matches(spec, [BUILTIN, *_neighbours(path)], n=1)
-    raise ModelError(
-        f"model {spec!r} is neither a known name nor a folder",
-        hint=f"did you mean {near[0]!r}?" if near else f"known: {BUILTIN}; or name a model folder",
-    )
 
 
 def builtin_model_folder() -> Path:
@@ -238,14 +216,6 @@ def _check_logits(folder: ModelFolder) -> None:
 def _check_there(path: Path, name: str) -> None:
     if not (path / name).is_file():
         raise ModelError(f"{path}: not a whole model folder: {name} is missing")
-
-
-def _neighbours(path: Path) -> list[str]:
-    """Return the model folders beside a missing path, spelt as the path was."""
-    try:
-        return [str(other.parent) for other in path.parent.glob(f"*/{CONFIG_NAME}")]
-    except OSError:
-        return []
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 SKIPPED_SHOWN = 10  # reasons on standard error; the rest is a count
 PROMPTS_SHOWN = 5  # that were too long for the model
+UNCHOSEN = (
+    "the small bundled model served; for better answers: `clipcli models pull ViT-B/32`, then "
+    "`clipcli models default ViT-B/32` (or keep it: `clipcli models default mini`)"
+)
 
 T = TypeVar("T")
 
@@ -58,6 +62,12 @@ class ModelOptions:
     exact: bool = False
     max_megapixels: float = 200.0
     no_cache: bool = False
+
+    def is_unchosen(self) -> bool:
+        """Tell whether nobody said which model is to serve."""
+        from clipcli.modelstore import chosen_model
+
+        return not chosen_model(self.model).reason
 
     def encoder(self) -> Encoder:
         """Open the model; torch is not imported yet."""
@@ -150,6 +160,8 @@ class Run:
             self.notes.say(f"left out {self.report.ignored:,} files that are not pictures")
         if not self.n_ok:
             raise InputError(f"{self.inputs.in_words()}: no picture could be read")
+        if self.model.is_unchosen():
+            self.notes.say(UNCHOSEN)
         return ExitCode.SKIPPED if self.n_skipped else ExitCode.DONE
 
 

@@ -19,11 +19,12 @@ from clipcli.architecture import (
 )
 from clipcli.model.load import load_model
 from clipcli.modelconfig import config_from_dict, config_to_dict
+from clipcli.modelstore import resolve_model
 from clipcli.tokenizer import Tokenizer
 from clipcli.training.config import TrainingConfig
 from clipcli.training.student import Student
 from clipcli.vocabulary import Vocabulary, read_vocabulary
-from clipcli.weights import open_model_folder, resolve_model
+from clipcli.weights import open_model_folder
 
 # Stands where an architecture from the configuration is about to be put.
 NO_ARCHITECTURE = Architecture(
