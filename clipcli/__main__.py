@@ -1,15 +1,44 @@
-"""This file knows about starting: ``clipcli`` and ``python -m clipcli``."""
+"""This file knows about starting and leaving: ``clipcli`` and ``python -m clipcli``."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+import threading
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    from clipcli.cli import run
+    _open_closed_streams()
+    try:
+        from clipcli import interrupts
+        from clipcli.cli import run
 
-    sys.exit(run())
+        interrupts.take_over()
+        exit_code = run()
+    except KeyboardInterrupt:  # while the modules above were being imported
+        exit_code = 130
+    _leave(exit_code)
+
+
+def _open_closed_streams() -> None:
+    """Give ``None`` a file: Python has none where the shell closed a stream (``2>&-``)."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")
+
+
+def _leave(exit_code: int) -> None:
+    if threading.active_count() == 1:
+        sys.exit(exit_code)
+    # The run ended early, and there are threads that import torch or decode a huge picture still.
+    # Python would wait for some of them and crash others by taking itself apart under them.
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(exit_code)
 
 
 if __name__ == "__main__":

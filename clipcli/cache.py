@@ -8,6 +8,7 @@ cut: whatever is wrong with it, the run goes on without it, and :attr:`TextCache
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -42,13 +43,15 @@ class TextRow:
     cut: tuple[CutPrompt, ...] = ()
 
 
-def default_folder() -> Path:
-    """Return where caches live: ``CLIPCLI_CACHE``, or the platform's own place."""
+def default_folder() -> Path | None:
+    """Return where caches live: ``CLIPCLI_CACHE``, or the platform's own place, if it has one."""
     if chosen := os.environ.get("CLIPCLI_CACHE"):
         return Path(chosen)
     import platformdirs
 
-    return platformdirs.user_cache_path("clipcli", appauthor=False)
+    folder = platformdirs.user_cache_path("clipcli", appauthor=False)
+    # Subtle: a user without a home folder, as in some containers, gets a relative "~/.cache".
+    return folder if folder.is_absolute() else None
 
 
 def text_key(fingerprint: str, precision: str, prompts: Sequence[str]) -> str:
@@ -58,42 +61,40 @@ def text_key(fingerprint: str, precision: str, prompts: Sequence[str]) -> str:
 
 
 class TextCache:
-    """Label rows in a folder; ``None`` as the folder makes a cache that holds nothing."""
+    """Label rows under a folder; ``None`` as the folder makes a cache that holds nothing."""
 
     def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
         self.problem: str | None = None
-        if folder is not None:
-            self._attempt(lambda: _prepare(folder))
+        self._folder = None if folder is None else folder / "text"
+        if self._folder is not None:
+            self._attempt(self._folder, _prepare)
 
     def get(self, key: str) -> TextRow | None:
         """Return the row stored under ``key``, or None where there is none or it is damaged."""
         if self._folder is None:
             return None
+        path = _place(self._folder, key)
         try:
-            return _decode(key, self._path(key).read_bytes())
+            return _decode(key, path.read_bytes())
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            self.problem = f"{self._path(key)}: {_in_words(error)}"
+            self.problem = f"{path}: {_in_words(error)}"
             return None
 
     def put(self, key: str, value: TextRow) -> None:
         """Store a row; readers see the whole of it or nothing."""
         if self._folder is not None:
-            path = self._path(key)
-            self._attempt(lambda: _write_atomically(path, _encode(key, value)))
+            content = _encode(key, value)
+            path = _place(self._folder, key)
+            self._attempt(path, lambda path: _write_atomically(path, content))
 
-    def _path(self, key: str) -> Path:
-        assert self._folder is not None
-        return self._folder / "text" / key[:2] / key[2:]
-
-    def _attempt(self, write: Callable[[], None]) -> None:
+    def _attempt(self, path: Path, write: Callable[[Path], None]) -> None:
         """Run a write; the first failure is told, and ends the use of this cache."""
         try:
-            write()
+            write(path)
         except OSError as error:
-            self.problem = f"{self._folder}: {_in_words(error)}"
+            self.problem = f"{path}: {_in_words(error)}; going on without the cache"
             self._folder = None
 
 
@@ -101,19 +102,27 @@ def _in_words(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
+def _place(folder: Path, key: str) -> Path:
+    return folder / key[:2] / key[2:]
+
+
 def _prepare(folder: Path) -> None:
-    """Make the cache folder, for its owner alone; refuse one that belongs to somebody else."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make the folder, for its owner alone; refuse one that belongs to somebody else.
+
+    What is above it keeps its permissions: ``CLIPCLI_CACHE`` may well be a home folder.
+    """
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     if hasattr(os, "getuid"):  # Windows has no owners in this sense
-        status = folder.stat()
+        status = folder.lstat()  # a link, too, may have been laid there by somebody else
         if status.st_uid != os.getuid():
-            raise PermissionError(0, "the folder belongs to another user")
-        if stat.S_IMODE(status.st_mode) & 0o077:
+            raise PermissionError(errno.EPERM, "belongs to another user")
+        if stat.S_IMODE(status.st_mode) & 0o077 and not stat.S_ISLNK(status.st_mode):
             folder.chmod(0o700)
 
 
 def _write_atomically(path: Path, content: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -139,7 +148,7 @@ def _decode(key: str, content: bytes) -> TextRow:
     digest, body = content[len(MAGIC) :][:DIGEST_BYTES], content[len(MAGIC) + DIGEST_BYTES :]
     is_ours = content.startswith(MAGIC)
     if not is_ours or hashlib.sha256(key.encode("ascii") + body).digest() != digest:
-        raise ValueError("damaged; it will be written again")
+        raise ValueError("damaged, so it is made again")
     head, _, row = body.partition(b"\n")
     cut = tuple(CutPrompt(prompt, n_tokens) for prompt, n_tokens in json.loads(head)["cut"])
     return TextRow(np.frombuffer(row, dtype="<f4"), cut)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from itertools import groupby, islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from clipcli.cache import CutPrompt, TextCache, default_folder
 from clipcli.encoder import Encoder, load_encoder
+from clipcli.errors import ImageError
 from clipcli.images.find import FindReport, ImageFile, find_images
 from clipcli.labelrows import LabelRows, encode_labels
 from clipcli.labelsets import LabelSet, load_label_set
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clipcli.scoring import ScoringRules
+
+T = TypeVar("T")
 
 
 class Classifier:
@@ -90,7 +93,7 @@ class Classifier:
             templates, self.label_set.templates, self.encoder.config.templates
         )
         self.report = FindReport()
-        self.top_k, self._min_prob = top_k, min_prob
+        self.top_k, self.min_prob = top_k, min_prob
         self.options = options or DecodeOptions(exact=exact)
         self.cache = cache or TextCache(default_folder())
 
@@ -100,14 +103,15 @@ class Classifier:
         Parameters
         ----------
         paths : iterable of str or path
-            Files and folders; folders are walked.
+            Files and folders, or one of them; folders are walked.
 
         Yields
         ------
         Classified or Skipped
             One for every picture that was found, and for every path that could not be read.
         """
-        yield from self.classify_found(find_images((os.fspath(path) for path in paths), report=self.report))
+        names = (os.fspath(path) for path in _as_many(paths, str, os.PathLike))
+        yield from self.classify_found(find_images(names, report=self.report))
 
     def classify_found(self, inputs: Iterable[ImageFile | Skipped]) -> Iterator[Result]:
         """Classify inputs that were found already, as :meth:`classify` does."""
@@ -136,20 +140,42 @@ class Classifier:
         Raises
         ------
         ImageError
-            For the first picture that cannot be decoded.
+            For the first file that cannot be decoded.
+        ValueError
+            For an array of another shape or type.
         """
         import numpy as np
 
-        blocks = []
-        pixels = (self._pixels(image) for image in images)
-        while batch := list(islice(pixels, self.encoder.batch_size)):
-            blocks.append(self.encoder.encode_images(np.stack(batch)))
+        blocks: list[NDArray[Any]] = []
+        several = _as_many(images, str, os.PathLike)
+        for is_file, group in groupby(several, lambda image: isinstance(image, str | os.PathLike)):
+            encode = self._encode_files if is_file else self._encode_pictures
+            blocks += encode(group)
         width = self.encoder.config.architecture.embed_dim
         return np.concatenate(blocks) if blocks else np.empty((0, width), np.float32)
 
+    def _encode_files(self, paths: Iterable[str | os.PathLike[str]]) -> Iterator[NDArray[Any]]:
+        """Yield blocks of rows (n, d) of files that are decoded side by side."""
+        import numpy as np
+
+        files = (ImageFile(os.fspath(path)) for path in paths)
+        for block in embed(files, self.encoder, self.options):
+            for entry in block:
+                if isinstance(entry, Skipped):
+                    raise ImageError(f"{entry.path}: {entry.reason}")
+            yield np.stack([entry.row for entry in block if isinstance(entry, Embedded)])
+
+    def _encode_pictures(self, pictures: Iterable[Any]) -> Iterator[NDArray[Any]]:
+        """Yield blocks of rows (n, d) of pictures that are in memory."""
+        import numpy as np
+
+        pixels = (self._pixels(picture) for picture in pictures)
+        while batch := list(islice(pixels, self.encoder.batch_size)):
+            yield self.encoder.encode_images(np.stack(batch))
+
     def encode_texts(self, texts: Iterable[str]) -> NDArray[np.float32]:
         """Encode strings as they are, without templates, into unit rows (n, d), float32."""
-        return self.encoder.encode_texts(list(texts))
+        return self.encoder.encode_texts(list(_as_many(texts, str)))
 
     @property
     def classifier(self) -> NDArray[np.float32]:
@@ -166,6 +192,11 @@ class Classifier:
         """Prompts that were longer than the model's context and lost their end."""
         return self._rows.cut
 
+    @property
+    def n_encoded(self) -> int:
+        """How many of the rows had to be encoded, because the cache did not have them."""
+        return self._rows.n_encoded
+
     @cached_property
     def _rows(self) -> LabelRows:
         return encode_labels(self.label_set, self.templates, self.encoder, self.cache)
@@ -181,27 +212,36 @@ class Classifier:
             logit_bias=config.logit_bias,
             kind=config.scoring,
             top_k=self.top_k,
-            min_prob=self._min_prob,
+            min_prob=self.min_prob,
             thresholds={x.name: x.threshold for x in labels if x.threshold is not None},
             parents={x.name: x.parent for x in labels if x.parent is not None},
         )
 
-    def _pixels(self, image: Any) -> NDArray[np.uint8]:
-        from clipcli.images.load import load_pixels
+    def _pixels(self, picture: Any) -> NDArray[np.uint8]:
+        from PIL import Image, ImageOps
+
         from clipcli.images.preprocess import preprocess
 
-        preprocessing = self.encoder.config.preprocessing
-        if isinstance(image, (str, os.PathLike)):
-            return load_pixels(
-                os.fspath(image),
-                preprocessing,
-                exact=self.options.exact,
-                max_pixels=self.options.max_pixels,
-            )
-        from PIL import Image
+        if isinstance(picture, Image.Image):
+            upright = ImageOps.exif_transpose(picture)  # does nothing to one that is upright
+        else:
+            upright = Image.fromarray(_checked_array(picture))
+        return preprocess(upright, self.encoder.config.preprocessing)
 
-        picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
-        return preprocess(picture.convert("RGB"), preprocessing)
+
+def _checked_array(picture: Any) -> NDArray[np.uint8]:
+    import numpy as np
+
+    array = np.asarray(picture)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        raise ValueError(f"expected an array (h, w, 3) of uint8, got {array.shape} {array.dtype}")
+    return array
+
+
+def _as_many(given: Iterable[T], *single: type) -> Iterable[T]:
+    """Return what was given; one thing where several belong becomes a list of it."""
+    # A string is an iterable of characters, which nobody means.
+    return [given] if isinstance(given, single) else given  # type: ignore[list-item]
 
 
 def _as_label_set(labels: LabelSet | str | Iterable[str]) -> LabelSet:

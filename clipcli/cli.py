@@ -6,10 +6,12 @@ heavy at their top, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import IO, Annotated, Any
 
 import typer
 
@@ -65,25 +67,50 @@ def _main(
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; nothing expected leaves as an exception."""
     try:
-        outcome = app(args=arguments, prog_name="clipcli", standalone_mode=False)
+        outcome = _invoke(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
     except ClipcliError as error:
         return _tell(error.message, error.hint, error.exit_code)
     except _ClickError as error:
-        context = getattr(error, "ctx", None)
-        path = context.command_path if context else "clipcli"
-        return _tell(
-            str(getattr(error, "format_message", error.__str__)()),
-            f"see {path} --help",
-            ExitCode.USAGE,
-        )
+        return _tell_usage(error)
     except (KeyboardInterrupt, typer.Abort):
         return _tell("interrupted", None, ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read our output has enough; the interpreter must not complain on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout, sys.stderr)
         return ExitCode.DONE
+    except OSError as error:
+        # Other writes are wrapped where they happen; this is help text and the like.
+        if error.errno != errno.ENOSPC:
+            raise
+        _silence(sys.stdout)
+        return _tell("standard output: no space left", None, ExitCode.NOTHING_USABLE)
     return int(outcome or ExitCode.DONE)
+
+
+def _invoke(arguments: list[str]) -> Any:
+    """Run the command; what it raises comes through as it is.
+
+    Subtle: ``app()`` has ideas of its own about Ctrl-C and closed pipes, which differ between
+    versions of Typer, so it is only asked to complete words for a shell.
+    """
+    command = typer.main.get_command(app)
+    if "_CLIPCLI_COMPLETE" in os.environ:
+        return command.main(arguments, prog_name="clipcli")
+    try:
+        with command.make_context("clipcli", arguments) as context:
+            return command.invoke(context)
+    except typer.Exit as leave:  # --help and --version
+        return leave.exit_code
+
+
+def _tell_usage(error: Exception) -> int:
+    message = str(getattr(error, "format_message", error.__str__)())
+    if type(error).__name__ == "NoArgsIsHelpError":  # the message is the help text
+        print(message, file=sys.stderr)  # noqa: T201 - errors are said here
+        return ExitCode.USAGE
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "clipcli"
+    return _tell(message, f"see {path} --help", ExitCode.USAGE)
 
 
 def _tell(message: str, hint: str | None, exit_code: ExitCode) -> int:
@@ -93,3 +120,12 @@ def _tell(message: str, hint: str | None, exit_code: ExitCode) -> int:
     if hint:
         print(f"  hint: {visible(hint)}", file=sys.stderr)  # noqa: T201 - errors are said here
     return exit_code
+
+
+def _silence(*streams: IO[str]) -> None:
+    """Send streams nowhere, so that the interpreter does not fail to flush them on its way out."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        with contextlib.suppress(OSError, ValueError):  # not a file, or closed
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

@@ -7,6 +7,7 @@ background, so that pictures are decoded meanwhile.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -14,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from clipcli.architecture import ModelConfig
+from clipcli.errors import DeviceError
 from clipcli.modelsource import ModelSource, source_of
 from clipcli.modelstore import open_named
 from clipcli.tokenizer import TextTokenizer
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 # Rows of labels are few and are kept on disk, so they are always made at full precision.
 TEXT_PRECISION = "fp32"
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
 class Encoder(Protocol):
@@ -132,6 +137,17 @@ def load_encoder(
     ModelError
         If there is no such model, or its folder is not whole.
     DeviceError
-        Later, at first use, if the device or precision does not exist here.
+        If there is no device or precision of that name; at first use, if there is none here.
     """
+    _check_names(device, precision)
     return ModelEncoder(open_named(model), device, precision)
+
+
+def _check_names(device: str, precision: str) -> None:
+    """Refuse, before anything is loaded, what is a device or precision nowhere."""
+    if device not in DEVICES and not re.fullmatch("cuda:[0-9]+", device):
+        raise DeviceError(f"device {device!r} is not known", hint="use cpu, cuda, cuda:N or mps")
+    if precision not in PRECISIONS:
+        raise DeviceError(
+            f"precision {precision!r} is not known", hint=f"use {', '.join(PRECISIONS)}"
+        )

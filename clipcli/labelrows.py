@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from clipcli.cache import CutPrompt, TextCache, TextRow, text_key
 from clipcli.encoder import TEXT_PRECISION
+from clipcli.errors import LabelSetError
 from clipcli.labelsets import LabelSet
 from clipcli.prompts import prompts_for_label
 
@@ -31,7 +32,7 @@ class LabelRows:
 
     classifier: NDArray[np.float32]
     cut: tuple[CutPrompt, ...]  # prompts that did not fit the context
-    n_encoded: int  # labels that the cache did not have
+    n_encoded: int  # rows that the cache did not have
 
 
 def encode_labels(
@@ -40,8 +41,7 @@ def encode_labels(
     """Return the rows of all labels and reject prompts, from the cache where it has them."""
     import numpy as np
 
-    prompts = [prompts_for_label(label, templates) for label in label_set.labels]
-    prompts += [(reject,) for reject in label_set.reject]
+    prompts = _prompts(label_set, templates)
     keys = [text_key(encoder.config.fingerprint, TEXT_PRECISION, told) for told in prompts]
     rows = {key: row for key in keys if (row := cache.get(key)) is not None}
     missing = {key: told for key, told in zip(keys, prompts, strict=True) if key not in rows}
@@ -53,6 +53,20 @@ def encode_labels(
         cut=tuple(dict.fromkeys(cut for key in keys for cut in rows[key].cut)),
         n_encoded=len(missing),
     )
+
+
+def _prompts(label_set: LabelSet, templates: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the prompts behind each row: those of the labels, then one of each reject prompt."""
+    prompts = []
+    for label in label_set.labels:
+        prompts.append(prompts_for_label(label, templates))
+        if not prompts[-1]:
+            raise LabelSetError(
+                f"{label_set.source}: label {label.name!r} has no prompts, "
+                "and there are no templates",
+                hint="give it prompts, or choose --templates",
+            )
+    return prompts + [(reject,) for reject in label_set.reject]
 
 
 def _encode(missing: dict[str, tuple[str, ...]], encoder: Encoder) -> Iterator[tuple[str, TextRow]]:

@@ -11,7 +11,7 @@ import os
 import queue
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -29,7 +29,7 @@ MAX_PIXELS = 200_000_000  # by the header; a larger picture is a skipped record
 WINDOW_BYTES = 96 * 2**20  # decoded pictures that wait, at most
 WINDOW_IMAGES = 1024  # however small they are
 FIRST_BATCH = 4  # small, so that the first result comes early
-PATIENCE_S = 0.5  # how long a half-full batch waits for a slow producer
+PATIENCE_S = 0.5  # how long a half-full batch waits for a slow producer or a slow decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +65,13 @@ def embed(
                 n_pictures += not isinstance(entry, Skipped)
             # A pause (None) sends a half-full batch on its way; a skipped record that has
             # nothing before it need not wait for one.
-            if n_pictures >= batch_size or entry is None or n_pictures == 0:
+            is_due = n_pictures >= batch_size or n_pictures == 0 or entry is None
+            if pending and is_due:
                 yield _encode(pending, encoder)
                 batch_size = encoder.batch_size if n_pictures else batch_size
                 pending, n_pictures = [], 0
-        yield _encode(pending, encoder)
+        if pending:
+            yield _encode(pending, encoder)
 
 
 def _encode(
@@ -95,7 +97,9 @@ def usable_cores() -> int:
 class _Feeder:
     """Walks inputs and decodes them ahead of the reader; iterating gives them back in order.
 
-    Yields ``None`` when nothing came for :data:`PATIENCE_S` while the reader may hold pictures.
+    Yields ``None`` each :data:`PATIENCE_S` in which nothing comes, since the reader may hold
+    pictures that could go ahead. Subtle: all waiting is done in such short spells, because on
+    Windows nothing, not even Ctrl-C, interrupts a wait without end.
     """
 
     def __init__(
@@ -103,7 +107,8 @@ class _Feeder:
     ) -> None:
         self._inputs, self._encoder, self._options = inputs, encoder, options
         picture_bytes = encoder.config.preprocessing.size**2 * 3
-        self._room = threading.Semaphore(min(WINDOW_BYTES // picture_bytes, WINDOW_IMAGES))
+        window = max(FIRST_BATCH, min(WINDOW_BYTES // picture_bytes, WINDOW_IMAGES))
+        self._room = threading.Semaphore(window)
         self._queue: queue.SimpleQueue[_Queued] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._pool = ThreadPoolExecutor(max(2, usable_cores()), thread_name_prefix="decode")
@@ -151,13 +156,22 @@ class _Feeder:
                 queued = self._queue.get(timeout=PATIENCE_S)
             except queue.Empty:
                 yield None
-                queued = self._queue.get()
+                continue
             if queued is None:
                 return
             if isinstance(queued, BaseException):
                 raise queued
-            yield queued if isinstance(queued, Skipped) else self._result(*queued)
+            if isinstance(queued, Skipped):
+                yield queued
+            else:
+                yield from self._pauses(queued[1])
+                yield self._result(*queued)
             self._room.release()
+
+    @staticmethod
+    def _pauses(future: Future[Pixels]) -> Iterator[None]:
+        while not (future.done() or wait([future], PATIENCE_S).done):
+            yield None
 
     @staticmethod
     def _result(path: str, future: Future[Pixels]) -> tuple[str, Pixels] | Skipped:
@@ -165,3 +179,5 @@ class _Feeder:
             return path, future.result()
         except ImageError as error:
             return Skipped(path, error.message)
+        except MemoryError:
+            return Skipped(path, "not enough memory to resize it")

@@ -49,6 +49,8 @@ def describe(classifier: Classifier, started: str, counts: dict[str, int]) -> Pr
         precision=encoder.precision if is_loaded else "",
         text_precision=TEXT_PRECISION,
         exact=classifier.options.exact,
+        top_k=classifier.top_k,
+        min_prob=classifier.min_prob,
         probability_kind=encoder.config.scoring,
         logit_scale=classifier.logit_scale,
         versions=versions(),

@@ -6,6 +6,7 @@ The keys made by :func:`to_record` are a contract: they are only ever added to.
 from __future__ import annotations
 
 import base64
+import os
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -66,6 +67,8 @@ class Provenance:
     precision: str
     text_precision: str
     exact: bool
+    top_k: int
+    min_prob: float
     probability_kind: ProbabilityKind
     logit_scale: float
     versions: dict[str, str] = field(default_factory=dict)
@@ -82,7 +85,7 @@ def path_fields(path: str) -> dict[str, str]:
     try:
         path.encode("utf-8")
     except UnicodeEncodeError:
-        raw = path.encode("utf-8", "surrogateescape")
+        raw = os.fsencode(path)
         return {
             "path": raw.decode("utf-8", "replace"),
             "path_bytes": base64.b64encode(raw).decode("ascii"),

@@ -21,6 +21,7 @@ FloatArray: TypeAlias = NDArray[np.floating[Any]]
 # Six significant digits are about what float16 vectors can carry; more would be noise that
 # differs between a warm and a cold run.
 SIGNIFICANT_DIGITS = 6
+SCORES_AT_ONCE = 2**22  # 32 MB of float64: many images times very many labels go in blocks
 
 
 def unit_rows(rows: FloatArray) -> FloatArray:
@@ -92,16 +93,24 @@ def score(
     paths: Sequence[str], images: FloatArray, classifier: FloatArray, rules: ScoringRules
 ) -> list[Classified]:
     """Rank the labels of n images; ``images`` (n, d), ``classifier`` (c + r, d), unit rows."""
-    cosines = similarities(images, classifier)  # (n, c + r)
-    scores = probabilities(cosines, rules)  # (n, c + r)
-    return [
-        _score_one(path, row, cosine, rules)
-        for path, row, cosine in zip(paths, scores, cosines, strict=True)
-    ]
+    groups = _groups(rules)
+    n_at_once = max(1, SCORES_AT_ONCE // len(classifier))
+    results = []
+    for start in range(0, len(paths), n_at_once):
+        block = slice(start, start + n_at_once)
+        cosines = similarities(images[block], classifier)  # (n', c + r)
+        scores = probabilities(cosines, rules)  # (n', c + r)
+        for path, row, cosine in zip(paths[block], scores, cosines, strict=True):
+            results.append(_score_one(path, row, cosine, rules, groups))
+    return results
 
 
 def _score_one(
-    path: str, row: NDArray[np.float64], cosines: NDArray[np.float64], rules: ScoringRules
+    path: str,
+    row: NDArray[np.float64],
+    cosines: NDArray[np.float64],
+    rules: ScoringRules,
+    groups: Mapping[str, list[int]],
 ) -> Classified:
     labels, rejects = row[: len(rules.names)], row[len(rules.names) :]  # (c,), (r,)
     # Stable, so that labels with equal scores keep the order of the label set.
@@ -112,7 +121,7 @@ def _score_one(
         path=path,
         top=top,
         decision=_decide(top[0], is_rejected, rules),
-        parents=_sum_into_parents(labels, cosines, rules),
+        parents=_sum_into_parents(labels, cosines, rules, groups),
     )
 
 
@@ -124,20 +133,28 @@ def _decide(best: LabelScore, is_rejected: bool, rules: ScoringRules) -> Decisio
     return "label"
 
 
-def _sum_into_parents(
-    labels: NDArray[np.float64], cosines: NDArray[np.float64], rules: ScoringRules
-) -> tuple[LabelScore, ...]:
-    """Sum the children's probabilities; sigmoid ones join as independent chances instead."""
-    children: dict[str, list[int]] = {}
+def _groups(rules: ScoringRules) -> dict[str, list[int]]:
+    """Return each parent's children, as their places among the labels."""
+    groups: dict[str, list[int]] = {}
     for i, name in enumerate(rules.names):
         if name in rules.parents:
-            children.setdefault(rules.parents[name], []).append(i)
+            groups.setdefault(rules.parents[name], []).append(i)
+    return groups
+
+
+def _sum_into_parents(
+    labels: NDArray[np.float64],
+    cosines: NDArray[np.float64],
+    rules: ScoringRules,
+    groups: Mapping[str, list[int]],
+) -> tuple[LabelScore, ...]:
+    """Sum the children's probabilities; sigmoid ones join as independent chances instead."""
     scores = []
-    for parent, rows in children.items():
+    for parent, rows in groups.items():
         total = labels[rows].sum() if rules.kind == "softmax" else 1 - np.prod(1 - labels[rows])
         scores.append(LabelScore(parent, _digits(float(total)), _digits(cosines[rows].max())))
     return tuple(sorted(scores, key=lambda s: -s.probability))
 
 
 def _digits(value: float) -> float:
-    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}") + 0.0  # no negative zero

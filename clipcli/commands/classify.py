@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from clipcli.commands import options
 from clipcli.errors import ExitCode, LabelSetError
@@ -21,32 +18,10 @@ def classify(
     labels: options.Labels = None,
     templates: options.Templates = None,
     model: options.Model = None,
-    top_k: Annotated[
-        int, typer.Option("--top-k", "-k", min=1, help="How many labels to list a picture.")
-    ] = 5,
-    min_prob: Annotated[
-        float,
-        typer.Option(min=0.0, max=1.0, help="Below this probability there is no label."),
-    ] = 0.0,
-    format_: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            "-f",
-            metavar="FORMAT",
-            help="table, tsv, csv, json, jsonl or parquet on standard output. Left out: a table "
-            "on a terminal, tsv in a pipe, nothing beside -o.",
-        ),
-    ] = None,
-    output: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Write a file, in the format of its ending; may be given several times.",
-        ),
-    ] = None,
+    top_k: options.TopK = 5,
+    min_prob: options.MinProb = 0.0,
+    format_: options.Format = None,
+    output: options.Outputs = None,
     overwrite: options.Overwrite = False,
     from_file: options.FromFile = None,
     null: options.Null = False,
@@ -94,7 +69,7 @@ def _classifier(
         top_k=top_k,
         min_prob=min_prob,
         options=run.model.decoding(),
-        encoder=run.model.encoder(),
+        encoder=run.encoder,
         cache=run.model.cache(),
     )
 
@@ -106,12 +81,12 @@ def _classify(run: Run, classifier: Classifier, request: OutputRequest) -> ExitC
     from clipcli.render.outputs import Outputs
 
     found, is_handful = run.find()
-    n_listed = min(classifier.top_k, len(classifier.label_set.names))
-    outputs = Outputs(request, top_k=n_listed, ranked=is_handful)
+    outputs = Outputs(request, classifier.label_set, top_k=classifier.top_k, ranked=is_handful)
     started = now()
     try:
         with run.notes.progress(run.total(), is_wanted=not outputs.fills_terminal) as advance:
-            for result in run.tally(classifier.classify_found(found)):
+            results = classifier.classify_found(found)
+            for result in run.tally(results, are_shown=outputs.has_table):
                 outputs.write(result)
                 advance()
         outputs.finish(describe(classifier, started, run.counts()))

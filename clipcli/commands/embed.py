@@ -56,12 +56,12 @@ def _embed(run: Run, output: Path, *, overwrite: bool) -> ExitCode:
     from clipcli.commands.runs import reason_of
     from clipcli.pipeline import embed as embed_images
     from clipcli.provenance import describe_vectors, now
-    from clipcli.render.vectors import open_vector_file
+    from clipcli.render.vectors import VectorOutput
 
-    encoder = run.model.encoder()
+    encoder = run.encoder
     found, _ = run.find()
     width = encoder.config.architecture.embed_dim
-    file = open_vector_file(output, width, overwrite=overwrite)
+    file = VectorOutput(output, width, overwrite=overwrite)
     started = now()
 
     def provenance(error: str | None) -> dict[str, Any]:
@@ -76,9 +76,6 @@ def _embed(run: Run, output: Path, *, overwrite: bool) -> ExitCode:
                 advance()
         file.finish(provenance(None))
     except BaseException as error:
-        if run.n_ok:
-            file.finish(provenance(reason_of(error)))
-        else:
-            file.abandon()
+        file.end_early(provenance(reason_of(error)))
         raise
     return run.conclude()

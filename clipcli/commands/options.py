@@ -2,15 +2,64 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
+
+def _completing(values: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """Return what a shell asks for the rest of a word; without any, it offers files."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [value for value in values() if value.startswith(incomplete)]
+
+    return complete
+
+
+def _label_sets() -> Iterable[str]:
+    from clipcli.labelsets import builtin_label_sets
+
+    return builtin_label_sets()
+
+
+def _template_sets() -> Iterable[str]:
+    from clipcli.prompts import TEMPLATE_SETS
+
+    return TEMPLATE_SETS
+
+
+def _formats() -> Iterable[str]:
+    from clipcli.render.outputs import FORMATS
+
+    return FORMATS
+
+
+def _devices() -> Iterable[str]:
+    from clipcli.encoder import DEVICES
+
+    return DEVICES
+
+
+def _precisions() -> Iterable[str]:
+    from clipcli.encoder import PRECISIONS
+
+    return PRECISIONS
+
+
+def _checked_number(value: float) -> float:
+    """Refuse NaN and infinity, which pass every comparison of a range."""
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a number to compare with")
+    return value
+
+
 Paths: TypeAlias = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="PATHS...",
+        metavar="PATHS",
         help="Pictures, folders (walked), patterns, or - for a list on standard input.",
         show_default=False,
     ),
@@ -23,6 +72,7 @@ Labels: TypeAlias = Annotated[
         metavar="SET",
         help="A label file, labels with commas between them, or a built-in set "
         "(see: clipcli labels list). Required.",
+        autocompletion=_completing(_label_sets),
     ),
 ]
 Templates: TypeAlias = Annotated[
@@ -33,6 +83,7 @@ Templates: TypeAlias = Annotated[
         metavar="SET",
         help="A template set, a file, or 'a photo of a {}.' Left out: the label set's own, "
         "the model's own, or 'photo'.",
+        autocompletion=_completing(_template_sets),
     ),
 ]
 Model: TypeAlias = Annotated[
@@ -47,13 +98,19 @@ Model: TypeAlias = Annotated[
 Device: TypeAlias = Annotated[
     str,
     typer.Option(
-        help="cpu, cuda, cuda:N or mps. Left out: the best that is there.", metavar="DEVICE"
+        metavar="DEVICE",
+        help="cpu, cuda, cuda:N or mps. Left out: the fastest that is there.",
+        show_default=False,
+        autocompletion=_completing(_devices),
     ),
 ]
 Precision: TypeAlias = Annotated[
     str,
     typer.Option(
-        help="fp32, bf16 or fp16. Left out: what the device computes fast.", metavar="PRECISION"
+        metavar="PRECISION",
+        help="fp32, bf16 or fp16. Left out: what the device computes fast.",
+        show_default=False,
+        autocompletion=_completing(_precisions),
     ),
 ]
 Exact: TypeAlias = Annotated[
@@ -66,6 +123,41 @@ MaxPixels: TypeAlias = Annotated[
         metavar="MEGAPIXELS",
         help="Skip pictures with more megapixels than this.",
         min=0.0,
+        callback=_checked_number,
+    ),
+]
+TopK: TypeAlias = Annotated[
+    int,
+    typer.Option("--top-k", "-k", min=1, metavar="N", help="How many labels to list a picture."),
+]
+MinProb: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        max=1.0,
+        metavar="PROBABILITY",
+        help="Below this probability there is no label.",
+        callback=_checked_number,
+    ),
+]
+Format: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="FORMAT",
+        help="table, tsv, csv, json, jsonl or parquet on standard output. Left out: a table on a "
+        "terminal, tsv in a pipe, nothing beside -o.",
+        autocompletion=_completing(_formats),
+    ),
+]
+Outputs: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write a file, in the format of its ending; may be given several times.",
     ),
 ]
 FromFile: TypeAlias = Annotated[

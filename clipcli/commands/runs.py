@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, TypeVar
 
+from clipcli.commands.timing import TimedEncoder
 from clipcli.errors import ClipcliError, ExitCode, InputError, UsageError
 from clipcli.images.find import FindReport, ImageFile, find_images
+from clipcli.images.lists import STANDARD_INPUT
 from clipcli.render.notes import Notes
 from clipcli.results import Skipped
 
 if TYPE_CHECKING:
     from clipcli.cache import TextCache
     from clipcli.classifier import Classifier
-    from clipcli.encoder import Encoder
     from clipcli.pipeline import DecodeOptions
 
 SKIPPED_SHOWN = 10  # reasons on standard error; the rest is a count
@@ -25,6 +28,7 @@ UNCHOSEN = (
     "the small bundled model served; for better answers: `clipcli models pull ViT-B/32`, then "
     "`clipcli models default ViT-B/32` (or keep it: `clipcli models default mini`)"
 )
+PROMPT_CHARACTERS = 80  # shown of each
 
 T = TypeVar("T")
 
@@ -43,8 +47,9 @@ class Inputs:
 
     @property
     def can_be_walked_twice(self) -> bool:
-        """Whether a second walk finds the same: a list on standard input is gone once read."""
-        return "-" not in self.paths and str(self.from_file) not in ("-", "/dev/stdin")
+        """Whether a second walk finds the same: a list from a pipe is gone once read."""
+        has_pipe = self.from_file is not None and not self.from_file.is_file()
+        return STANDARD_INPUT not in self.paths and not has_pipe
 
     def in_words(self) -> str:
         """Name the inputs in an error message."""
@@ -69,12 +74,6 @@ class ModelOptions:
 
         return not chosen_model(self.model).reason
 
-    def encoder(self) -> Encoder:
-        """Open the model; torch is not imported yet."""
-        from clipcli.encoder import load_encoder
-
-        return load_encoder(self.model, self.device, self.precision)
-
     def cache(self) -> TextCache:
         """Open the cache of label rows; ``--no-cache`` makes one that holds nothing."""
         from clipcli.cache import TextCache, default_folder
@@ -88,7 +87,7 @@ class ModelOptions:
         return DecodeOptions(exact=self.exact, max_pixels=int(self.max_megapixels * 1e6))
 
 
-@dataclass(slots=True)
+@dataclass
 class Run:
     """A command over pictures: counts what happens and turns it into notes and an exit code."""
 
@@ -98,6 +97,14 @@ class Run:
     report: FindReport = field(default_factory=FindReport)
     n_ok: int = 0
     n_skipped: int = 0
+
+    @cached_property
+    def encoder(self) -> TimedEncoder:
+        """The model; torch is not imported before it is needed."""
+        from clipcli.encoder import load_encoder
+
+        options = self.model
+        return TimedEncoder(load_encoder(options.model, options.device, options.precision))
 
     def find(self) -> tuple[Iterator[ImageFile | Skipped], bool]:
         """Return the inputs, and whether they are few enough to tell of each at length."""
@@ -109,10 +116,12 @@ class Run:
                 hint="name files or folders, or - to read a list from standard input",
             )
         found = self.inputs.find(self.report)
-        first = list(islice(found, RANKED_IMAGES + 1))
+        # A list that somebody is still writing is not kept waiting for its ninth entry.
+        n_looked_at = RANKED_IMAGES + 1 if self.inputs.can_be_walked_twice else 1
+        first = list(islice(found, n_looked_at))
         if not first:
             raise InputError(f"{self.inputs.in_words()}: no pictures found{self._left_out()}")
-        return chain(first, found), len(first) <= RANKED_IMAGES
+        return chain(first, found), len(first) < n_looked_at
 
     def total(self) -> Callable[[], int] | None:
         """Return what counts the inputs on the side, or None where that cannot be done."""
@@ -126,14 +135,14 @@ class Run:
 
     def _left_out(self) -> str:
         n = self.report.ignored
-        return f" ({n:,} other files were left out)" if n else ""
+        return f" ({_several(n, 'other file')} left out)" if n else ""
 
-    def tally(self, results: Iterable[T]) -> Iterator[T]:
-        """Pass results on, counting them and telling of those that were skipped."""
+    def tally(self, results: Iterable[T], *, are_shown: bool = False) -> Iterator[T]:
+        """Pass results on and count them; tell reasons, unless the reader is shown them anyway."""
         for result in results:
             if isinstance(result, Skipped):
                 self.n_skipped += 1
-                if self.n_skipped <= SKIPPED_SHOWN:
+                if self.n_skipped <= SKIPPED_SHOWN and not are_shown:
                     self.notes.say(f"skipped {result.path}: {result.reason}")
             else:
                 self.n_ok += 1
@@ -143,13 +152,38 @@ class Run:
         """Say what the user would want to know about prompts and the cache."""
         limit = classifier.encoder.config.architecture.text.context_length
         for cut in classifier.cut_prompts[:PROMPTS_SHOWN]:
+            prompt = shorten(cut.prompt, PROMPT_CHARACTERS, placeholder=" …")
             self.notes.say(
-                f"prompt {cut.prompt!r} has {cut.n_tokens} tokens; the model reads {limit}"
+                f"prompt {prompt!r} has {cut.n_tokens} tokens; the model reads the first {limit}"
             )
         if len(classifier.cut_prompts) > PROMPTS_SHOWN:
             self.notes.say(f"{len(classifier.cut_prompts):,} prompts were cut in all")
         if classifier.cache.problem:
             self.notes.say(f"cache: {classifier.cache.problem}")
+        n_labels, n_encoded = len(classifier.classifier), classifier.n_encoded
+        self.notes.detail(
+            f"{_several(n_labels, 'label')}: {n_encoded:,} encoded, "
+            f"{n_labels - n_encoded:,} from the cache"
+        )
+
+    def _tell_details(self) -> None:
+        """Say, to those who asked for it, what ran where and how long it took."""
+        encoder, config = self.encoder, self.encoder.config
+        n, total_s = self.n_ok + self.n_skipped, encoder.total_s
+        rest_s = total_s - encoder.loading_s - encoder.texts_s - encoder.images_s
+        phases = {
+            "waiting for the model": encoder.loading_s,
+            "encoding labels": encoder.texts_s,
+            "encoding pictures": encoder.images_s,
+            "finding, decoding and writing": rest_s,
+        }
+        say = self.notes.detail
+        say(f"model {config.name}, fingerprint {config.fingerprint[:12]}")
+        say(f"ran on {encoder.device} in {encoder.precision}")
+        say(f"{_several(n, 'input')} in {total_s:.2f} s, {n / total_s:.1f} a second")
+        say(", ".join(f"{seconds:.2f} s {phase}" for phase, seconds in phases.items()))
+        if self.report.repeated:
+            say(f"{_several(self.report.repeated, 'path')} led to an input a second time")
 
     def conclude(self) -> ExitCode:
         """Say what was left out, and return the exit code."""
@@ -157,12 +191,19 @@ class Run:
             n_inputs = self.n_ok + self.n_skipped
             self.notes.say(f"{self.n_skipped:,} of {n_inputs:,} inputs were skipped")
         if self.report.ignored:
-            self.notes.say(f"left out {self.report.ignored:,} files that are not pictures")
+            left_out = _several(self.report.ignored, "other file")
+            self.notes.say(f"{left_out} left out, no picture by ending or content")
         if not self.n_ok:
             raise InputError(f"{self.inputs.in_words()}: no picture could be read")
         if self.model.is_unchosen():
             self.notes.say(UNCHOSEN)
+        self._tell_details()
         return ExitCode.SKIPPED if self.n_skipped else ExitCode.DONE
+
+
+def _several(n: int, noun: str) -> str:
+    """Count things in words: "1 file", "2 files"."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def reason_of(error: BaseException) -> str:

@@ -34,7 +34,9 @@ def train(
     init: Annotated[
         str | None,
         typer.Option(
-            metavar="MODEL", help="The model to start from. Left out: the one that --model means."
+            metavar="MODEL",
+            help="The model to start from, by name or folder. Left out: $CLIPCLI_MODEL, or the "
+            "bundled 'mini'.",
         ),
     ] = None,
     config: Annotated[

@@ -1,9 +1,11 @@
-"""This file knows about the outputs that are one whole: JSON and Parquet."""
+"""This file knows about results as a document: lines of text, JSON, or Parquet, into a sink."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import sys
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from clipcli.errors import MissingExtraError
@@ -19,9 +21,39 @@ class Sink(Protocol):
     def write(self, content: bytes) -> None: ...
 
 
+class Document(Protocol):
+    """One output while it is being written."""
+
+    def write(self, result: Result) -> None: ...
+
+    def finish(self, provenance: Provenance, error: str | None) -> None: ...
+
+
 def provenance_fields(provenance: Provenance) -> dict[str, Any]:
     """Return provenance as JSON data."""
     return dataclasses.asdict(provenance)
+
+
+class LineDocument:
+    """One record a line, below a header if there is one; provenance has no place in it."""
+
+    def __init__(
+        self, sink: Sink, line: Callable[[Result], str], *, header: str | None = None
+    ) -> None:
+        self._sink, self._line = sink, line
+        if header is not None:
+            self._send(header)
+
+    def write(self, result: Result) -> None:
+        """Add one line."""
+        self._send(self._line(result))
+
+    def _send(self, line: str) -> None:
+        # Names that are not UTF-8 go out as the bytes they are, so that xargs finds the files.
+        self._sink.write(line.encode("utf-8", sys.getfilesystemencodeerrors()) + b"\n")
+
+    def finish(self, provenance: Provenance, error: str | None) -> None:
+        """Do nothing: every line is complete."""
 
 
 class JsonDocument:
@@ -30,12 +62,12 @@ class JsonDocument:
     def __init__(self, sink: Sink, *, ascii_only: bool = False) -> None:
         self._sink, self._ascii_only = sink, ascii_only
         self._n_results = self._n_skipped = 0
-        self._sink.write(f'{{"version": {json.dumps(__version__)},\n"results": ['.encode())
+        self._sink.write(self._bytes(f'{{"version": {json.dumps(__version__)},\n"results": ['))
 
     def write(self, result: Result) -> None:
         """Add one record."""
         comma = "," if self._n_results else ""
-        self._sink.write(f"{comma}\n{self._dump(to_record(result))}".encode())
+        self._sink.write(self._bytes(f"{comma}\n{self._dump(to_record(result))}"))
         self._n_results += 1
         self._n_skipped += not isinstance(result, Classified)
 
@@ -46,10 +78,15 @@ class JsonDocument:
             "error": error,
             "provenance": provenance_fields(provenance),
         }
-        self._sink.write(f"\n],\n{self._dump(told)[1:]}\n".encode())
+        self._sink.write(self._bytes(f"\n],\n{self._dump(told)[1:]}\n"))
 
     def _dump(self, data: dict[str, Any]) -> str:
-        return json.dumps(data, ensure_ascii=self._ascii_only)
+        return json.dumps(data, ensure_ascii=self._ascii_only, allow_nan=False)
+
+    @staticmethod
+    def _bytes(text: str) -> bytes:
+        # A label file's name may be no UTF-8; what a record says of such names is dealt with there.
+        return text.encode("utf-8", "replace")
 
 
 class ParquetDocument:

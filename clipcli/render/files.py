@@ -6,9 +6,11 @@ import contextlib
 import os
 import tempfile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from clipcli.errors import OutputError, OutputExistsError
+
+PREFIX_CHARACTERS = 40  # of the final name, in the temporary one: leaves room for both
 
 
 def check_target(path: Path, *, overwrite: bool) -> None:
@@ -21,13 +23,20 @@ def check_target(path: Path, *, overwrite: bool) -> None:
     OutputError
         If its folder is missing or it is a folder itself.
     """
+    try:
+        _check_target(path, overwrite=overwrite)
+    except OSError as error:  # a name too long, or a folder that may not even be looked into
+        raise output_error(path, error) from error
+
+
+def _check_target(path: Path, *, overwrite: bool) -> None:
     if not path.parent.is_dir():
         raise OutputError(
             f"{path}: the folder {path.parent} does not exist", hint="make it, or choose another"
         )
     if path.is_dir():
         raise OutputError(f"{path}: is a folder", hint="name a file in it")
-    if not overwrite and (path.exists() or path.is_symlink()):
+    if not overwrite and os.path.lexists(path):
         raise OutputExistsError(
             f"{path}: already exists", hint="choose another name, or pass --overwrite"
         )
@@ -36,13 +45,21 @@ def check_target(path: Path, *, overwrite: bool) -> None:
 
 
 class NewFile:
-    """A file that appears under its name only when :meth:`commit` is called, whole."""
+    """A file that appears under its name only when :meth:`commit` is called, whole.
+
+    After the first failure nothing is left of it, and each further call fails the same way.
+    """
 
     def __init__(self, path: Path, *, overwrite: bool) -> None:
         check_target(path, overwrite=overwrite)
         self.path, self._overwrite = path, overwrite
+        # A link that is overwritten stays one: what it leads to is replaced.
+        self._target = Path(os.path.realpath(path)) if overwrite else path
+        self._failure: OutputError | None = None
         try:
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}-")
+            handle, name = tempfile.mkstemp(
+                dir=self._target.parent, prefix=f".{path.name[:PREFIX_CHARACTERS]}-"
+            )
         except OSError as error:
             raise output_error(path, error) from error
         self.temporary = Path(name)
@@ -50,25 +67,29 @@ class NewFile:
 
     def write(self, content: bytes) -> None:
         """Append bytes."""
+        if self._failure is not None:
+            raise self._failure
         try:
             self.binary.write(content)
         except OSError as error:
-            raise output_error(self.path, error) from error
+            raise self.fail(error) from error
 
     def commit(self) -> None:
         """Give the file its name. Somebody else's file that came meanwhile is left alone."""
+        if self._failure is not None:
+            raise self._failure
         try:
             self.binary.flush()
             os.fsync(self.binary.fileno())
             self.binary.close()
-            self.temporary.chmod(0o666 & ~_umask())
+            with contextlib.suppress(OSError):  # some file systems know no permissions
+                self.temporary.chmod(0o666 & ~_umask())
             if self._overwrite:
-                self.temporary.replace(self.path)
+                self.temporary.replace(self._target)
             else:
                 self._rename_if_free()
         except OSError as error:
-            self.discard()
-            raise output_error(self.path, error) from error
+            raise self.fail(error) from error
 
     def _rename_if_free(self) -> None:
         try:
@@ -82,6 +103,12 @@ class NewFile:
             self.temporary.replace(self.path)
         else:
             self.temporary.unlink()
+
+    def fail(self, error: OSError) -> OutputError:
+        """Leave nothing behind, and return what to raise: now, and whenever one goes on."""
+        self.discard()
+        self._failure = output_error(self.path, error)
+        return self._failure
 
     def discard(self) -> None:
         """Leave nothing behind."""
@@ -100,8 +127,3 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def as_path(value: Any) -> Path:
-    """Return an output option's value as a path."""
-    return Path(os.fspath(value))

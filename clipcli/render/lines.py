@@ -7,7 +7,7 @@ import io
 import json
 
 from clipcli.render.text import digits, escape_tsv, visible
-from clipcli.results import Classified, Result, to_record
+from clipcli.results import Classified, Result, path_fields, to_record
 
 
 def tsv_line(result: Result, *, for_terminal: bool = False) -> str:
@@ -25,28 +25,35 @@ def jsonl_line(result: Result, *, ascii_only: bool = False) -> str:
 
 
 class CsvLines:
-    """``path,status,label,probability,reason,label_2,probability_2,…``, as a spreadsheet reads."""
+    """``path,status,label,probability,reason,label_2,probability_2,…``, as a spreadsheet reads.
 
-    def __init__(self, top_k: int) -> None:
-        self._top_k = top_k
+    Always UTF-8: one name that is not would keep most readers from the whole table, so it shows
+    U+FFFD here; TSV has it byte for byte, JSON both.
+    """
+
+    def __init__(self, top_k: int, *, for_terminal: bool = False) -> None:
+        self._top_k, self._for_terminal = top_k, for_terminal
 
     def header(self) -> str:
         """Return the first line."""
         more = [f"{key}_{i}" for i in range(2, self._top_k + 1) for key in ("label", "probability")]
-        return _csv_line(["path", "status", "label", "probability", "reason", *more])
+        return self._line(["path", "status", "label", "probability", "reason", *more])
 
     def line(self, result: Result) -> str:
         """Return the line of one result."""
+        path = path_fields(result.path)["path"]
         if not isinstance(result, Classified):
             blanks = [""] * (2 * (self._top_k - 1))
-            return _csv_line([result.path, "skipped", "", "", result.reason, *blanks])
+            return self._line([path, "skipped", "", "", result.reason, *blanks])
         reason = "" if result.decision == "label" else result.decision
-        first = [result.path, "ok", result.label or "", digits(result.probability), reason]
+        first = [path, "ok", result.label or "", digits(result.probability), reason]
         rest = [x for score in result.top[1:] for x in (score.label, digits(score.probability))]
-        return _csv_line(first + rest + [""] * (2 * (self._top_k - len(result.top))))
+        return self._line(first + rest + [""] * (2 * (self._top_k - len(result.top))))
 
-
-def _csv_line(fields: list[str]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="").writerow(fields)
-    return buffer.getvalue()
+    def _line(self, fields: list[str]) -> str:
+        if self._for_terminal:
+            fields = [visible(field) for field in fields]
+        buffer = io.StringIO()
+        # Subtle: up to Python 3.12 only the characters of its own line end make csv add quotes.
+        csv.writer(buffer, lineterminator="\r\n").writerow(fields)
+        return buffer.getvalue().removesuffix("\r\n")

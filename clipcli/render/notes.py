@@ -98,5 +98,7 @@ def _make_progress() -> tuple[Progress, TaskID]:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
+        redirect_stdout=False,  # results go their own way
+        redirect_stderr=False,
     )
     return progress, progress.add_task("classify", total=None)

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
 
-from clipcli.errors import OutputError, UsageError
+from clipcli.errors import ClipcliError, UsageError
+from clipcli.interrupts import held
+from clipcli.labelsets import LabelSet
 from clipcli.render.documents import (
+    Document,
     JsonDocument,
+    LineDocument,
     ParquetDocument,
     Sink,
     provenance_fields,
@@ -42,12 +47,13 @@ class OutputRequest:
     overwrite: bool = False
 
 
-class Writer(Protocol):
-    """One output while it is being written."""
-
-    def write(self, result: Result) -> None: ...
-
-    def finish(self, provenance: Provenance, error: str | None) -> None: ...
+def requested(
+    chosen: str | None, files: Sequence[Path] | None, *, overwrite: bool
+) -> OutputRequest:
+    """Gather the output options into a request that was checked."""
+    request = OutputRequest(chosen, tuple(files or ()), overwrite)
+    check_request(request)
+    return request
 
 
 def check_request(request: OutputRequest) -> None:
@@ -61,13 +67,14 @@ def check_request(request: OutputRequest) -> None:
         raise UsageError(
             f"--format {request.format}: unknown format", hint=f"one of {', '.join(FORMATS)}"
         )
-    names = [path.resolve() for path in request.files]
+    names = [os.path.realpath(path) for path in request.files]
     for path, name in zip(request.files, names, strict=True):
         if names.count(name) > 1:
             raise UsageError(f"{path}: named twice as an output", hint="name each file once")
-        if format_of(path) in BESIDE:
-            check_target(meta_path(path), overwrite=request.overwrite)
+        is_beside = format_of(path) in BESIDE
         check_target(path, overwrite=request.overwrite)
+        if is_beside:
+            check_target(meta_path(path), overwrite=request.overwrite)
     if "parquet" in (request.format, *map(format_of, request.files)):
         require_pyarrow()
     if request.format == "parquet" and sys.stdout.isatty():
@@ -93,67 +100,80 @@ def meta_path(path: Path) -> Path:
 class Outputs:
     """All outputs of a run: each result goes to each, all end together."""
 
-    def __init__(self, request: OutputRequest, *, top_k: int, ranked: bool) -> None:
-        check_request(request)
+    def __init__(
+        self, request: OutputRequest, label_set: LabelSet, *, top_k: int, ranked: bool
+    ) -> None:
+        n_listed = min(top_k, len(label_set.names))
         self._n_written = 0
-        self._files = [
-            _FileWriter(path, top_k=top_k, overwrite=request.overwrite) for path in request.files
-        ]
-        self._stdout: Writer | None = None
+        self._files: list[_FileWriter] = []
+        self._stdout: Document | None = None
+        try:
+            for path in request.files:
+                writer = _FileWriter(path, top_k=n_listed, overwrite=request.overwrite)
+                self._files.append(writer)
+        except BaseException:
+            self.abandon()
+            raise
         if request.format is not None or not request.files:
-            self._stdout = _stdout_writer(request.format, top_k=top_k, ranked=ranked)
+            self._stdout = _stdout_writer(request.format, label_set, top_k=n_listed, ranked=ranked)
         self.fills_terminal = self._stdout is not None and sys.stdout.isatty()
-
-    def _writers(self) -> list[Writer]:
-        return [*([self._stdout] if self._stdout else []), *self._files]
+        self.has_table = isinstance(self._stdout, Table)
 
     def write(self, result: Result) -> None:
-        """Send one result to every output."""
-        for writer in self._writers():
-            writer.write(result)
-        self._n_written += 1
+        """Send one result to every output, or to none."""
+        with held():
+            self._n_written += 1
+            for file in self._files:
+                file.write(result)
+            try:
+                if self._stdout:
+                    self._stdout.write(result)
+            except BrokenPipeError:
+                if not self._files:
+                    raise
+                self._stdout = None  # who read there has enough; the files are to be whole
 
-    def finish(self, provenance: Provenance) -> None:
-        """Complete every output."""
-        for writer in self._writers():
-            writer.finish(provenance, None)
+    def finish(self, provenance: Provenance, error: str | None = None) -> None:
+        """Complete every output; a failure is raised when all have had their turn."""
+        writers = [*self._files, *([self._stdout] if self._stdout else [])]
+        self._files, self._stdout = [], None
+        failures = []
+        with held():
+            for writer in writers:
+                try:
+                    writer.finish(provenance, error)
+                except (ClipcliError, BrokenPipeError) as failure:
+                    failures.append(failure)
+        if failures:
+            raise failures[0]
 
     def end_early(self, provenance: Provenance, reason: str) -> None:
         """Complete what has results, so that it can be used, and leave nothing else behind.
 
-        Standard output may be what broke, so the files come first and it may fail in silence.
+        There is an error on its way already, so what else goes wrong here stays untold.
         """
-        if not self._n_written:
+        if self._n_written:
+            with contextlib.suppress(ClipcliError, BrokenPipeError):
+                self.finish(provenance, reason)
+        else:
             self.abandon()
-            return
-        for writer in [*self._files, *([self._stdout] if self._stdout else [])]:
-            with contextlib.suppress(BrokenPipeError, OutputError):
-                writer.finish(provenance, reason)
 
     def abandon(self) -> None:
         """Leave no file behind."""
-        for writer in self._files:
-            writer.abandon()
+        for file in self._files:
+            file.abandon()
+        self._files = []
 
 
-def _stdout_writer(chosen: str | None, *, top_k: int, ranked: bool) -> Writer:
+def _stdout_writer(
+    chosen: str | None, label_set: LabelSet, *, top_k: int, ranked: bool
+) -> Document:
     on_terminal = sys.stdout.isatty()
     name = chosen or ("table" if on_terminal else "tsv")
     if name == "table":
-        return _TableWriter(ranked=ranked)
+        parents = {label.parent for label in label_set.labels if label.parent}
+        return Table([*label_set.names, *parents], ranked=ranked)
     return _StreamWriter(_Stdout(), name, top_k=top_k, for_terminal=on_terminal)
-
-
-class _TableWriter:
-    """The terminal's table; there is nothing to finish."""
-
-    def __init__(self, *, ranked: bool) -> None:
-        self._table = Table(ranked=ranked)
-
-    def write(self, result: Result) -> None:
-        self._table.write(result)
-
-    def finish(self, provenance: Provenance, error: str | None) -> None: ...
 
 
 class _Stdout:
@@ -170,39 +190,36 @@ class _Stdout:
 
 
 class _StreamWriter:
-    """Any format but the table, into a sink."""
+    """Any format but the table, into a sink; nothing is sent before there is a result."""
 
     def __init__(self, sink: Sink, name: str, *, top_k: int, for_terminal: bool = False) -> None:
-        self._sink, self._for_terminal = sink, for_terminal
-        self._document: JsonDocument | ParquetDocument | None = None
-        self._line: Any = None
-        match name:
-            case "json":
-                self._document = JsonDocument(sink, ascii_only=for_terminal)
-            case "parquet":
-                self._document = ParquetDocument(sink)
-            case "csv":
-                lines = CsvLines(top_k)
-                self._line = lines.line
-                self._send(lines.header())
-            case "jsonl":
-                self._line = lambda result: jsonl_line(result, ascii_only=for_terminal)
-            case _:
-                self._line = lambda result: tsv_line(result, for_terminal=for_terminal)
+        self._sink, self._name = sink, name
+        self._top_k, self._for_terminal = top_k, for_terminal
+        self._document: Document | None = None
 
     def write(self, result: Result) -> None:
-        if self._document is not None:
-            self._document.write(result)
-        else:
-            self._send(self._line(result))
-
-    def _send(self, line: str) -> None:
-        # Names that are not UTF-8 go out as the bytes they are, so that xargs finds the files.
-        self._sink.write(line.encode("utf-8", "surrogateescape") + b"\n")
+        if self._document is None:
+            self._document = self._open()
+        self._document.write(result)
 
     def finish(self, provenance: Provenance, error: str | None) -> None:
-        if self._document is not None:
-            self._document.finish(provenance, error)
+        if self._document is None:
+            self._document = self._open()
+        self._document.finish(provenance, error)
+
+    def _open(self) -> Document:
+        match self._name:
+            case "json":
+                return JsonDocument(self._sink, ascii_only=self._for_terminal)
+            case "parquet":
+                return ParquetDocument(self._sink)
+            case "csv":
+                lines = CsvLines(self._top_k, for_terminal=self._for_terminal)
+                return LineDocument(self._sink, lines.line, header=lines.header())
+            case "jsonl":
+                return LineDocument(self._sink, partial(jsonl_line, ascii_only=self._for_terminal))
+            case _:
+                return LineDocument(self._sink, partial(tsv_line, for_terminal=self._for_terminal))
 
 
 class _FileWriter:
@@ -222,17 +239,9 @@ class _FileWriter:
         if self._format in BESIDE:
             meta = NewFile(meta_path(self._file.path), overwrite=self._overwrite)
             told = provenance_fields(provenance) | {"error": error}
-            meta.write(json.dumps(told, indent=2, ensure_ascii=False).encode() + b"\n")
+            text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+            meta.write(text.encode("utf-8", "replace"))
             meta.commit()
 
     def abandon(self) -> None:
         self._file.discard()
-
-
-def requested(
-    chosen: str | None, files: Sequence[Path] | None, *, overwrite: bool
-) -> OutputRequest:
-    """Gather the output options into a request that was checked."""
-    request = OutputRequest(chosen, tuple(files or ()), overwrite)
-    check_request(request)
-    return request

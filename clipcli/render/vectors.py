@@ -5,6 +5,7 @@ Vectors go to disk as they come, so memory stays flat however many there are.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import shutil
@@ -13,7 +14,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from clipcli.errors import UsageError
+from clipcli.errors import ClipcliError, UsageError
+from clipcli.interrupts import held
 from clipcli.render.documents import SinkStream, require_pyarrow
 from clipcli.render.files import NewFile, check_target
 from clipcli.results import Skipped, path_fields
@@ -38,12 +40,36 @@ class VectorFile(Protocol):
     def abandon(self) -> None: ...
 
 
-def open_vector_file(path: Path, width: int, *, overwrite: bool) -> VectorFile:
-    """Start a file of vectors (n, ``width``) in the format of its ending."""
-    check_vector_target(path, overwrite=overwrite)
-    if path.suffix.lower() == ".npz":
-        return _NpzFile(path, width, overwrite=overwrite)
-    return _ParquetFile(path, width, overwrite=overwrite)
+class VectorOutput:
+    """The vectors (n, ``width``) of a run, in the format of the file's ending."""
+
+    def __init__(self, path: Path, width: int, *, overwrite: bool) -> None:
+        check_vector_target(path, overwrite=overwrite)
+        self._n_written = 0
+        kind = _NpzFile if path.suffix.lower() == ".npz" else _ParquetFile
+        self._file: VectorFile | None = kind(path, width, overwrite=overwrite)
+
+    def write(self, entry: Embedded | Skipped) -> None:
+        """Add one picture's vector, or the reason that it has none."""
+        assert self._file is not None
+        with held():
+            self._n_written += 1
+            self._file.write(entry)
+
+    def finish(self, provenance: dict[str, Any]) -> None:
+        """Give the file its name, whole."""
+        file, self._file = self._file, None
+        if file is not None:
+            with held():
+                file.finish(provenance)
+
+    def end_early(self, provenance: dict[str, Any]) -> None:
+        """Complete what has entries; an error is on its way already, others stay untold."""
+        if self._n_written:
+            with contextlib.suppress(ClipcliError):
+                self.finish(provenance)
+        elif self._file is not None:
+            self._file.abandon()
 
 
 def check_vector_target(path: Path, *, overwrite: bool) -> None:
@@ -63,7 +89,10 @@ class _NpzFile:
 
     def __init__(self, path: Path, width: int, *, overwrite: bool) -> None:
         self._file = NewFile(path, overwrite=overwrite)
-        self._vectors = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - closed at the end
+        try:
+            self._vectors = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - closed later
+        except OSError as error:
+            raise self._file.fail(error) from error
         self._width = width
         self._paths: list[str] = []
         self._skipped: list[Skipped] = []
@@ -73,9 +102,20 @@ class _NpzFile:
             self._skipped.append(entry)
         else:
             self._paths.append(entry.path)
-            self._vectors.write(entry.row.astype("<f4").tobytes())
+            try:
+                self._vectors.write(entry.row.astype("<f4").tobytes())
+            except OSError as error:
+                raise self._file.fail(error) from error
 
     def finish(self, provenance: dict[str, Any]) -> None:
+        try:
+            self._fill(provenance)
+            self._vectors.close()
+        except OSError as error:
+            raise self._file.fail(error) from error
+        self._file.commit()
+
+    def _fill(self, provenance: dict[str, Any]) -> None:
         import numpy as np
 
         texts = {
@@ -88,13 +128,12 @@ class _NpzFile:
         }
         with zipfile.ZipFile(self._file.binary, "w", allowZip64=True) as archive:
             for name, array in texts.items():
-                archive.writestr(f"{name}.npy", _npy(array))
+                # Deflated, since an array of texts is as wide as the longest everywhere.
+                archive.writestr(f"{name}.npy", _npy(array), zipfile.ZIP_DEFLATED)
             with archive.open("vectors.npy", "w", force_zip64=True) as member:
                 member.write(_npy_header((len(self._paths), self._width)))
                 self._vectors.seek(0)
                 shutil.copyfileobj(self._vectors, member, 2**20)
-        self._vectors.close()
-        self._file.commit()
 
     def abandon(self) -> None:
         self._vectors.close()

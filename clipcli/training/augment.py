@@ -28,8 +28,12 @@ def random_crops(
     n, height, width, _ = pictures.shape
     x = pictures.permute(0, 3, 1, 2)  # (n, 3, H, W), channels last in memory
     crops = torch.empty((n, 3, size, size), dtype=torch.uint8, memory_format=torch.channels_last)
+    coarse = [False] * n
+    if config.coarse:
+        coarse = (torch.rand(n, generator=generator) < config.coarse).tolist()
     for i, (top, left, h, w) in enumerate(draw_boxes(n, height, width, config, generator)):
-        crops[i : i + 1] = _resize(x[i : i + 1, :, top : top + h, left : left + w], size)
+        crop = x[i : i + 1, :, top : top + h, left : left + w]
+        crops[i : i + 1] = _resize(_resize(crop, size // 2) if coarse[i] else crop, size)
     if config.flip:
         flipped = torch.rand(n, generator=generator) < 0.5  # (n,)
         crops[flipped] = crops[flipped].flip(3)

@@ -47,6 +47,7 @@ class AugmentationConfig:
     contrast: float = 0.3
     saturation: float = 0.3
     grey: float = 0.05  # share of pictures that lose all colour
+    coarse: float = 0.0  # share of pictures shown at half their detail, as if enlarged
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,9 @@ The teacher may be anything that gave a vector to each text of a corpus; it is n
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from clipcli.architecture import Activation, TextTransformer
 from clipcli.errors import InputError
@@ -23,11 +23,12 @@ from clipcli.model.text import TextTower
 from clipcli.tokenizer import Tokenizer
 from clipcli.training.checkpoint import checkpoint_paths, read_checkpoint, write_checkpoint
 from clipcli.training.config import OptimiserConfig
-from clipcli.training.journal import Journal
+from clipcli.training.journal import Journal, Say
 from clipcli.training.objectives import pad_tokens
 from clipcli.training.schedule import Budget, learning_rate
 from clipcli.training.signals import StopSignal
 from clipcli.training.student import parameter_groups
+from clipcli.training.wordsum import fit_token_vectors, start_as_sum
 
 NAMES = ("name", "compound")  # kinds of texts that are put into templates; sentences are not
 BATCHES_AT_ONCE = 16  # drawn together and sorted by length, so that rows need little padding
@@ -49,7 +50,9 @@ class DistilConfig:
     held_out: int = 2000  # texts that are never trained on
     checkpoint_minutes: float = 5.0
     precision: str = "fp32"  # or bf16
-    optimiser: OptimiserConfig = OptimiserConfig(lr=1e-3, weight_decay=0.05, warmup_steps=200)
+    optimiser: OptimiserConfig = field(
+        default_factory=lambda: OptimiserConfig(lr=1e-3, weight_decay=0.05, warmup_steps=200)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +143,15 @@ class Draws:
 class Distillation:
     """A text tower, its optimiser, and how far it is."""
 
-    def __init__(self, corpus: Corpus, tokenizer: Tokenizer, config: DistilConfig) -> None:
+    def __init__(
+        self, corpus: Corpus, tokenizer: Tokenizer, config: DistilConfig, *, start: bool = True
+    ) -> None:
         torch.manual_seed(config.seed)
         self.config = config
         self.draws = Draws(corpus, config, tokenizer)
         self.tower = TextTower(config.text, corpus.vectors.shape[1], config.activation)
-        start_from_words(self.tower, corpus, tokenizer)
+        if start:
+            start_as_sum(self.tower, token_vectors(corpus, self.draws, tokenizer, config.seed))
         settings = config.optimiser
         self.optimiser = torch.optim.AdamW(
             parameter_groups(self.tower, settings.weight_decay),
@@ -158,7 +164,13 @@ class Distillation:
 
     def encode(self, tokens: Tensor) -> Tensor:
         """Return unit rows (n, d)."""
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.config.precision == "bf16"):
+        is_bf16 = self.config.precision == "bf16"
+        # On a CPU, the backward pass of torch's fused attention takes more than half of a step
+        # for texts as short as these; plain matrix products take a tenth of that.
+        with (
+            torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_bf16),
+            sdpa_kernel(SDPBackend.MATH),
+        ):
             rows = self.tower.encode_text(tokens)
         return F.normalize(rows.float(), dim=1)
 
@@ -181,7 +193,7 @@ class Distillation:
     def score(self) -> dict[str, float]:
         """Return the cosine to the teacher on held-out texts, and how often it is the nearest."""
         tokens, targets = self.draws.held_out_batch()
-        rows = torch.cat([self.encode(part) for part in tokens.split(256)])  # (m, d)
+        rows = torch.cat([self.encode(part) for part in torch.split(tokens, 256)])  # (m, d)
         nearest = (rows @ targets.T).argmax(dim=1) == torch.arange(len(rows))
         return {
             "cosine": (rows * targets).sum(dim=1).mean().item(),
@@ -193,6 +205,7 @@ class Distillation:
         return {
             "tower": self.tower.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
             "seconds": self.seconds,
         }
 
@@ -203,42 +216,43 @@ class Distillation:
         self.step, self.seconds = state["step"], state["seconds"]
 
 
-@torch.no_grad()
-def start_from_words(tower: TextTower, corpus: Corpus, tokenizer: Tokenizer) -> None:
-    """Give each token, as its first embedding, what the teacher says of the names that have it.
+def token_vectors(corpus: Corpus, draws: Draws, tokenizer: Tokenizer, seed: int) -> Tensor:
+    """Return the tokens' vectors whose sums are nearest to the teacher: (v, d).
 
-    A transformer that begins with meaningful words only has to learn how to put them together.
+    Each text counts as it is and once in a template, whose words so learn to say nothing.
     """
-    width, d = tower.token_embedding.embedding_dim, corpus.vectors.shape[1]
-    sums = torch.zeros(tower.token_embedding.num_embeddings, d)
-    counts = torch.zeros(len(sums))
-    mean = corpus.vectors.mean(dim=0)
-    for i, (text, kind) in enumerate(zip(corpus.texts, corpus.kinds, strict=True)):
-        if kind == "name":
-            ids = torch.tensor(tokenizer.encode(text), dtype=torch.int64)
-            share = float(corpus.weights[i]) / max(1, len(ids))
-            sums[ids] += share * (corpus.vectors[i] - mean)
-            counts[ids] += share
-    rows = F.pad(sums / (counts[:, None] + 1), (0, max(0, width - d)))[:, :width]  # (v, width)
-    own = tower.token_embedding.weight
-    own += 0.5 * math.sqrt(width) * 0.02 * rows / rows.square().mean().sqrt().clamp(min=1e-6)
+    draw = np.random.default_rng(seed)
+    rows = np.setdiff1d(np.arange(len(corpus.texts)), draws.held_out)
+    texts = [corpus.texts[row] for row in rows] + [draws.prompt(row, draw) for row in rows]
+    both = np.concatenate([rows, rows])
+    return fit_token_vectors(
+        [tokenizer.encode(text) for text in texts],
+        corpus.vectors[both],
+        torch.from_numpy(corpus.weights[both]),
+        tokenizer.vocab_size,
+    )
 
 
-def distil(corpus: Corpus, tokenizer: Tokenizer, config: DistilConfig, out: Path) -> TextTower:
-    """Distil a tower, going on from ``out/checkpoints`` if there are any; Ctrl-C keeps the state."""
-    run = Distillation(corpus, tokenizer, config)
-    folder, journal = out / "checkpoints", Journal(out / "log.jsonl", print)
-    budget = Budget(config.steps, None if config.minutes is None else 60 * config.minutes)
-    if paths := checkpoint_paths(folder):
+def distil(
+    corpus: Corpus, tokenizer: Tokenizer, config: DistilConfig, out: Path, say: Say = print
+) -> TextTower:
+    """Distil a tower, or go on from ``out/checkpoints``; Ctrl-C keeps the state."""
+    folder, journal = out / "checkpoints", Journal(out / "log.jsonl", say)
+    paths = checkpoint_paths(folder)
+    run = Distillation(corpus, tokenizer, config, start=not paths)
+    if paths:
         run.load_dict(read_checkpoint(paths[-1]))
+    else:
+        journal.record(event="score", step=0, **run.score())
+    budget = Budget(config.steps, None if config.minutes is None else 60 * config.minutes)
     saved_s = time.monotonic()
     with StopSignal() as stop:
         while (progress := budget.progress(run.step, run.seconds)) < 1:
             began_s = time.monotonic()
             loss = run.train_step(progress)
             run.seconds += time.monotonic() - began_s
-            if run.step % 100 == 0:
-                journal.step({"step": run.step, "loss": loss, "seconds": run.seconds}, progress)
+            figures = {"step": run.step, "loss": loss, "seconds": run.seconds}
+            journal.step(progress, figures.copy)
             is_over = budget.progress(run.step, run.seconds) >= 1
             is_due = time.monotonic() - saved_s > 60 * config.checkpoint_minutes
             if stop.is_set or is_over or is_due:

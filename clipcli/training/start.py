@@ -17,6 +17,7 @@ from clipcli.architecture import (
     Preprocessing,
     TextTransformer,
 )
+from clipcli.errors import UsageError
 from clipcli.model.load import load_model
 from clipcli.modelconfig import config_from_dict, config_to_dict
 from clipcli.modelstore import resolve_model
@@ -63,6 +64,11 @@ def starting_point(config: TrainingConfig, init: str | None) -> Start:
         weights = load_model(folder).state_dict()
         vocabulary = read_vocabulary(folder.vocabulary_path)
         return Start(folder.config, vocabulary, weights, f"the model {folder.config.name}")
+    if init is not None:
+        raise UsageError(
+            f"init {init!r}: the configuration has an `architecture` to start from",
+            hint="leave out one of them",
+        )
     vocabulary = read_vocabulary(Path(config.vocabulary))
     model = _model_from(config.architecture, config.preprocessing, len(vocabulary.ids))
     return Start(model, vocabulary, None, "random weights")

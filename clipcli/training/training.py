@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from clipcli.errors import OutputExistsError
+from clipcli.model.device import resolve_device
 from clipcli.training.assemble import (
     make_budget,
     make_objective,
@@ -22,11 +23,11 @@ from clipcli.training.assemble import (
 from clipcli.training.batches import Batches
 from clipcli.training.checkpoint import checkpoint_paths
 from clipcli.training.config import TrainingConfig
-from clipcli.training.device import choose_device, choose_precision
 from clipcli.training.finish import write_model
 from clipcli.training.journal import Advance, Journal, Say
 from clipcli.training.loop import Run
 from clipcli.training.open_data import open_data
+from clipcli.training.precision import training_precision
 from clipcli.training.start import starting_point
 from clipcli.training.state import TrainingState
 from clipcli.version import __version__
@@ -55,7 +56,7 @@ def train(
         After Ctrl-C or SIGTERM, with the state kept.
     """
     _use_threads()
-    device = choose_device(config.device)
+    device = resolve_device(config.device)
     config = with_templates(config, data)
     _check_out(out)
     start = starting_point(config, init)
@@ -75,7 +76,7 @@ def train(
         journal,
         native_px=start.model.preprocessing.size,
         scorer=make_scorer(held_out, start, config),
-        precision=choose_precision(config.precision, device),
+        precision=training_precision(config.precision, device),
     )
     try:
         journal.record(event="start", **_provenance(data, run, state, len(pairs)))

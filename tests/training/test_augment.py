@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
+import torch.nn.functional as F
 
 from clipcli.training.augment import centre_crops, draw_boxes, normalise, random_crops
 from clipcli.training.config import AugmentationConfig
@@ -26,6 +29,16 @@ def test_without_variation_pictures_stay_as_they_are() -> None:
 
     assert torch.equal(crops, pictures.permute(0, 3, 1, 2))
     assert torch.equal(centre_crops(pictures, 24), crops)
+
+
+def test_coarse_pictures_have_half_the_detail() -> None:
+    pictures = some_pictures(size=24)
+
+    coarse = random_crops(pictures, 24, replace(STILL, coarse=1.0), chance())
+    small = random_crops(pictures, 12, STILL, chance())
+
+    assert coarse.shape == (6, 3, 24, 24)
+    assert torch.equal(coarse, F.interpolate(small, size=(24, 24), mode="bilinear", antialias=True))
 
 
 def test_boxes_lie_inside_and_have_the_area_and_aspect_asked_for() -> None:

@@ -90,6 +90,7 @@ def test_configuration_file_counts_and_options_win(
         (["--batch-size", "99"], 3, "clipcli: batch_size 99: the data has only 23 pairs"),
         (["--config", "none.yaml"], 2, "clipcli: none.yaml: No such file"),
         (["--device", "abacus"], 2, "clipcli: device 'abacus'"),
+        (["--config", "scratch.yaml"], 2, "the configuration has an `architecture`"),
         (["--init", "nowhere"], 4, "clipcli: model 'nowhere'"),
     ],
 )
@@ -98,11 +99,15 @@ def test_bad_options_are_one_line_and_their_code(
     tiny_model: Path,
     photos: Path,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
     words: list[str],
     code: int,
     message: str,
 ) -> None:
     whole = ["train", str(photos), "--out", str(tmp_path / "out"), "--init", str(tiny_model)]
+    scratch = "architecture: {}\nvocabulary: merges.txt\n"
+    (tmp_path / "scratch.yaml").write_text(scratch, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
 
     found = run([*whole, *words])
 

@@ -1,0 +1,85 @@
+"""What every test starts from: a cache of its own, small pictures, a small model."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
+
+Finished: TypeAlias = "subprocess.CompletedProcess[str]"
+
+
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep every test away from the user's cache, and from other tests' caches."""
+    folder = tmp_path_factory.mktemp("cache") / "clipcli"
+    monkeypatch.setenv("CLIPCLI_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Return a folder with red.png, green.png and blue.png."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name, colour in COLOURS.items():
+        Image.new("RGB", (8, 6), colour).save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a model folder with random weights: a real one in all but size and wit."""
+    import torch
+
+    from clipcli.architecture import (
+        Architecture,
+        ModelConfig,
+        Preprocessing,
+        TextTransformer,
+        VisionTransformer,
+    )
+    from clipcli.model.clip import CLIP
+    from clipcli.model.load import stored_tensors
+    from clipcli.vocabulary_learning import learn_vocabulary
+    from clipcli.weights import write_model_folder
+
+    vocabulary = learn_vocabulary(["a photo of a cat.", "a photo of the dog."], 20)
+    text = TextTransformer(32, len(vocabulary.ids), width=32, layers=2, heads=2, mlp_width=64)
+    image = VisionTransformer(32, 8, width=32, layers=2, heads=2, mlp_width=64)
+    torch.manual_seed(0)
+    clip = CLIP(Architecture(32, image, text, "quick_gelu"))
+    scale = clip.logit_scale.double().exp().item()
+    config = ModelConfig("tiny", clip.architecture, Preprocessing(32), logit_scale=scale)
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    tensors = stored_tensors(clip.state_dict(), torch.float32)
+    return write_model_folder(folder, tensors, config, vocabulary, "# tiny\n").path
+
+
+@pytest.fixture
+def use_tiny_model(tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the tiny model the default one."""
+    monkeypatch.setenv("CLIPCLI_MODEL", str(tiny_model_folder))
+
+
+@pytest.fixture
+def clipcli_process() -> Callable[..., Finished]:
+    """Return a function that runs the command line in a process of its own."""
+
+    def run(*arguments: object, **options: Any) -> Finished:
+        command = [sys.executable, "-m", "clipcli", *map(str, arguments)]
+        settings = {"capture_output": True, "encoding": "utf-8", "timeout": 60, "check": False}
+        # One thread: many small processes on few cores would only get into each other's way.
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        return subprocess.run(command, **(settings | {"env": environment} | options))  # noqa: PLW1510
+
+    return run
