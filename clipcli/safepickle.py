@@ -91,7 +91,7 @@ def unpickle(file: BinaryIO | bytes, source: str, *, is_script: bool = False) ->
 
 # Subtle: the reader written in Python, not the one in C. The latter makes room for as many memo
 # entries as a file of twenty bytes asks for, gigabytes of them.
-class _Reader(pickle._Unpickler):  # type: ignore[name-defined,misc]  # not in the type stubs
+class _Reader(pickle._Unpickler):
     def __init__(self, stream: BinaryIO, source: str, *, is_script: bool) -> None:
         super().__init__(stream)
         self._source = source

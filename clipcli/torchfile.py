@@ -116,7 +116,8 @@ class _ArchivePlaces:
         header = self._file.read(MEMBER_HEADER.size)
         if len(header) < MEMBER_HEADER.size:
             raise ModelError(f"{self._path}: truncated", hint=AGAIN)
-        begin = info.header_offset + MEMBER_HEADER.size + sum(MEMBER_HEADER.unpack(header))
+        name_length, extra_length = MEMBER_HEADER.unpack(header)
+        begin: int = info.header_offset + MEMBER_HEADER.size + name_length + extra_length
         if begin + n_bytes > self._size:
             raise ModelError(f"{self._path}: truncated", hint=AGAIN)
         return begin

@@ -174,7 +174,8 @@ def _parse_merge(line: str, usable: set[str], place: str) -> Merge:
 
 def _read_tokenizer_json(path: Path) -> Vocabulary:
     told = _read_json(path)
-    model = told.get("model") if isinstance(told, dict) else None
+    told = told if isinstance(told, dict) else {}
+    model = told.get("model")
     if not isinstance(model, dict) or not isinstance(model.get("merges"), list):
         raise ModelError(f"{path}: not a tokenizer of byte pairs: it has no merges")
     if model.get("end_of_word_suffix") != END_OF_WORD:

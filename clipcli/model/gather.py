@@ -68,7 +68,7 @@ def _joined(piece: Piece, maps: dict[Path, Tensor]) -> Tensor:
         raise ModelError(f"{', '.join(piece.names)} do not fit together: {kinds}")
     rows = [place.shape[0] for place in places]
     joined = torch.empty(sum(rows), *first.shape[1:], dtype=DTYPES[first.dtype])
-    for stored, part in zip(piece.parts, joined.split(rows), strict=True):
+    for stored, part in zip(piece.parts, torch.split(joined, rows), strict=True):
         if stored.place.strides is None:
             _read_into(part, stored)
         else:
@@ -84,7 +84,7 @@ def _map(path: Path) -> Tensor:
 
 
 def _read_into(part: Tensor, stored: Stored) -> None:
-    data = memoryview(part.flatten().view(torch.uint8).numpy())
+    data = part.flatten().view(torch.uint8).numpy().data
     try:
         with stored.path.open("rb") as file:
             file.seek(stored.place.begin)

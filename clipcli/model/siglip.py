@@ -29,8 +29,8 @@ class QueryAttention(SelfAttention):
     def forward(self, queries: Tensor, x: Tensor) -> Tensor:  # type: ignore[override]
         """Let queries (n, m, d) read tokens (n, l, d): -> (n, m, d)."""
         width = x.shape[-1]
-        q_weight, kv_weight = self.in_proj_weight.split([width, 2 * width])  # (d, d), (2d, d)
-        q_bias, kv_bias = self.in_proj_bias.split([width, 2 * width])
+        q_weight, kv_weight = torch.split(self.in_proj_weight, [width, 2 * width])  # (d, d), (2d, d)
+        q_bias, kv_bias = torch.split(self.in_proj_bias, [width, 2 * width])
         q = self._heads_first(F.linear(queries, q_weight, q_bias))  # (n, heads, m, d/heads)
         k, v = map(self._heads_first, F.linear(x, kv_weight, kv_bias).chunk(2, dim=-1))
         x = F.scaled_dot_product_attention(q, k, v)  # (n, heads, m, d/heads)
@@ -38,7 +38,8 @@ class QueryAttention(SelfAttention):
         return mixed
 
     def _heads_first(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (n, l, d) -> (n, h, l, d/h)
+        x = x.view(*x.shape[:2], self.heads, -1)  # (n, l, d) -> (n, l, heads, d/heads)
+        return x.transpose(1, 2)
 
 
 class AttentionPooling(nn.Module):
