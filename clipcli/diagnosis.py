@@ -1,10 +1,10 @@
-"""This file knows about whether clipcli is well: what is there, where it lies, and what is wrong."""
+"""This file knows about whether clipcli is well: what is there, where, and what is wrong."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -233,9 +233,6 @@ def _places_of_expectations(found: Installed | Path, source: ModelSource) -> lis
 
 def _told(error: ClipcliError) -> str:
     return f"{error.message} ({error.hint})" if error.hint else error.message
-
-
-Check = Callable[[Installed], str | None]
 
 
 def verify(model: Installed) -> str | None:

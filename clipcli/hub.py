@@ -10,7 +10,8 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from logging import ERROR
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,13 @@ from clipcli.catalog_entry import Layout, wanted_files
 from clipcli.errors import ModelError
 from clipcli.hubfaults import in_words
 from clipcli.hubfile import HubFile, fetch, find_cached, note_newest, partial_bytes
-from clipcli.modelpointer import Pointer, PulledFile
+from clipcli.modelpointer import INDEX_ENDING, Pointer, PulledFile
 from clipcli.modelsource import ModelSource, open_model
 from clipcli.modelstore import Installed, check_name, free_bytes, install_pointer, prepare_store
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 HUB_PREFIXES = ("https://huggingface.co/", "https://hf.co/", "hf-hub:", "hf://", "hf:")
-INDEX_ENDING = ".index.json"
 MB = 1_000_000
 
 Say = Callable[[str], None]
@@ -105,20 +105,19 @@ def pull(wanted: Wanted, *, say: Say = lambda _: None, is_quiet: bool = False) -
         files = [listing.files[name] for name in wanted.choose_files(list(listing.files))]
         _check_room(wanted, files)
         folder, pulled = _fetch_all(wanted, files, say)
-    source = open_model(folder, name=wanted.name, activation=wanted.activation)
-    _check_catalogue(wanted, source)
-    return install_pointer(
-        Pointer(
-            name=wanted.name,
-            repository=wanted.repository,
-            revision=listing.commit,
-            path=folder,
-            files=tuple(pulled),
-            fingerprint=source.config.fingerprint,
-            licence=wanted.entry.licence if wanted.entry else listing.licence,
-            activation=wanted.activation,
-        )
+    pointer = Pointer(
+        name=wanted.name,
+        repository=wanted.repository,
+        revision=listing.commit,
+        path=folder,
+        files=tuple(sorted(pulled, key=lambda file: file.name)),
+        fingerprint="",
+        licence=wanted.entry.licence if wanted.entry else listing.licence,
+        activation=wanted.activation,
     )
+    source = open_model(pointer.weights_path, activation=wanted.activation)
+    _check_catalogue(wanted, source)
+    return install_pointer(replace(pointer, fingerprint=source.config.fingerprint))
 
 
 def _list(wanted: Wanted) -> Listing:
@@ -259,8 +258,8 @@ def _check_catalogue(wanted: Wanted, source: ModelSource) -> None:
 
 @contextmanager
 def _library(*, is_quiet: bool) -> Iterator[None]:
-    """Keep the hub's library from talking: one line at the end is ours; the bar stays unless quiet."""
-    from huggingface_hub.utils import (
+    """Keep the hub's library from talking; its progress bar stays, unless quiet."""
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented, but no __all__
         are_progress_bars_disabled,
         disable_progress_bars,
         enable_progress_bars,
@@ -268,7 +267,7 @@ def _library(*, is_quiet: bool) -> Iterator[None]:
     )
 
     verbosity, was_disabled = logging.get_verbosity(), are_progress_bars_disabled()
-    logging.set_verbosity_error()
+    logging.set_verbosity(ERROR)
     if is_quiet:
         disable_progress_bars()
     try:

@@ -117,7 +117,7 @@ def _fetch(file: HubFile) -> Path:
 
 def _download(file: HubFile, url: str, size: int | None, blob: Path) -> None:
     from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # documented
 
     partial = blob.with_name(blob.name + PARTIAL)
     done = _resume_at(partial, size)
@@ -172,9 +172,9 @@ def _removed_if_useless(partial: Path) -> Iterator[None]:
 
 @contextmanager
 def _lock(file: HubFile, etag: str) -> Iterator[None]:
-    """Hold the lock that the hub's library takes for the same file, so that one waits for another."""
+    """Hold the lock that the hub's library takes for a file, so that one waits for another."""
     from huggingface_hub import constants
-    from huggingface_hub.utils import WeakFileLock
+    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]  # no __all__
 
     folder = Path(constants.HF_HUB_CACHE) / ".locks" / _repository_folder(file)
     folder.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from clipcli.architecture import Activation
 from clipcli.errors import ModelError
 
 POINTER_NAME = "pulled.json"
+INDEX_ENDING = ".index.json"
 FORMAT = 1  # goes up when an older clipcli could misread the file
 
 
@@ -35,6 +36,16 @@ class Pointer:
     fingerprint: str
     licence: str = ""
     activation: Activation | None = None
+
+    @property
+    def weights_path(self) -> Path:
+        """The weights, or the index of their shards.
+
+        A model is opened by them and not by its folder, into which other programs may put other
+        layouts of the same model.
+        """
+        indices = [file for file in self.files if file.name.endswith(INDEX_ENDING)]
+        return self.path / (indices or [max(self.files, key=lambda file: file.n_bytes)])[0].name
 
 
 def write_pointer(pointer: Pointer, path: Path) -> None:
@@ -70,6 +81,8 @@ def _pointer(told: dict[str, Any]) -> Pointer:
         for file in told["files"]
     )
     activation = told["activation"]
+    if not files:
+        raise ValueError("files")
     if activation is not None and activation not in get_args(Activation):
         raise ValueError("activation")
     return Pointer(

@@ -35,6 +35,11 @@ class Installed:
     folder: Path  # what belongs to clipcli
 
     @property
+    def is_there(self) -> bool:
+        """Whether there is a model in the folder, or a pointer to one."""
+        return self.is_pulled or (self.folder / CONFIG_NAME).is_file()
+
+    @property
     def is_pulled(self) -> bool:
         """Whether the folder only says where in the hub's cache the files are."""
         return (self.folder / POINTER_NAME).is_file()
@@ -79,7 +84,7 @@ class Installed:
                 f"model {self.name!r}: its files are no longer in the hub's cache: {pointer.path}",
                 hint=f"`clipcli models pull {self.name}` fetches them again",
             )
-        return open_model(pointer.path, activation=pointer.activation)
+        return open_model(pointer.weights_path, activation=pointer.activation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +132,13 @@ def installed_models() -> dict[str, Installed]:
     found = {BUILTIN: Installed(BUILTIN, builtin_model_folder())}
     store = store_folder()
     try:
-        names = sorted(os.listdir(store), key=str.casefold) if store else []
+        names = sorted((p.name for p in store.iterdir()), key=str.casefold) if store else []
     except OSError:  # there is none, or not for us: then there is nothing in it for us either
         names = []
     for name in names:
-        if store and NAME.fullmatch(name) and name != BUILTIN:
-            if any((store / name / file).is_file() for file in (POINTER_NAME, CONFIG_NAME)):
-                found[name] = Installed(name, store / name)
+        model = Installed(name, _place(name))
+        if NAME.fullmatch(name) and name != BUILTIN and model.is_there:
+            found[name] = model
     return found
 
 
@@ -202,7 +207,7 @@ def new_folder(name: str, *, overwrite: bool = False) -> Iterator[Path]:
     ModelError
         If the name is taken or cannot be one, or the store cannot be written.
     """
-    store, place = prepare_store(), _place(name)
+    store, place = prepare_store(), _place(check_name(name))
     if os.path.lexists(place) and not overwrite:
         raise ModelError(
             f"there is a model {name!r} already",
@@ -295,7 +300,7 @@ def free_bytes(folder: Path) -> int | None:
 def _place(name: str) -> Path:
     store = store_folder()
     assert store is not None
-    return store / check_name(name)
+    return store / name
 
 
 def _is_there(path: Path) -> bool:

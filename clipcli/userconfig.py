@@ -1,4 +1,4 @@
-"""This file knows about the user's configuration: one small JSON file, and the default model in it."""
+"""This file knows about the user's configuration: a small JSON file with the default model."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def doctor(
     precision: options.Precision = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON. Left out: text.")] = False,
 ) -> ExitCode:
-    """Tell versions, devices and places, and check a model's numbers on the device that will run it.
+    """Tell versions, devices and places, and check a model's numbers on its device.
 
     Exit code 4 if there is a fault.
     """

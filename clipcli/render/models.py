@@ -70,7 +70,7 @@ def installed_data(model: Installed, source: ModelSource) -> dict[str, Any]:
     return {
         "name": model.name,
         "state": "installed",
-        "path": str(source.path),
+        "path": str(model.find_path()),
         "layout": source.layout,
         "n_bytes": model.count_bytes(),
         **{key: value for key, value in told.items() if key != "name"},
