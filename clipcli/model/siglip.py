@@ -29,8 +29,9 @@ class QueryAttention(SelfAttention):
     def forward(self, queries: Tensor, x: Tensor) -> Tensor:  # type: ignore[override]
         """Let queries (n, m, d) read tokens (n, l, d): -> (n, m, d)."""
         width = x.shape[-1]
-        q_weight, kv_weight = torch.split(self.in_proj_weight, [width, 2 * width])  # (d, d), (2d, d)
-        q_bias, kv_bias = torch.split(self.in_proj_bias, [width, 2 * width])
+        shares = [width, 2 * width]
+        q_weight, kv_weight = torch.split(self.in_proj_weight, shares)  # (d, d), (2d, d)
+        q_bias, kv_bias = torch.split(self.in_proj_bias, shares)
         q = self._heads_first(F.linear(queries, q_weight, q_bias))  # (n, heads, m, d/heads)
         k, v = map(self._heads_first, F.linear(x, kv_weight, kv_bias).chunk(2, dim=-1))
         x = F.scaled_dot_product_attention(q, k, v)  # (n, heads, m, d/heads)
