@@ -12,6 +12,7 @@ from clipcli.errors import ModelError
 
 POINTER_NAME = "pulled.json"
 INDEX_ENDING = ".index.json"
+WEIGHTS_ENDINGS = (INDEX_ENDING, ".safetensors", ".bin", ".pt")
 FORMAT = 1  # goes up when an older clipcli could misread the file
 
 
@@ -44,8 +45,9 @@ class Pointer:
         A model is opened by them and not by its folder, into which other programs may put other
         layouts of the same model.
         """
-        indices = [file for file in self.files if file.name.endswith(INDEX_ENDING)]
-        return self.path / (indices or [max(self.files, key=lambda file: file.n_bytes)])[0].name
+        names = [file.name for file in self.files]
+        weights = [name for ending in WEIGHTS_ENDINGS for name in names if name.endswith(ending)]
+        return self.path / (weights or names)[0]
 
 
 def write_pointer(pointer: Pointer, path: Path) -> None:
