@@ -11,10 +11,10 @@ from pathlib import Path
 
 from clipcli import selfcheck
 from clipcli.errors import ClipcliError, DeviceError, ModelError
+from clipcli.modelchoice import find_model
 from clipcli.modelsource import ModelSource
 from clipcli.modelstore import (
     Installed,
-    find_model,
     folder_size,
     free_bytes,
     installed_models,

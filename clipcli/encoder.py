@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from clipcli.architecture import ModelConfig
 from clipcli.errors import DeviceError
+from clipcli.modelchoice import open_named
 from clipcli.modelsource import ModelSource, source_of
-from clipcli.modelstore import open_named
 from clipcli.tokenizer import TextTokenizer
 from clipcli.weights import ModelFolder
 

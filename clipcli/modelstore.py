@@ -1,4 +1,4 @@
-"""This file knows about the models of this machine: the bundled one, installed ones, and any path.
+"""This file knows about the models of this machine: the bundled one, and installed ones.
 
 The store is a folder of folders, one for each installed model. A folder holds either a whole model
 in our own layout (imported), or a pointer to files in the hub's cache (pulled), so that a download
@@ -7,7 +7,6 @@ lies on the disk once and other programs find it too. What is removed is only ev
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import shutil
@@ -20,10 +19,10 @@ from pathlib import Path
 from clipcli.errors import ModelError
 from clipcli.modelpointer import POINTER_NAME, Pointer, read_pointer, write_pointer
 from clipcli.modelsource import ModelSource, open_model
-from clipcli.userconfig import read_default_model
-from clipcli.weights import BUILTIN, CONFIG_NAME, ENVIRONMENT, builtin_model_folder
+from clipcli.weights import BUILTIN, CONFIG_NAME, builtin_model_folder
 
 STORE_ENVIRONMENT = "CLIPCLI_MODELS"
+RACES = 5  # as often another process may be quicker
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
 
@@ -87,14 +86,6 @@ class Installed:
         return open_model(pointer.weights_path, activation=pointer.activation)
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which model was asked for, and who asked."""
-
-    spec: str
-    reason: str  # in a few words; empty where nobody chose
-
-
 def store_folder() -> Path | None:
     """Return where models are installed: ``CLIPCLI_MODELS``, or the platform's place for data.
 
@@ -154,50 +145,6 @@ def find_installed(spec: str) -> Installed | None:
     return by_key.get(normalise(spec)) or (models.get(entry.name) if entry else None)
 
 
-def chosen_model(spec: str | None = None) -> Choice:
-    """Return which model serves: the one given, ``CLIPCLI_MODEL``, the user's default, or mini."""
-    if spec:
-        return Choice(spec, "asked for")
-    if from_environment := os.environ.get(ENVIRONMENT):
-        return Choice(from_environment, ENVIRONMENT)
-    if default := read_default_model():
-        return Choice(default, "your default")
-    return Choice(BUILTIN, "")
-
-
-def open_named(spec: str | None = None) -> ModelSource:
-    """Open the model that a name, a path or nothing means, without torch.
-
-    Raises
-    ------
-    ModelError
-        If there is none, or it is not whole; the hint says how to get it, or what is near.
-    """
-    found = find_model(spec)
-    return found.open() if isinstance(found, Installed) else open_model(found)
-
-
-def resolve_model(spec: str | None = None) -> Path:
-    """Return the folder or file that a name, a path or nothing means; see :func:`open_named`."""
-    found = find_model(spec)
-    return found.find_path() if isinstance(found, Installed) else found
-
-
-def find_model(spec: str | None = None) -> Installed | Path:
-    """Return the installed model or the path that is meant.
-
-    An installed model's exact name comes first, then what is on the disk, then other spellings.
-    """
-    choice = chosen_model(spec)
-    path = Path(choice.spec).expanduser()
-    exact = installed_models().get(choice.spec)
-    if exact or _is_there(path):
-        return exact or path
-    if model := find_installed(choice.spec):
-        return model
-    raise _unknown(choice, path)
-
-
 @contextmanager
 def new_folder(name: str, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield an empty folder; it becomes the model's in the store if nothing goes wrong.
@@ -218,9 +165,7 @@ def new_folder(name: str, *, overwrite: bool = False) -> Iterator[Path]:
             new = Path(scratch) / "new"
             new.mkdir()
             yield new
-            if os.path.lexists(place):
-                place.replace(Path(scratch) / "old")
-            new.replace(place)
+            _put_in_place(new, place, Path(scratch) / "old", overwrite=overwrite)
     except OSError as error:
         raise ModelError(f"{place}: {error.strerror or error}") from error
 
@@ -297,40 +242,21 @@ def free_bytes(folder: Path) -> int | None:
     return None
 
 
+def _put_in_place(new: Path, place: Path, old: Path, *, overwrite: bool) -> None:
+    """Move ``new`` to its place; of two that do so at once, the later one stays."""
+    for attempt in range(RACES):
+        try:
+            if overwrite and os.path.lexists(place):
+                place.replace(old.with_name(f"{old.name}{attempt}"))
+            new.replace(place)
+        except OSError:
+            if not overwrite or attempt == RACES - 1:
+                raise
+        else:
+            return
+
+
 def _place(name: str) -> Path:
     store = store_folder()
     assert store is not None
     return store / name
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a name that is too long to be a path
-        return False
-
-
-def _unknown(choice: Choice, path: Path) -> ModelError:
-    from clipcli.catalog import find_entry, suggest
-
-    whence = "" if choice.reason in ("", "asked for") else f" ({choice.reason})"
-    if entry := find_entry(choice.spec):
-        return ModelError(
-            f"model {choice.spec!r}{whence} is known but not installed",
-            hint=f"clipcli models pull {entry.name}",
-        )
-    names = [*installed_models(), *_neighbours(path)]
-    near = difflib.get_close_matches(choice.spec, names, n=2) or suggest(choice.spec, n=2)
-    meant = " or ".join(map(repr, near))
-    return ModelError(
-        f"model {choice.spec!r}{whence} is neither a known name nor a path",
-        hint=f"did you mean {meant}?" if near else "see `clipcli models list`; or name a folder",
-    )
-
-
-def _neighbours(path: Path) -> list[str]:
-    """Return the model folders beside a missing path, spelt as the path was."""
-    try:
-        return [str(other.parent) for other in path.parent.glob(f"*/{CONFIG_NAME}")]
-    except (OSError, ValueError):
-        return []

@@ -30,7 +30,8 @@ from clipcli.architecture import (
 )
 from clipcli.errors import ExitCode, ModelError
 from clipcli.hub import Wanted, find_wanted, pull
-from clipcli.modelstore import find_installed, installed_models, open_named
+from clipcli.modelchoice import open_named
+from clipcli.modelstore import find_installed, installed_models
 from clipcli.tensorfile import RawTensor
 from clipcli.vocabulary import Vocabulary
 from clipcli.weights import write_model_folder

@@ -12,18 +12,15 @@ import pytest
 from clipcli import modelstore, userconfig
 from clipcli.catalog import find_entry
 from clipcli.errors import ExitCode, ModelError
+from clipcli.modelchoice import chosen_model, find_model, open_named, resolve_model
 from clipcli.modelpointer import Pointer, PulledFile, read_pointer, write_pointer
 from clipcli.modelstore import (
     Installed,
     check_name,
-    chosen_model,
-    find_model,
     install_pointer,
     installed_models,
     new_folder,
-    open_named,
     remove,
-    resolve_model,
 )
 from clipcli.weights import builtin_model_folder
 

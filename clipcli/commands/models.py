@@ -29,7 +29,8 @@ def list_(as_json: AsJson = False) -> ExitCode:
 
     Columns: name, state, megabytes, input pixels, published ImageNet zero-shot accuracy, licence.
     """
-    from clipcli.modelstore import chosen_model, find_installed, installed_models
+    from clipcli.modelchoice import chosen_model
+    from clipcli.modelstore import find_installed, installed_models
     from clipcli.render import models, rows
 
     default = find_installed(chosen_model().spec)
@@ -93,8 +94,12 @@ def pull(
     from clipcli import hub
     from clipcli.modelstore import find_installed
     from clipcli.render.notes import Notes
+    from clipcli.weights import BUILTIN
 
     notes = Notes(quiet=quiet)
+    if name == BUILTIN:
+        notes.say(f"{name} comes with clipcli")
+        return ExitCode.DONE
     wanted = hub.find_wanted(name)
     model = find_installed(wanted.name)
     if model is not None and model.name == wanted.name and _is_whole(model):
@@ -222,7 +227,8 @@ def default(
     ] = None,
 ) -> ExitCode:
     """Choose the model that serves where neither --model nor CLIPCLI_MODEL says one."""
-    from clipcli.modelstore import Installed, chosen_model, find_model
+    from clipcli.modelchoice import chosen_model, find_model
+    from clipcli.modelstore import Installed
     from clipcli.render.rows import print_line
     from clipcli.userconfig import write_default_model
 
@@ -236,7 +242,8 @@ def default(
 
 def _installed(name: str) -> Installed:
     """Return an installed model, or raise the error that says what is near."""
-    from clipcli.modelstore import Installed, find_installed, find_model
+    from clipcli.modelchoice import find_model
+    from clipcli.modelstore import Installed, find_installed
 
     found = find_installed(name) or find_model(name)
     if not isinstance(found, Installed):

@@ -70,7 +70,7 @@ class ModelOptions:
 
     def is_unchosen(self) -> bool:
         """Tell whether nobody said which model is to serve."""
-        from clipcli.modelstore import chosen_model
+        from clipcli.modelchoice import chosen_model
 
         return not chosen_model(self.model).reason
 

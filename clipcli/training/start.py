@@ -20,8 +20,8 @@ from clipcli.architecture import (
 )
 from clipcli.errors import ModelError, UsageError
 from clipcli.model.load import load_model
+from clipcli.modelchoice import open_named
 from clipcli.modelconfig import config_from_dict, config_to_dict
-from clipcli.modelstore import open_named
 from clipcli.tokenizer import Tokenizer
 from clipcli.training.config import TrainingConfig
 from clipcli.training.student import Student
