@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 import pytest
 from PIL import Image
 
+from tests.fakes import FakeEncoder
+
 ROOT = Path(__file__).parent.parent
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
@@ -95,3 +97,11 @@ def clipcli_process() -> Callable[..., Finished]:
         return subprocess.run(command, **(settings | {"env": environment} | options))  # noqa: PLW1510
 
     return run
+
+
+@pytest.fixture
+def fake_model(monkeypatch: pytest.MonkeyPatch) -> FakeEncoder:
+    """Put arithmetic in the place of every model that is asked for, and return it."""
+    encoder = FakeEncoder()
+    monkeypatch.setattr("clipcli.encoder.load_encoder", lambda *_: encoder)
+    return encoder

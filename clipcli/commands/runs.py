@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -51,6 +52,20 @@ class Inputs:
         has_pipe = self.from_file is not None and not self.from_file.is_file()
         return STANDARD_INPUT not in self.paths and not has_pipe
 
+    def check(self) -> None:
+        """Refuse inputs that cannot be any, before the first of them is looked at."""
+        if not self.paths and self.from_file is None:
+            raise UsageError(
+                "no pictures were given",
+                hint="name files or folders, or - to read a list from standard input",
+            )
+        # A pipe is left unopened: whoever writes into it would lose the first reader.
+        if self.from_file is not None and str(self.from_file) != STANDARD_INPUT:
+            if not self.from_file.exists():
+                raise UsageError(f"{self.from_file}: no such list", hint="check the path")
+            if self.from_file.is_dir() or not os.access(self.from_file, os.R_OK):
+                raise UsageError(f"{self.from_file}: cannot be read as a list of paths")
+
     def in_words(self) -> str:
         """Name the inputs in an error message."""
         names = [*self.paths, *([str(self.from_file)] if self.from_file else [])]
@@ -84,7 +99,7 @@ class ModelOptions:
         """Return how pictures are decoded."""
         from clipcli.pipeline import DecodeOptions
 
-        return DecodeOptions(exact=self.exact, max_pixels=int(self.max_megapixels * 1e6))
+        return DecodeOptions(exact=self.exact, max_pixels=round(self.max_megapixels * 1e6))
 
 
 @dataclass
@@ -110,11 +125,7 @@ class Run:
         """Return the inputs, and whether they are few enough to tell of each at length."""
         from clipcli.render.table import RANKED_IMAGES
 
-        if not self.inputs.paths and self.inputs.from_file is None:
-            raise UsageError(
-                "no pictures were given",
-                hint="name files or folders, or - to read a list from standard input",
-            )
+        self.inputs.check()
         found = self.inputs.find(self.report)
         # A list that somebody is still writing is not kept waiting for its ninth entry.
         n_looked_at = RANKED_IMAGES + 1 if self.inputs.can_be_walked_twice else 1

@@ -65,10 +65,14 @@ class NewFile:
         self.temporary = Path(name)
         self.binary: IO[bytes] = os.fdopen(handle, "wb")
 
-    def write(self, content: bytes) -> None:
-        """Append bytes."""
+    def check(self) -> None:
+        """Raise what went wrong before, if something did."""
         if self._failure is not None:
             raise self._failure
+
+    def write(self, content: bytes) -> None:
+        """Append bytes."""
+        self.check()
         try:
             self.binary.write(content)
         except OSError as error:
@@ -76,8 +80,7 @@ class NewFile:
 
     def commit(self) -> None:
         """Give the file its name. Somebody else's file that came meanwhile is left alone."""
-        if self._failure is not None:
-            raise self._failure
+        self.check()
         try:
             self.binary.flush()
             os.fsync(self.binary.fileno())

@@ -234,6 +234,7 @@ class _FileWriter:
         self._stream.write(result)
 
     def finish(self, provenance: Provenance, error: str | None) -> None:
+        self._file.check()
         self._stream.finish(provenance, error)
         self._file.commit()
         if self._format in BESIDE:

@@ -108,6 +108,7 @@ class _NpzFile:
                 raise self._file.fail(error) from error
 
     def finish(self, provenance: dict[str, Any]) -> None:
+        self._file.check()
         try:
             self._fill(provenance)
             self._vectors.close()
@@ -190,6 +191,7 @@ class _ParquetFile:
         self._rows.clear()
 
     def finish(self, provenance: dict[str, Any]) -> None:
+        self._file.check()
         self._flush()
         self._parquet.add_key_value_metadata({"clipcli": json.dumps(provenance)})
         self._parquet.close()
@@ -197,4 +199,5 @@ class _ParquetFile:
         self._file.commit()
 
     def abandon(self) -> None:
+        self._parquet.close()  # or it would do so later, when the file is gone
         self._file.discard()

@@ -35,19 +35,34 @@ BATCH = 256
 
 
 def read_sets(packed: Path, limit: int) -> dict[str, tuple[np.ndarray, list[str]]]:
-    """Return set -> rows of ``eval_pictures.npy`` and the label of each."""
+    """Return set -> rows of ``eval_pictures.npy`` and the label of each.
+
+    Pictures that have a copy in the training sources (``leaks.tsv``) do not take part, although
+    the copies are excluded from training as well.
+    """
+    copied = read_copied(packed / "leaks.tsv")
     found: dict[str, list[tuple[int, str]]] = {name: [] for name in SOURCES.values()}
     with (packed / "eval_pictures.tsv").open(encoding="utf-8") as lines:
         next(lines)
         for row, line in enumerate(lines):
             cells = line.rstrip("\n").split("\t")
-            found[SOURCES[cells[0]]].append((row, cells[4].split("|")[0]))
+            if row not in copied:
+                found[SOURCES[cells[0]]].append((row, cells[4].split("|")[0]))
     draw = np.random.default_rng(0)
     for name, pairs in found.items():
         if limit and len(pairs) > limit:
             chosen = sorted(draw.choice(len(pairs), limit, replace=False).tolist())
             found[name] = [pairs[i] for i in chosen]
     return {name: (np.array([r for r, _ in p]), [t for _, t in p]) for name, p in found.items()}
+
+
+def read_copied(leaks: Path) -> set[int]:
+    """Return the evaluation rows that ``check_leaks.py`` found among the training pictures."""
+    if not leaks.exists():
+        return set()
+    with leaks.open(encoding="utf-8") as lines:
+        place = next(lines).rstrip("\n").split("\t").index("eval_row")
+        return {int(line.split("\t")[place]) for line in lines}
 
 
 def encode_pictures(encoder: ModelEncoder, pictures: np.ndarray, rows: np.ndarray) -> np.ndarray:
