@@ -36,7 +36,7 @@ def model_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("HF_HOME", str(home / "huggingface"))
     monkeypatch.setattr("platformdirs.user_config_path", lambda *_, **__: home / "config")
-    monkeypatch.delenv("CLIPCLI_MODEL", raising=False)
+    monkeypatch.setenv("CLIPCLI_MODEL", "mini")  # chosen, so that nothing is said about it
     return home / "models"
 
 

@@ -26,6 +26,11 @@ Capture = pytest.CaptureFixture[str]
 Clip = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.fixture(autouse=True)
+def nothing_chosen(model_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLIPCLI_MODEL")
+
+
 @pytest.fixture
 def bundled(tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Put the tiny model, with its expectations, in the place of the bundled one."""

@@ -27,6 +27,11 @@ from clipcli.weights import builtin_model_folder
 Install = Callable[[str], Installed]
 
 
+@pytest.fixture(autouse=True)
+def nothing_chosen(model_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLIPCLI_MODEL")
+
+
 @pytest.fixture
 def install(tiny_model_folder: Path) -> Install:
     """Return a function that puts a copy of the tiny model into the store."""

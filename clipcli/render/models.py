@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from clipcli.architecture import ModelConfig
 from clipcli.catalog import CATALOG, CatalogEntry, find_entry
 from clipcli.errors import ModelError
 from clipcli.modelpointer import Pointer
 from clipcli.modelsource import ModelSource
 from clipcli.modelstore import Installed
-from clipcli.weights import BUILTIN
 
 HEADER = ("NAME", "STATE", "MB", "PIXELS", "IMAGENET", "LICENCE")
 MB = 1e6
@@ -64,7 +64,7 @@ def installed_data(model: Installed, source: ModelSource) -> dict[str, Any]:
     from clipcli.modelconfig import config_to_dict
 
     pointer = model.pointer() if model.is_pulled else None
-    entry = find_entry(model.name)
+    entry = _published(model.name, pointer, source.config)
     told = config_to_dict(source.config)
     told.pop("format")
     return {
@@ -123,33 +123,46 @@ def _files(pointer: Pointer | None) -> list[dict[str, Any]]:
 
 
 def _installed_line(model: Installed, *, is_default: bool) -> ModelLine:
-    state = "default" if is_default else "installed"
-    entry = find_entry(model.name) if model.name != BUILTIN else None
-    n_bytes, size, licence, repository = None, None, "", ""
     try:
+        pointer, config = _noted(model)
         n_bytes = model.count_bytes()
-        if model.is_pulled:
-            pointer = model.pointer()
-            licence, repository = pointer.licence, pointer.repository
-            size = entry.image_size if entry else None
-        else:
-            from clipcli.modelconfig import read_config
-            from clipcli.weights import CONFIG_NAME
-
-            config = read_config(model.folder / CONFIG_NAME)
-            size, licence = config.preprocessing.size, config.licence
     except ModelError:
-        state = "damaged"
+        return ModelLine(model.name, "damaged", None, None, None, "", "", "")
+    entry = _published(model.name, pointer, config)
+    size = config.preprocessing.size if config else None
+    licence = config.licence if config else ""
     return ModelLine(
         model.name,
-        state,
+        "default" if is_default else "installed",
         n_bytes,
-        size,
+        entry.image_size if entry else size,
         entry.imagenet_top1 if entry else None,
         entry.imagenet_source if entry else "",
-        licence or (entry.licence if entry else ""),
-        repository,
+        (pointer.licence if pointer else licence) or (entry.licence if entry else ""),
+        pointer.repository if pointer else "",
     )
+
+
+def _noted(model: Installed) -> tuple[Pointer | None, ModelConfig | None]:
+    """Return what was written down about a model: a pulled one's pointer, or its configuration."""
+    if model.is_pulled:
+        return model.pointer(), None
+    from clipcli.modelconfig import read_config
+    from clipcli.weights import CONFIG_NAME
+
+    return None, read_config(model.folder / CONFIG_NAME)
+
+
+def _published(
+    name: str, pointer: Pointer | None, config: ModelConfig | None
+) -> CatalogEntry | None:
+    """Return the catalogue's row of a model, if it is that model and not only called so."""
+    entry = find_entry(name)
+    if entry is None or name != entry.name:
+        return None
+    if pointer is not None:
+        return entry if pointer.repository == entry.repository else None
+    return entry if config is not None and config.architecture == entry.architecture else None
 
 
 def _available_line(entry: CatalogEntry) -> ModelLine:
