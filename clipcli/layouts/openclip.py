@@ -22,7 +22,11 @@ from clipcli.released import HEAD_WIDTH, RESNET_STRIDE, architecture_from_shapes
 from clipcli.tensortable import Stored, WeightsFile
 
 CONFIG_NAME = "open_clip_config.json"
-WEIGHTS_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+WEIGHTS_NAMES = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+)
 TEXT_PREFIX = "text."  # of a text tower that stands beside the image tower, not at the root
 TIMM_PREFIX = "visual.trunk."
 # OpenCLIP's image towers: width -> channels of a head. It leaves no trace in the weights.

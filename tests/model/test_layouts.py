@@ -46,12 +46,15 @@ def compare(request: pytest.FixtureRequest) -> Iterator[Compare]:
             assert deviation < TOLERANCE, (name, part, deviation)
 
     yield check
-    write = request.config.pluginmanager.get_plugin("terminalreporter").write_line
-    write(
-        f"\n{'largest deviation from the reference':58}  images   texts    logits   probabilities"
-    )
-    for name, deviations in rows:
-        write(f"{name:60}  " + "  ".join(f"{value:.1e}" for value in deviations.values()))
+    plugins = request.config.pluginmanager
+    terminal = plugins.get_plugin("terminalreporter")
+    head = "largest deviation from the reference"
+    with plugins.get_plugin("capturemanager").global_and_fixture_disabled():
+        terminal.write_line(f"\n\n{head:62}  images   texts    logits   probabilities")
+        for name, deviations in rows:
+            numbers = "  ".join(f"{value:.1e}" for value in deviations.values())
+            terminal.write_line(f"{name:62}  {numbers}")
+        terminal.flush()  # while what is written is not captured
 
 
 def clip_answers(model: Any, folder: Path, prompts: list[str]) -> Answers:
