@@ -13,7 +13,6 @@ from safetensors.torch import load_file, save_file
 from clipcli.model.imports import import_model
 from clipcli.modelsource import open_model
 from tests.golden.make_openclip_files import PROMPTS as GOLDEN_PROMPTS
-from tests.model import reference
 from tests.model.reference import (
     PROMPTS,
     Answers,
@@ -275,5 +274,13 @@ def test_import_keeps_numbers_and_precision(tmp_path: Path) -> None:
     assert {str(tensor.dtype) for tensor in tensors.values()} == {"torch.float16"}
 
 
-def test_waves_are_those_of_the_golden_files() -> None:
-    assert reference.waves(4).shape == (2, 4, 4, 3)
+def test_another_activation_shows_in_the_answers(tmp_path: Path) -> None:
+    model = build_clip(activation="quick_gelu")
+    theirs = clip_answers(model, save_clip(model, tmp_path / "clip"), PROMPTS)
+    config = tmp_path / "clip" / "config.json"
+    told = config.read_text(encoding="utf-8").replace("quick_gelu", "gelu")
+    config.write_text(told, encoding="utf-8")
+
+    deviations = theirs.deviations(ours(tmp_path / "clip", waves(32), PROMPTS))
+
+    assert min(deviations["images"], deviations["texts"]) > 100 * TOLERANCE
