@@ -142,9 +142,12 @@ def open_model(
         If something is missing, unreadable, contradicts itself, or cannot be established.
     """
     given = _Given(name, activation, vocabulary, preprocessing)
-    if not path.exists():
-        raise ModelError(f"{path}: no such file or folder")
-    found = _find_in_folder(path, given) if path.is_dir() else _find_in_file(path, given)
+    try:
+        if not path.exists():
+            raise ModelError(f"{path}: no such file or folder")
+        found = _find_in_folder(path, given) if path.is_dir() else _find_in_file(path, given)
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror or error}") from error
     if isinstance(found, ModelFolder):
         return source_of(found)
     return _put_together(path, given, found)

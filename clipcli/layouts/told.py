@@ -68,9 +68,9 @@ class Told:
         return red, green, blue
 
     def must_be(self, key: str, expected: object, why: str) -> None:
-        """Refuse any value but ``expected``; an absent key is as good."""
-        value = self.values.get(key, expected)
-        if value != expected:
+        """Refuse any value but ``expected``; an absent key, or null, is as good."""
+        value = self.values.get(key)
+        if value is not None and value != expected:
             raise ModelError(f"{self.path}: {self._prefix}{key} is {_short(value)}: {why}")
 
     def knows_only(self, keys: Iterable[str], why: str) -> None:

@@ -183,6 +183,13 @@ def test_preprocessing_of_older_files_is_read(clip_folder: Path) -> None:
     )
 
 
+def test_settings_that_say_nothing_are_as_good_as_absent(clip_folder: Path) -> None:
+    nothing = dict.fromkeys(["do_pad", "do_resize", "do_center_crop", "pad_size", "device"])
+    edit(clip_folder / "preprocessor_config.json", lambda told: told.update(nothing))
+
+    assert open_model(clip_folder).config.preprocessing.resize_mode == "shortest"
+
+
 def test_bare_file_asks_for_everything_at_once(bare_file: Path) -> None:
     error = refuse(bare_file, "activation and preprocessing and tokenizer are")
 
