@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Activation: TypeAlias = Literal["quick_gelu", "gelu"]
+Activation: TypeAlias = Literal["quick_gelu", "gelu", "gelu_tanh"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class ModifiedResNet:
 
 @dataclass(frozen=True, slots=True)
 class TextTransformer:
-    """The causal text tower, read at the end-of-text token."""
+    """A text tower; CLIP's is causal and read at the end-of-text token."""
 
     context_length: int  # tokens, start and end included
     vocab_size: int
@@ -58,6 +58,32 @@ class Architecture:
 
 
 @dataclass(frozen=True, slots=True)
+class SiglipArchitecture:
+    """SigLIP's towers (Zhai et al. 2023; Tschannen et al. 2025): what differs from CLIP's.
+
+    The image tower has no class token and pools by attention; the text tower sees both ways and is
+    read at its last position, so every text is padded to the whole context. Scale *and* bias are
+    learned.
+    """
+
+    embed_dim: int  # the image tower's width
+    image: VisionTransformer
+    text: TextTransformer
+    activation: Activation
+    text_cleaning: Literal["canonicalize", "lower"]  # SigLIP also drops punctuation, SigLIP 2 not
+    end_token: str  # closes every text
+    pad_token: str  # fills it up
+
+    @property
+    def logit_bias(self) -> bool:
+        """Whether there is a learned bias beside the learned scale: always."""
+        return True
+
+
+AnyArchitecture: TypeAlias = Architecture | SiglipArchitecture
+
+
+@dataclass(frozen=True, slots=True)
 class Preprocessing:
     """How a decoded RGB picture becomes the tower's square input."""
 
@@ -74,7 +100,7 @@ class ModelConfig:
     """All that ``config.json`` says; ``fingerprint`` covers weights, tokenizer and numbers."""
 
     name: str
-    architecture: Architecture
+    architecture: Architecture | SiglipArchitecture
     preprocessing: Preprocessing
     logit_scale: float  # multiplies cosines; exp of the weights' log parameter, checked on loading
     logit_bias: float = 0.0

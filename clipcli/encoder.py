@@ -1,7 +1,7 @@
 """This file knows about the one door to torch: numpy in, numpy out, loaded at the first question.
 
 Everything that can be known without torch (name, fingerprint, input size, prompts' token counts)
-is answered from the model folder; :meth:`ModelEncoder.start` begins the slow part in the
+is answered from the model's files; :meth:`ModelEncoder.start` begins the slow part in the
 background, so that pictures are decoded meanwhile.
 """
 
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from clipcli.architecture import ModelConfig
 from clipcli.errors import DeviceError
-from clipcli.tokenizer import Tokenizer
-from clipcli.weights import ModelFolder, open_model_folder, resolve_model
+from clipcli.modelchoice import open_named
+from clipcli.modelsource import ModelSource, source_of
+from clipcli.tokenizer import TextTokenizer
+from clipcli.weights import ModelFolder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +41,7 @@ class Encoder(Protocol):
     def config(self) -> ModelConfig: ...
 
     @property
-    def tokenizer(self) -> Tokenizer: ...
+    def tokenizer(self) -> TextTokenizer: ...
 
     @property
     def device(self) -> str: ...
@@ -58,10 +60,12 @@ class Encoder(Protocol):
 
 
 class ModelEncoder:
-    """A model folder that answers with vectors; torch is imported when first needed."""
+    """A model that answers with vectors; torch is imported when first needed."""
 
-    def __init__(self, folder: ModelFolder, device: str = "auto", precision: str = "auto") -> None:
-        self._folder = folder
+    def __init__(
+        self, model: ModelSource | ModelFolder, device: str = "auto", precision: str = "auto"
+    ) -> None:
+        self._source = model if isinstance(model, ModelSource) else source_of(model)
         self._asked = (device, precision)
         self._lock = threading.Lock()
         self._loading: Future[TorchRunner] | None = None
@@ -69,15 +73,12 @@ class ModelEncoder:
     @property
     def config(self) -> ModelConfig:
         """Architecture, preprocessing and scoring, as ``config.json`` says."""
-        return self._folder.config
+        return self._source.config
 
     @cached_property
-    def tokenizer(self) -> Tokenizer:
+    def tokenizer(self) -> TextTokenizer:
         """The model's own tokenizer."""
-        from clipcli.vocabulary import read_vocabulary
-
-        vocabulary = read_vocabulary(self._folder.vocabulary_path)
-        return Tokenizer(vocabulary, self.config.architecture.text.context_length)
+        return self._source.read_tokenizer()
 
     def start(self) -> None:
         """Begin to import torch and load the weights in the background; safe to call again."""
@@ -92,7 +93,7 @@ class ModelEncoder:
         try:
             from clipcli.model.run import TorchRunner
 
-            future.set_result(TorchRunner.load(self._folder, *self._asked))
+            future.set_result(TorchRunner.load(self._source, *self._asked))
         except BaseException as error:  # whatever it is, it belongs to the thread that waits
             future.set_exception(error)
 
@@ -129,7 +130,7 @@ class ModelEncoder:
 def load_encoder(
     model: str | None = None, device: str = "auto", precision: str = "auto"
 ) -> ModelEncoder:
-    """Open a model by name or folder (None: the default one) without importing torch.
+    """Open a model by name, folder or file (None: the default one) without importing torch.
 
     Raises
     ------
@@ -139,7 +140,7 @@ def load_encoder(
         If there is no device or precision of that name; at first use, if there is none here.
     """
     _check_names(device, precision)
-    return ModelEncoder(open_model_folder(resolve_model(model)), device, precision)
+    return ModelEncoder(open_named(model), device, precision)
 
 
 def _check_names(device: str, precision: str) -> None:

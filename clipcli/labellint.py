@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from clipcli.labels import Label, folded_text
 from clipcli.labelsets import LabelSet
 from clipcli.prompts import PLACEHOLDER, prompts_for_label
-from clipcli.tokenizer import Tokenizer
+from clipcli.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +40,7 @@ class Finding:
 
 
 def lint(
-    label_set: LabelSet, templates: Sequence[str], tokenizer: Tokenizer | None = None
+    label_set: LabelSet, templates: Sequence[str], tokenizer: TextTokenizer | None = None
 ) -> list[Finding]:
     """Return what can be told from the text alone, in the order of lines.
 
@@ -146,7 +146,7 @@ def _idle_thresholds(label_set: LabelSet) -> Iterator[Finding]:
 
 
 def _long_prompts(
-    label_set: LabelSet, templates: Sequence[str], tokenizer: Tokenizer
+    label_set: LabelSet, templates: Sequence[str], tokenizer: TextTokenizer
 ) -> Iterator[Finding]:
     told = [(label.line, prompts_for_label(label, templates)) for label in label_set.labels]
     for line, prompts in [*told, (0, label_set.reject)]:

@@ -15,15 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.architecture import (
+    Architecture,
     ModelConfig,
     ModifiedResNet,
+    SiglipArchitecture,
     TextTransformer,
     VisionTransformer,
 )
 from clipcli.errors import ModelError
 
 FORMAT = 1  # goes up when an older clipcli could misread the file
-KINDS: dict[str, type] = {"vit": VisionTransformer, "resnet": ModifiedResNet}
+# How records are told apart that can stand in the same place; CLIP's own architecture, which was
+# there first, goes without a name.
+KINDS: dict[str, type] = {
+    "vit": VisionTransformer,
+    "resnet": ModifiedResNet,
+    "siglip": SiglipArchitecture,
+}
+UNNAMED: type = Architecture
 # What changes vectors or scores; logit scale and bias are not here, because they are weights.
 NUMERIC_KEYS = ("architecture", "preprocessing", "scoring")
 
@@ -104,7 +113,9 @@ def _to_plain(value: object) -> Any:
 def _read(value: object, kind: Any, place: _Place) -> Any:
     """Check ``value`` against the annotation ``kind`` and return it in that type."""
     if isinstance(kind, types.UnionType):
-        return _read_tagged(value, place)
+        return _read_tagged(value, typing.get_args(kind), place)
+    if kind in KINDS.values():
+        return _read_tagged(value, (kind,), place)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _read_record(value, kind, place)
     if typing.get_origin(kind) is typing.Literal:
@@ -143,12 +154,17 @@ def _read_tuple(value: object, kinds: tuple[Any, ...], place: _Place) -> tuple[A
     return tuple(_read(item, kind, place.at(i)) for i, (item, kind) in enumerate(pairs))
 
 
-def _read_tagged(value: object, place: _Place) -> Any:
-    tag = value.get("kind") if isinstance(value, dict) else None
-    if not isinstance(value, dict) or tag not in KINDS:
-        raise place.at("kind").wrong(" or ".join(map(repr, KINDS)), tag)
+def _read_tagged(value: object, records: tuple[type, ...], place: _Place) -> Any:
+    if not isinstance(value, dict):
+        raise place.wrong("an object", value)
+    if "kind" not in value and UNNAMED in records:
+        return _read_record(value, UNNAMED, place)
+    choices = {tag: record for tag, record in KINDS.items() if record in records}
+    tag = value.get("kind")
+    if not isinstance(tag, str) or tag not in choices:
+        raise place.at("kind").wrong(" or ".join(map(repr, choices)), tag)
     rest = {key: item for key, item in value.items() if key != "kind"}
-    return _read_record(rest, KINDS[tag], place)
+    return _read_record(rest, choices[tag], place)
 
 
 def _read_record(value: object, record: type, place: _Place) -> Any:
@@ -181,6 +197,12 @@ def _check_sense(config: ModelConfig, source: str) -> None:
                 f"{source}: architecture.{name}: width {tower.width} is not a multiple of "
                 f"heads {tower.heads}"
             )
+    architecture = config.architecture
+    if isinstance(architecture, SiglipArchitecture) and architecture.embed_dim != image.width:
+        raise ModelError(
+            f"{source}: architecture: embed_dim {architecture.embed_dim} is not the image tower's "
+            f"width {image.width}"
+        )
     if min(config.preprocessing.std) <= 0:
         raise ModelError(f"{source}: preprocessing.std: must be above zero")
 

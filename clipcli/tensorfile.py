@@ -59,6 +59,7 @@ class TensorPlace:
     shape: tuple[int, ...]
     begin: int  # bytes from the start of the file
     end: int
+    strides: tuple[int, ...] | None = None  # in items; None: dense, in row-major order
 
 
 def read_tensor_table(path: Path) -> dict[str, TensorPlace]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from heapq import heapify, heappop, heappush
+from typing import Protocol
 
 import regex
 
@@ -42,6 +43,15 @@ class Tokenized:
     def is_cut(self) -> bool:
         """Whether the prompt was too long, and its end left out."""
         return self.n_tokens > len(self.ids)
+
+
+class TextTokenizer(Protocol):
+    """What a model needs of a tokenizer, CLIP's or another's."""
+
+    context_length: int
+
+    def tokenize(self, prompt: str) -> Tokenized:
+        """Return the ids that the text tower reads."""
 
 
 class Tokenizer:

@@ -78,13 +78,16 @@ class Vocabulary:
 def read_vocabulary(path: Path) -> Vocabulary:
     """Read a merges file: OpenAI's ``bpe_simple_vocab_16e6.txt.gz``, or a ``merges.txt``.
 
-    A ``vocab.json`` beside a ``merges.txt`` decides about the ids.
+    A ``vocab.json`` beside a ``merges.txt`` decides about the ids. A ``tokenizer.json``, as the
+    ``tokenizers`` library writes it, has both.
 
     Raises
     ------
     ModelError
         When a file is missing or malformed; the message has the file and the line.
     """
+    if path.suffix == ".json":
+        return _read_tokenizer_json(path)
     lines = list(enumerate(_read_lines(path), start=1))
     _, header = lines[0]
     if header.startswith(OPENAI_HEADER):
@@ -169,13 +172,37 @@ def _parse_merge(line: str, usable: set[str], place: str) -> Merge:
     return left, right
 
 
-def _read_ids(path: Path, merges: tuple[Merge, ...]) -> dict[str, int]:
+def _read_tokenizer_json(path: Path) -> Vocabulary:
+    told = _read_json(path)
+    told = told if isinstance(told, dict) else {}
+    model = told.get("model")
+    if not isinstance(model, dict) or not isinstance(model.get("merges"), list):
+        raise ModelError(f"{path}: not a tokenizer of byte pairs: it has no merges")
+    if model.get("end_of_word_suffix") != END_OF_WORD:
+        raise ModelError(f"{path}: not CLIP's tokenizer: its words do not end in {END_OF_WORD}")
+    # Older files write a merge as one string, newer ones as a pair.
+    lines = [m if isinstance(m, str) else " ".join(map(str, m)) for m in model["merges"]]
+    merges = _parse_merges(path, enumerate(lines, start=1))
+    ids = {**model["vocab"]} if isinstance(model.get("vocab"), dict) else {}
+    for token in told.get("added_tokens") or []:
+        ids.setdefault(token["content"], token["id"])
+    return Vocabulary(merges, _check_ids(path, ids, merges))
+
+
+def _read_json(path: Path) -> object:
     try:
-        ids = json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:  # also where it is not UTF-8
         raise ModelError(f"{path}: not valid JSON: {error}") from error
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _read_ids(path: Path, merges: tuple[Merge, ...]) -> dict[str, int]:
+    return _check_ids(path, _read_json(path), merges)
+
+
+def _check_ids(path: Path, ids: object, merges: tuple[Merge, ...]) -> dict[str, int]:
     if not isinstance(ids, dict):
         raise ModelError(f"{path}: expected an object of tokens and their ids")
     hint = f"{IDS_NAME} and the merges beside it must come from the same model"

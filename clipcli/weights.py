@@ -1,4 +1,4 @@
-"""This file knows about model folders: what lies in one, which one is meant, writing one whole.
+"""This file knows about model folders: what lies in one, writing one whole.
 
 A model is a folder: weights, tokenizer, and a configuration that says the architecture, the
 preprocessing and the scoring. They travel together and are never guessed apart.
@@ -6,7 +6,6 @@ preprocessing and the scoring. They travel together and are never guessed apart.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import math
@@ -16,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from clipcli.architecture import ModelConfig
+from clipcli.architecture import ModelConfig, SiglipArchitecture
 from clipcli.errors import ModelError, OutputError, OutputExistsError
 from clipcli.modelconfig import canonical_numbers, config_to_dict, read_config
 from clipcli.tensorfile import (
@@ -32,6 +31,7 @@ from clipcli.vocabulary import IDS_NAME, Vocabulary, write_vocabulary
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
 MERGES_NAME = "merges.txt"  # and beside it, where ids are not by the rule, IDS_NAME
+TOKENIZER_NAME = "tokenizer.json"  # SigLIP's, as the tokenizers library writes it
 CARD_NAME = "MODEL_CARD.md"
 BUILTIN = "mini"
 MAX_LOG_SCALE = 20.0  # trained models stop at log(100) = 4.6
@@ -46,29 +46,6 @@ class ModelFolder:
     config: ModelConfig
     weights_path: Path
     vocabulary_path: Path
-
-
-def resolve_model(spec: str | None = None) -> Path:
-    """Return the folder that a name or path means; None: ``CLIPCLI_MODEL``, then the bundled one.
-
-    Raises
-    ------
-    ModelError
-        If it is neither a known name nor a folder; the hint suggests what is near.
-    """
-    spec = spec or os.environ.get(ENVIRONMENT) or BUILTIN
-    if spec == BUILTIN:
-        return builtin_model_folder()
-    path = Path(spec).expanduser()
-    if path.is_dir():
-        return path
-    if path.exists():
-        raise ModelError(f"{spec}: is a file, not a model folder")
-    near = difflib.get_close_matches(spec, [BUILTIN, *_neighbours(path)], n=1)
-    raise ModelError(
-        f"model {spec!r} is neither a known name nor a folder",
-        hint=f"did you mean {near[0]!r}?" if near else f"known: {BUILTIN}; or name a model folder",
-    )
 
 
 def builtin_model_folder() -> Path:
@@ -86,15 +63,21 @@ def open_model_folder(path: Path) -> ModelFolder:
     """
     if not path.is_dir():
         raise ModelError(f"{path}: no such model folder")
-    for name in (CONFIG_NAME, WEIGHTS_NAME, MERGES_NAME):
-        if not (path / name).is_file():
-            raise ModelError(f"{path}: not a whole model folder: {name} is missing")
+    _check_there(path, CONFIG_NAME)
     config = read_config(path / CONFIG_NAME)
-    folder = ModelFolder(path, config, path / WEIGHTS_NAME, path / MERGES_NAME)
+    folder = ModelFolder(path, config, path / WEIGHTS_NAME, path / tokenizer_name(config))
+    _check_there(path, WEIGHTS_NAME)
+    _check_there(path, folder.vocabulary_path.name)
     _check_logits(folder)
     if config.fingerprint:
         return folder
     return replace(folder, config=replace(config, fingerprint=compute_fingerprint(folder)))
+
+
+def tokenizer_name(config: ModelConfig) -> str:
+    """Return what a model folder's tokenizer is called."""
+    is_siglip = isinstance(config.architecture, SiglipArchitecture)
+    return TOKENIZER_NAME if is_siglip else MERGES_NAME
 
 
 def compute_fingerprint(folder: ModelFolder) -> str:
@@ -122,7 +105,7 @@ def write_model_folder(
     out: Path,
     tensors: Mapping[str, RawTensor],
     config: ModelConfig,
-    vocabulary: Vocabulary,
+    vocabulary: Vocabulary | bytes,
     card: str,
     *,
     overwrite: bool = False,
@@ -138,7 +121,12 @@ def write_model_folder(
     OutputError
         If it cannot be written.
     """
-    if len(vocabulary.ids) != config.architecture.text.vocab_size:
+    is_siglip = isinstance(config.architecture, SiglipArchitecture)
+    assert is_siglip == isinstance(vocabulary, bytes)
+    if (
+        isinstance(vocabulary, Vocabulary)
+        and len(vocabulary.ids) != config.architecture.text.vocab_size
+    ):
         raise ModelError(
             f"{out}: the vocabulary has {len(vocabulary.ids):,} tokens, "
             f"the architecture {config.architecture.text.vocab_size:,}"
@@ -159,16 +147,19 @@ def _fill(
     new: Path,
     tensors: Mapping[str, RawTensor],
     config: ModelConfig,
-    vocabulary: Vocabulary,
+    vocabulary: Vocabulary | bytes,
     card: str,
 ) -> None:
     new.mkdir()
     write_tensors(new / WEIGHTS_NAME, tensors)
-    write_vocabulary(vocabulary, new / MERGES_NAME)
+    if isinstance(vocabulary, bytes):
+        (new / TOKENIZER_NAME).write_bytes(vocabulary)
+    else:
+        write_vocabulary(vocabulary, new / MERGES_NAME)
     (new / CARD_NAME).write_text(card, encoding="utf-8", newline="\n")
     scale, bias = _logits(new / WEIGHTS_NAME, config)
     config = replace(config, logit_scale=scale, logit_bias=bias)
-    folder = ModelFolder(new, config, new / WEIGHTS_NAME, new / MERGES_NAME)
+    folder = ModelFolder(new, config, new / WEIGHTS_NAME, new / tokenizer_name(config))
     config = replace(config, fingerprint=compute_fingerprint(folder))
     told = json.dumps(config_to_dict(config), indent=2, ensure_ascii=False)
     (new / CONFIG_NAME).write_text(told + "\n", encoding="utf-8", newline="\n")
@@ -222,12 +213,9 @@ def _check_logits(folder: ModelFolder) -> None:
             )
 
 
-def _neighbours(path: Path) -> list[str]:
-    """Return the model folders beside a missing path, spelt as the path was."""
-    try:
-        return [str(other.parent) for other in path.parent.glob(f"*/{CONFIG_NAME}")]
-    except OSError:
-        return []
+def _check_there(path: Path, name: str) -> None:
+    if not (path / name).is_file():
+        raise ModelError(f"{path}: not a whole model folder: {name} is missing")
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

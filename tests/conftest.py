@@ -28,6 +28,18 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     return folder
 
 
+@pytest.fixture(autouse=True)
+def model_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep every test away from the user's models, downloads and configuration."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("CLIPCLI_MODELS", str(home / "models"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("HF_HOME", str(home / "huggingface"))
+    monkeypatch.setattr("platformdirs.user_config_path", lambda *_, **__: home / "config")
+    monkeypatch.setenv("CLIPCLI_MODEL", "mini")  # chosen, so that nothing is said about it
+    return home / "models"
+
+
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     """Return a folder with red.png, green.png and blue.png."""

@@ -92,7 +92,7 @@ def test_names_an_unknown_key(path: tuple[str, ...]) -> None:
         (("architecture", "embed_dim"), True, "embed_dim: expected a positive whole number"),
         (("architecture", "embed_dim"), 512.0, "embed_dim: expected a positive whole number"),
         (("architecture", "embed_dim"), 0, "embed_dim: expected a positive whole number, got 0"),
-        (("architecture", "activation"), "relu", "expected 'quick_gelu' or 'gelu', got \"relu\""),
+        (("architecture", "activation"), "relu", "'gelu_tanh', got \"relu\""),
         (("architecture", "logit_bias"), 1, "logit_bias: expected true or false, got 1"),
         (("architecture", "image", "kind"), "mamba", "image.kind: expected 'vit' or 'resnet'"),
         (("architecture", "text", "heads"), 7, "width 512 is not a multiple of heads 7"),

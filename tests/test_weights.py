@@ -1,4 +1,4 @@
-"""Model folders: written whole, told apart by their fingerprints, found by name or path."""
+"""Model folders: written whole, told apart by their fingerprints."""
 
 from __future__ import annotations
 
@@ -23,10 +23,8 @@ from clipcli.tensorfile import RawTensor
 from clipcli.vocabulary import Vocabulary
 from clipcli.weights import (
     ModelFolder,
-    builtin_model_folder,
     compute_fingerprint,
     open_model_folder,
-    resolve_model,
     write_model_folder,
 )
 
@@ -218,44 +216,3 @@ def test_a_scale_that_is_not_the_weights_own_is_refused(write: Write) -> None:
 def test_a_vocabulary_of_another_size_is_refused(write: Write) -> None:
     with pytest.raises(ModelError, match="514 tokens, the architecture 515"):
         write(vocabulary=Vocabulary.from_merges([]))
-
-
-def test_without_a_name_the_bundled_model_serves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CLIPCLI_MODEL", raising=False)
-
-    assert resolve_model(None) == builtin_model_folder()
-    assert resolve_model("mini") == builtin_model_folder()
-    assert builtin_model_folder().parts[-3:] == ("clipcli", "assets", "mini")
-
-
-def test_the_environment_chooses_and_the_argument_overrides(
-    write: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = write()
-    monkeypatch.setenv("CLIPCLI_MODEL", str(folder.path))
-
-    assert resolve_model(None) == folder.path
-    assert resolve_model("mini") == builtin_model_folder()
-
-
-def test_a_near_miss_gets_a_suggestion(write: Write, tmp_path: Path) -> None:
-    folder = write("my-model")
-
-    with pytest.raises(ModelError) as by_path:
-        resolve_model(str(tmp_path / "my-mode"))
-    with pytest.raises(ModelError) as by_name:
-        resolve_model("minni")
-    with pytest.raises(ModelError) as by_nothing:
-        resolve_model("zzzzzz")
-
-    assert by_path.value.hint == f"did you mean {str(folder.path)!r}?"
-    assert by_name.value.hint == "did you mean 'mini'?"
-    assert by_nothing.value.hint is not None
-    assert "mini" in by_nothing.value.hint
-
-
-def test_a_file_is_not_a_model_folder(write: Write) -> None:
-    folder = write()
-
-    with pytest.raises(ModelError, match="is a file"):
-        resolve_model(str(folder.weights_path))

@@ -92,7 +92,8 @@ Model: TypeAlias = Annotated[
         "--model",
         "-m",
         metavar="MODEL",
-        help="A model's name or folder. Left out: $CLIPCLI_MODEL, or the bundled 'mini'.",
+        help="A model's name, folder or file. Left out: $CLIPCLI_MODEL, your default (see: clipcli "
+        "models default), or the bundled 'mini'.",
     ),
 ]
 Device: TypeAlias = Annotated[

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 SKIPPED_SHOWN = 10  # reasons on standard error; the rest is a count
 PROMPTS_SHOWN = 5  # that were too long for the model
+UNCHOSEN = (
+    "the small bundled model served; for better answers: `clipcli models pull ViT-B/32`, then "
+    "`clipcli models default ViT-B/32` (or keep it: `clipcli models default mini`)"
+)
 PROMPT_CHARACTERS = 80  # shown of each
 
 T = TypeVar("T")
@@ -79,6 +83,12 @@ class ModelOptions:
     exact: bool = False
     max_megapixels: float = 200.0
     no_cache: bool = False
+
+    def is_unchosen(self) -> bool:
+        """Tell whether nobody said which model is to serve."""
+        from clipcli.modelchoice import chosen_model
+
+        return not chosen_model(self.model).reason
 
     def cache(self) -> TextCache:
         """Open the cache of label rows; ``--no-cache`` makes one that holds nothing."""
@@ -197,6 +207,8 @@ class Run:
             self.notes.say(f"{left_out} left out, no picture by ending or content")
         if not self.n_ok:
             raise InputError(f"{self.inputs.in_words()}: no picture could be read")
+        if self.model.is_unchosen():
+            self.notes.say(UNCHOSEN)
         self._tell_details()
         return ExitCode.SKIPPED if self.n_skipped else ExitCode.DONE
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from clipcli.architecture import ModelConfig
-from clipcli.tokenizer import Tokenizer
+from clipcli.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,7 @@ class TimedEncoder:
         return self._encoder.config
 
     @property
-    def tokenizer(self) -> Tokenizer:
+    def tokenizer(self) -> TextTokenizer:
         return self._encoder.tokenizer
 
     @property

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from clipcli.model.resnet import Bottleneck, ResNetTower
+from clipcli.model.siglip import SiglipVisionTower
 from clipcli.model.vision import VisionTower
 
 # A power of two, so dividing is exact; and weights for pixels up to 255 would be too small for
@@ -29,7 +30,9 @@ def fold_batch_norms(tower: ResNetTower) -> None:
 
 
 @torch.no_grad()
-def fold_normalisation(tower: VisionTower, mean: Sequence[float], std: Sequence[float]) -> None:
+def fold_normalisation(
+    tower: VisionTower | SiglipVisionTower, mean: Sequence[float], std: Sequence[float]
+) -> None:
     """Let the tower take stored pixels over :data:`PIXEL_UNIT`, which even bf16 holds exactly.
 
     conv((x / 255 - mean) / std) is itself a convolution of x with a bias. Only for a tower whose
@@ -39,6 +42,8 @@ def fold_normalisation(tower: VisionTower, mean: Sequence[float], std: Sequence[
     scale = PIXEL_UNIT / (255 * torch.tensor(std))  # (3,)
     shift = -torch.tensor(mean) / torch.tensor(std)  # (3,)
     bias = torch.einsum("oihw,i->o", weight, shift)  # (width,)
+    if tower.conv1.bias is not None:
+        bias += tower.conv1.bias.float()
     tower.conv1 = _convolution_like(tower.conv1, weight * scale.view(3, 1, 1), bias)
 
 

@@ -4,53 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, overload
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from clipcli.architecture import Activation, Architecture
-from clipcli.errors import ModelError
+from clipcli.architecture import Activation, Architecture, SiglipArchitecture
 from clipcli.model.clip import CLIP
+from clipcli.model.gather import gather
+from clipcli.model.siglip import Siglip
+from clipcli.modelsource import ModelSource, source_of
 from clipcli.released import architecture_from_shapes
 from clipcli.tensorfile import RawTensor, read_tensor_table
+from clipcli.tensortable import Stored, as_they_are, complain, is_weightless
 from clipcli.weights import ModelFolder
 
-# What published files carry beside their weights: counters, masks and sizes that are known anyway.
-WEIGHTLESS = (
-    "attn_mask",
-    "context_length",
-    "input_resolution",
-    "num_batches_tracked",
-    "position_ids",
-    "vocab_size",
-)
 STORED_TYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
-NAMED_AT_MOST = 3  # of each kind of misfit, so that the error stays a line
 
 
-def load_model(folder: ModelFolder, dtype: torch.dtype | None = torch.float32) -> CLIP:
-    """Load a model folder for inference; None keeps the types of the file, and its memory map.
+@overload
+def load_model(model: ModelFolder, dtype: torch.dtype | None = ...) -> CLIP: ...
+@overload
+def load_model(model: ModelSource, dtype: torch.dtype | None = ...) -> CLIP | Siglip: ...
+def load_model(
+    model: ModelFolder | ModelSource, dtype: torch.dtype | None = torch.float32
+) -> CLIP | Siglip:
+    """Load a model for inference; None keeps the types of the file, and its memory map.
 
     Raises
     ------
     ModelError
-        If the weights do not fit the folder's architecture exactly.
+        If the weights do not fit the architecture exactly.
     """
-    state = read_state(folder.weights_path)
-    return build_model(folder.config.architecture, state, str(folder.weights_path), dtype)
+    source = model if isinstance(model, ModelSource) else source_of(model)
+    told = {ours: " + ".join(piece.names) for ours, piece in source.plan.items()}
+    place = next(part.path for piece in source.plan.values() for part in piece.parts)
+    return build_model(
+        source.config.architecture, gather(source.plan), str(place), dtype, told=told
+    )
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file: nothing is copied, the tensors are windows on the file."""
-    read_tensor_table(path)  # finds what is wrong and says it in one line
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path}: cannot be read: {error}") from error
+    table = read_tensor_table(path)
+    return gather(as_they_are({name: Stored(path, place) for name, place in table.items()}))
 
 
 def build_from_state(state: Mapping[str, Tensor], activation: Activation, source: str) -> CLIP:
@@ -59,21 +58,43 @@ def build_from_state(state: Mapping[str, Tensor], activation: Activation, source
     return build_model(architecture_from_shapes(shapes, activation), state, source)
 
 
+@overload
 def build_model(
     architecture: Architecture,
     state: Mapping[str, Tensor],
     source: str,
+    dtype: torch.dtype | None = ...,
+    *,
+    told: Mapping[str, str] = ...,
+) -> CLIP: ...
+@overload
+def build_model(
+    architecture: Architecture | SiglipArchitecture,
+    state: Mapping[str, Tensor],
+    source: str,
+    dtype: torch.dtype | None = ...,
+    *,
+    told: Mapping[str, str] = ...,
+) -> CLIP | Siglip: ...
+def build_model(
+    architecture: Architecture | SiglipArchitecture,
+    state: Mapping[str, Tensor],
+    source: str,
     dtype: torch.dtype | None = torch.float32,
-) -> CLIP:
+    *,
+    told: Mapping[str, str] = MappingProxyType({}),
+) -> CLIP | Siglip:
     """Build the network around the given tensors; ``source`` names them in errors.
+
+    ``told`` is what a tensor is called there, where that is not our name.
 
     No weights are drawn that would be thrown away: the network is built without storage, and
     then takes the tensors themselves where their type is ``dtype`` already.
     """
     model = empty_model(architecture)
-    state = {name: tensor for name, tensor in state.items() if not _is_weightless(name)}
+    state = {name: tensor for name, tensor in state.items() if not is_weightless(name)}
     expected = model.state_dict()
-    _check_fit(expected, state, source)
+    _check_fit(expected, state, source, told)
     whole = {name: tensor if dtype is None else tensor.to(dtype) for name, tensor in state.items()}
     whole |= {
         name: torch.zeros_like(expected[name], device="cpu") for name in expected.keys() - state
@@ -82,20 +103,29 @@ def build_model(
     return model.eval()
 
 
-def empty_model(architecture: Architecture) -> CLIP:
+@overload
+def empty_model(architecture: Architecture) -> CLIP: ...
+@overload
+def empty_model(architecture: Architecture | SiglipArchitecture) -> CLIP | Siglip: ...
+def empty_model(architecture: Architecture | SiglipArchitecture) -> CLIP | Siglip:
     """Build the network on the meta device: names and shapes without storage."""
     with torch.device("meta"), _WithoutDrawing():
+        if isinstance(architecture, SiglipArchitecture):
+            return Siglip(architecture)
         return CLIP(architecture)
 
 
 def stored_tensors(
-    state: Mapping[str, Tensor], dtype: torch.dtype = torch.float16
+    state: Mapping[str, Tensor], dtype: torch.dtype | None = torch.float16
 ) -> dict[str, RawTensor]:
-    """Turn a state dict into what :func:`clipcli.weights.write_model_folder` writes."""
+    """Turn a state dict into what :func:`clipcli.weights.write_model_folder` writes.
+
+    None keeps the types as they are.
+    """
     return {
-        name: _stored(tensor.to("cpu", dtype))
+        name: _stored(tensor.to("cpu", dtype or tensor.dtype))
         for name, tensor in state.items()
-        if not _is_weightless(name)
+        if not is_weightless(name)
     }
 
 
@@ -123,27 +153,21 @@ def _stored(tensor: Tensor) -> RawTensor:
     return RawTensor(STORED_TYPES[tensor.dtype], tuple(tensor.shape), data)
 
 
-def _is_weightless(name: str) -> bool:
-    return name.rpartition(".")[2] in WEIGHTLESS
-
-
-def _check_fit(expected: Mapping[str, Tensor], state: Mapping[str, Tensor], source: str) -> None:
-    missing = [name for name in expected if name not in state and not _is_weightless(name)]
+def _check_fit(
+    expected: Mapping[str, Tensor],
+    state: Mapping[str, Tensor],
+    source: str,
+    told: Mapping[str, str],
+) -> None:
+    missing = [name for name in expected if name not in state and not is_weightless(name)]
     unexpected = [name for name in state if name not in expected]
     misshapen = [
-        f"{name} {_axes(tensor)} where {_axes(expected[name])} belongs"
+        f"{told.get(name, name)} {_axes(tensor)} where {_axes(expected[name])} belongs"
         for name, tensor in state.items()
         if name in expected and tensor.shape != expected[name].shape
     ]
-    kinds = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
-    faults = [_list(kind, names) for kind, names in kinds.items() if names]
-    if faults:
-        raise ModelError(f"{source}: does not fit the architecture: {'; '.join(faults)}")
-
-
-def _list(kind: str, names: list[str]) -> str:
-    more = [f"and {len(names) - NAMED_AT_MOST} more"] if len(names) > NAMED_AT_MOST else []
-    return f"{len(names)} {kind} ({', '.join(names[:NAMED_AT_MOST] + more)})"
+    faults = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
+    complain(source, faults)
 
 
 def _axes(tensor: Tensor) -> str:

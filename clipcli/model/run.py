@@ -15,14 +15,16 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from clipcli.architecture import Architecture, Preprocessing
+from clipcli.architecture import Architecture, Preprocessing, SiglipArchitecture
 from clipcli.errors import DeviceError, ModelError
 from clipcli.model.clip import CLIP
 from clipcli.model.device import PRECISIONS, resolve_device, resolve_precision
 from clipcli.model.fold import PIXEL_UNIT, fold_batch_norms, fold_normalisation
 from clipcli.model.load import load_model
 from clipcli.model.resnet import ResNetTower
+from clipcli.model.siglip import Siglip, SiglipVisionTower
 from clipcli.model.vision import VisionTower
+from clipcli.modelsource import ModelSource
 from clipcli.weights import ModelFolder
 
 Item = TypeVar("Item")
@@ -39,7 +41,11 @@ class TorchRunner:
     """A model on its device. Not for two threads at once."""
 
     def __init__(
-        self, model: CLIP, preprocessing: Preprocessing, device: torch.device, precision: str
+        self,
+        model: CLIP | Siglip,
+        preprocessing: Preprocessing,
+        device: torch.device,
+        precision: str,
     ) -> None:
         """Take ``model`` over: its towers are taken apart and changed for inference."""
         self.device = str(device)
@@ -57,21 +63,21 @@ class TorchRunner:
 
     @classmethod
     def load(
-        cls, folder: ModelFolder, device: str = "auto", precision: str = "auto"
+        cls, source: ModelFolder | ModelSource, device: str = "auto", precision: str = "auto"
     ) -> TorchRunner:
-        """Load a model folder onto a device.
+        """Load a model onto a device.
 
         Raises
         ------
         DeviceError
             If the device is not there or does not compute in that precision.
         ModelError
-            If the weights do not fit the folder's architecture exactly.
+            If the weights do not fit the architecture exactly.
         """
         place = resolve_device(device)
         precision = resolve_precision(precision, place)
-        model = load_model(folder, dtype=None)
-        return cls(model, folder.config.preprocessing, place, precision)
+        model = load_model(source, dtype=None)
+        return cls(model, source.config.preprocessing, place, precision)
 
     @property
     def batch_size(self) -> int:
@@ -177,10 +183,10 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def _prepare(
-    tower: VisionTower | ResNetTower, preprocessing: Preprocessing
+    tower: VisionTower | ResNetTower | SiglipVisionTower, preprocessing: Preprocessing
 ) -> tuple[Tensor, Tensor] | None:
     """Fold what can be folded; return pixels' mean and std (3, 1, 1) if they are still to apply."""
-    if isinstance(tower, VisionTower):
+    if not isinstance(tower, ResNetTower):
         fold_normalisation(tower, preprocessing.mean, preprocessing.std)
         return None
     fold_batch_norms(tower)
@@ -194,7 +200,9 @@ def _image_batch_size(device: torch.device, size: int) -> int:
     return max(1, min(MAX_BATCH, pixels // size**2))
 
 
-def _check_ids(texts: Sequence[Sequence[int]], architecture: Architecture) -> None:
+def _check_ids(
+    texts: Sequence[Sequence[int]], architecture: Architecture | SiglipArchitecture
+) -> None:
     """Refuse token ids that the network has no place for, before they break it."""
     shape = architecture.text
     if max((max(ids) for ids in texts), default=0) >= shape.vocab_size:
@@ -203,3 +211,6 @@ def _check_ids(texts: Sequence[Sequence[int]], architecture: Architecture) -> No
         )
     if max(map(len, texts), default=0) > shape.context_length:
         raise ModelError(f"a text is longer than the context of {shape.context_length} tokens")
+    if isinstance(architecture, SiglipArchitecture):
+        # Its padding is part of the text, and zeros put there by us would be another text.
+        assert all(len(ids) == shape.context_length for ids in texts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +32,9 @@ class QuickGELU(nn.Module):
 ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "quick_gelu": QuickGELU,
     "gelu": nn.GELU,
+    "gelu_tanh": partial(nn.GELU, approximate="tanh"),  # Hendrycks & Gimpel 2016, section 2
 }
+LAYER_NORM_EPSILON = 1e-5  # torch's own; SigLIP's is smaller
 
 
 class SelfAttention(nn.Module):
@@ -57,23 +60,35 @@ class SelfAttention(nn.Module):
         return mixed
 
 
+def perceptron(width: int, mlp_width: int, activation: Activation) -> nn.Sequential:
+    """Return the two layers that follow an attention."""
+    return nn.Sequential(
+        OrderedDict(
+            c_fc=nn.Linear(width, mlp_width),
+            gelu=ACTIVATIONS[activation](),
+            c_proj=nn.Linear(mlp_width, width),
+        )
+    )
+
+
 class ResidualBlock(nn.Module):
     """Attention, then a two-layer perceptron, each on the normalised stream and added to it."""
 
     def __init__(
-        self, width: int, heads: int, mlp_width: int, activation: Activation, *, is_causal: bool
+        self,
+        width: int,
+        heads: int,
+        mlp_width: int,
+        activation: Activation,
+        *,
+        is_causal: bool,
+        epsilon: float = LAYER_NORM_EPSILON,
     ) -> None:
         super().__init__()
         self.attn = SelfAttention(width, heads, is_causal=is_causal)
-        self.ln_1 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(
-            OrderedDict(
-                c_fc=nn.Linear(width, mlp_width),
-                gelu=ACTIVATIONS[activation](),
-                c_proj=nn.Linear(mlp_width, width),
-            )
-        )
-        self.ln_2 = nn.LayerNorm(width)
+        self.ln_1 = nn.LayerNorm(width, epsilon)
+        self.mlp = perceptron(width, mlp_width, activation)
+        self.ln_2 = nn.LayerNorm(width, epsilon)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform the stream: (n, l, d) -> (n, l, d)."""
@@ -94,12 +109,15 @@ class Transformer(nn.Module):
         activation: Activation,
         *,
         is_causal: bool = False,
+        epsilon: float = LAYER_NORM_EPSILON,
     ) -> None:
         super().__init__()
         self.width = width
         self.resblocks = nn.Sequential(
             *(
-                ResidualBlock(width, heads, mlp_width, activation, is_causal=is_causal)
+                ResidualBlock(
+                    width, heads, mlp_width, activation, is_causal=is_causal, epsilon=epsilon
+                )
                 for _ in range(layers)
             )
         )

@@ -15,16 +15,17 @@ from clipcli.architecture import (
     ModelConfig,
     ModifiedResNet,
     Preprocessing,
+    SiglipArchitecture,
     TextTransformer,
 )
-from clipcli.errors import UsageError
+from clipcli.errors import ModelError, UsageError
 from clipcli.model.load import load_model
+from clipcli.modelchoice import open_named
 from clipcli.modelconfig import config_from_dict, config_to_dict
 from clipcli.tokenizer import Tokenizer
 from clipcli.training.config import TrainingConfig
 from clipcli.training.student import Student
 from clipcli.vocabulary import Vocabulary, read_vocabulary
-from clipcli.weights import open_model_folder, resolve_model
 
 # Stands where an architecture from the configuration is about to be put.
 NO_ARCHITECTURE = Architecture(
@@ -48,6 +49,7 @@ class Start:
 
     def student(self, n_classes: int, seed: int) -> Student:
         """Build the network; what is drawn depends on the seed alone."""
+        assert isinstance(self.model.architecture, Architecture)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             student = Student(self.model.architecture, n_classes)
@@ -59,10 +61,12 @@ class Start:
 def starting_point(config: TrainingConfig, init: str | None) -> Start:
     """Open the model that the run starts from, or make up one as the configuration says."""
     if config.architecture is None:
-        folder = open_model_folder(resolve_model(init))
-        weights = load_model(folder).state_dict()
-        vocabulary = read_vocabulary(folder.vocabulary_path)
-        return Start(folder.config, vocabulary, weights, f"the model {folder.config.name}")
+        source = open_named(init)
+        if isinstance(source.config.architecture, SiglipArchitecture):
+            raise ModelError(f"{source.path}: is a SigLIP model; training starts from CLIP's alone")
+        weights = load_model(source).state_dict()
+        vocabulary = read_vocabulary(source.tokenizer_path)
+        return Start(source.config, vocabulary, weights, f"the model {source.config.name}")
     if init is not None:
         raise UsageError(
             f"init {init!r}: the configuration has an `architecture` to start from",

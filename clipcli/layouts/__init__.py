@@ -1,0 +1,1 @@
+"""Foreign layouts: what other libraries call their tensors, and where they say what they are."""
