@@ -11,7 +11,7 @@ from clipcli.images.kinds import Kind
 from clipcli.images.lengths import is_cut_short
 
 _MAX_CHARACTERS = 80  # kept of a decoder's own words, which may quote the file
-_CUT_SHORT = ("truncated", "unexpected end", "end of file")
+_CUT_SHORT = ("truncated", "unexpected end", "end of file", "chunk b''")
 _BOMB = re.compile(r"\((\d+) pixels\) exceeds limit of (\d+) pixels")
 # Words of Pillow that tell a user nothing, or repeat what the reason says already.
 _EMPTY_WORDS = re.compile(

@@ -191,4 +191,12 @@ def test_ids_that_the_network_has_no_place_for_are_refused(
 def test_batches_are_smaller_for_larger_pictures() -> None:
     sizes = [_image_batch_size(CPU, size) for size in (64, 224, 448, 10_000)]
 
-    assert sizes == [256, 32, 8, 1]
+    assert sizes == [64, 32, 8, 1]
+
+
+def test_a_texts_row_is_the_same_whichever_texts_it_is_encoded_with(model: CLIP) -> None:
+    runner = runner_of(model)
+
+    alone = np.concatenate([runner.encode_texts([text]) for text in TEXTS])
+
+    np.testing.assert_array_equal(alone, runner.encode_texts(TEXTS * 20)[: len(TEXTS)])
