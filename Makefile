@@ -34,7 +34,7 @@ $(VENV)/installed-dev: $(VENV)/installed
 	@touch $@
 
 demo: $(VENV)/installed
-	$(BIN)/clipcli classify examples/photos --labels everyday --top-k 3
+	$(BIN)/clipcli classify examples/photos --labels demo --top-k 3
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
