@@ -58,6 +58,7 @@ wheel: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python tests/benchmarks/bench_tokenizer.py
+	$(BIN)/python tests/benchmarks/bench_loading.py
 
 soak: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m soak
