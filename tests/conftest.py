@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,16 @@ ROOT = Path(__file__).parent.parent
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
 Finished: TypeAlias = "subprocess.CompletedProcess[str]"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def heeded_signals() -> None:
+    """Heed Ctrl-C and its like, which a background job or ``nohup`` has us and children ignore."""
+    defaults = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL}
+    for name, handler in (defaults | {"SIGHUP": signal.SIG_DFL}).items():
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)
