@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -117,11 +117,12 @@ class Classifier:
         """Classify inputs that were found already, as :meth:`classify` does."""
         for block in embed(inputs, self.encoder, self.options):
             pictures = [entry for entry in block if isinstance(entry, Embedded)]
-            scored = iter(self._score(pictures) if pictures else ())
+            scored = iter(self.score(pictures) if pictures else ())
             for entry in block:
                 yield entry if isinstance(entry, Skipped) else next(scored)
 
-    def _score(self, pictures: list[Embedded]) -> list[Classified]:
+    def score(self, pictures: Sequence[Embedded]) -> list[Classified]:
+        """Rank the labels of pictures whose vectors are there already, at least one of them."""
         import numpy as np
 
         from clipcli.scoring import score

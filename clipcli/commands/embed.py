@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,7 +53,6 @@ def embed(
 def _embed(run: Run, output: Path, *, overwrite: bool) -> ExitCode:
     """Send each vector to the file; one that is cut short by Ctrl-C is whole and says so."""
     from clipcli.commands.runs import reason_of
-    from clipcli.pipeline import embed as embed_images
     from clipcli.provenance import describe_vectors, now
     from clipcli.render.vectors import VectorOutput
 
@@ -70,8 +68,7 @@ def _embed(run: Run, output: Path, *, overwrite: bool) -> ExitCode:
 
     try:
         with run.notes.progress(run.total()) as advance:
-            blocks = embed_images(found, encoder, run.model.decoding())
-            for entry in run.tally(chain.from_iterable(blocks)):
+            for entry in run.tally(run.embedded(found)):
                 file.write(entry)
                 advance()
         file.finish(provenance(None))

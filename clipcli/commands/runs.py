@@ -21,7 +21,7 @@ from clipcli.results import Skipped
 if TYPE_CHECKING:
     from clipcli.cache import TextCache
     from clipcli.classifier import Classifier
-    from clipcli.pipeline import DecodeOptions
+    from clipcli.pipeline import DecodeOptions, Embedded
 
 SKIPPED_SHOWN = 10  # reasons on standard error; the rest is a count
 PROMPTS_SHOWN = 5  # that were too long for the model
@@ -134,6 +134,12 @@ class Run:
         if not first:
             raise InputError(f"{self.inputs.in_words()}: no pictures found{self._left_out()}")
         return chain(first, found), len(first) < n_looked_at
+
+    def embedded(self, found: Iterable[ImageFile | Skipped]) -> Iterator[Embedded | Skipped]:
+        """Yield each input's vector, or why it has none, in input order."""
+        from clipcli.pipeline import embed
+
+        return chain.from_iterable(embed(found, self.encoder, self.model.decoding()))
 
     def total(self) -> Callable[[], int] | None:
         """Return what counts the inputs on the side, or None where that cannot be done."""
