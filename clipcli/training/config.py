@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 Objective: TypeAlias = Literal["contrastive", "targets"]
 EqualCaptions: TypeAlias = Literal["positives", "mask", "negatives"]
+Loss: TypeAlias = Literal["softmax", "sigmoid"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,9 @@ class AugmentationConfig:
 
 @dataclass(frozen=True, slots=True)
 class ContrastiveConfig:
-    """The symmetric loss over a batch's pairs (Radford et al. 2021, figure 3)."""
+    """The symmetric loss over a batch's pairs (Radford et al. 2021, figure 3), or SigLIP's."""
 
+    loss: Loss | None = None  # absent: softmax or sigmoid, as the model scores
     equal_captions: EqualCaptions = "positives"  # what other pictures of the same caption are
     scale: float | None = None  # fixed logit scale (1 / temperature); absent: it is learned
     max_scale: float = 100.0  # bound of the learned one

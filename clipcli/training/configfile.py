@@ -72,7 +72,7 @@ def check_config(config: TrainingConfig) -> TrainingConfig:
 def _read(value: object, kind: Any, source: str, key: str) -> Any:
     """Check ``value`` against the annotation ``kind`` and return it in that type."""
     arguments = typing.get_args(kind)
-    if isinstance(kind, types.UnionType):  # X | None
+    if typing.get_origin(kind) in {types.UnionType, typing.Union}:  # X | None
         return None if value is None else _read(value, arguments[0], source, key)
     if dataclasses.is_dataclass(kind):
         return _record(value, kind, source, key)

@@ -36,6 +36,29 @@ def contrastive_loss(
     return (rows + columns) / 2
 
 
+def sigmoid_loss(
+    images: Tensor,
+    texts: Tensor,
+    scale: Tensor,
+    bias: Tensor,
+    groups: Tensor,
+    equal_captions: EqualCaptions,
+) -> Tensor:
+    """Ask of each pair alone whether it belongs together (Zhai et al. 2023, algorithm 1).
+
+    Arguments are as for :func:`contrastive_loss`; further right answers count as much as the pair
+    itself. The sum over all pairs is divided by the number of pictures.
+    """
+    logits = scale * (images @ texts.T).float() + bias  # (n, n)
+    same = groups[:, None] == groups[None, :]  # (n, n), the diagonal included
+    own = torch.eye(len(groups), dtype=torch.bool, device=same.device)
+    right = same if equal_captions == "positives" else own
+    said = F.logsigmoid(torch.where(right, logits, -logits))  # (n, n)
+    if equal_captions == "mask":
+        said = said.masked_fill(same & ~own, 0.0)
+    return -said.sum() / len(groups)
+
+
 def _soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     log_probability = logits.log_softmax(dim=1)
     # A masked logit has log-probability -inf and target 0, whose product would be NaN.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from clipcli.tokenizer import Tokenizer
 from clipcli.training.config import ContrastiveConfig, TargetsConfig
-from clipcli.training.losses import contrastive_loss, masked_cross_entropy, top1
+from clipcli.training.losses import contrastive_loss, masked_cross_entropy, sigmoid_loss, top1
 from clipcli.training.pairs import Pairs, Rows
 from clipcli.training.student import Student
 from clipcli.training.targets import TargetTable, Truths
@@ -58,8 +58,12 @@ class Contrastive:
         texts = F.normalize(student.clip.encode_text(tokens.to(device)).float(), dim=1)  # (n, d)
         numbers = {caption: i for i, caption in enumerate(captions)}
         groups = torch.tensor([numbers[caption] for caption in captions], device=device)  # (n,)
-        scale = student.clip.logit_scale.exp()
-        loss = contrastive_loss(images, texts, scale, groups, self._config.equal_captions)
+        scale, bias = student.clip.logit_scale.exp(), student.clip.logit_bias
+        if self._config.loss == "sigmoid":
+            assert bias is not None
+            loss = sigmoid_loss(images, texts, scale, bias, groups, self._config.equal_captions)
+        else:
+            loss = contrastive_loss(images, texts, scale, groups, self._config.equal_captions)
         found = groups[(images @ texts.T).argmax(dim=1)] == groups  # (n,)
         return loss, {"accuracy": found.float().mean(), "scale": scale.detach()}
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from clipcli.architecture import (
 )
 from clipcli.errors import ModelError, UsageError
 from clipcli.model.load import load_model
+from clipcli.model.siglip import INITIAL_BIAS, INITIAL_SCALE
 from clipcli.modelchoice import open_named
 from clipcli.modelconfig import config_from_dict, config_to_dict
 from clipcli.tokenizer import Tokenizer
-from clipcli.training.config import TrainingConfig
+from clipcli.training.config import Loss, TrainingConfig
 from clipcli.training.student import Student
 from clipcli.vocabulary import Vocabulary, read_vocabulary
 
@@ -41,6 +43,7 @@ class Start:
     vocabulary: Vocabulary
     weights: Mapping[str, Tensor] | None
     origin: str  # for the model card
+    has_new_logits: bool = False  # scale and bias begin as in SigLIP's paper
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -54,8 +57,27 @@ class Start:
             torch.manual_seed(seed)
             student = Student(self.model.architecture, n_classes)
         if self.weights is not None:
-            student.clip.load_state_dict(dict(self.weights))
+            new = {"logit_bias": torch.tensor(INITIAL_BIAS)} if self.has_new_logits else {}
+            student.clip.load_state_dict({**self.weights, **new})
+        if self.has_new_logits:
+            assert student.clip.logit_bias is not None
+            with torch.no_grad():
+                student.clip.logit_scale.fill_(math.log(INITIAL_SCALE))
+                student.clip.logit_bias.fill_(INITIAL_BIAS)
         return student
+
+    def for_loss(self, loss: Loss | None) -> tuple[Start, Loss]:
+        """Return what a run with this loss begins with, and the loss; None: as the model scores.
+
+        A model that has learned no bias yet gets one, and a new scale that goes with it.
+        """
+        chosen = loss or self.model.scoring
+        model, architecture = replace(self.model, scoring=chosen), self.model.architecture
+        assert isinstance(architecture, Architecture)
+        if chosen == "softmax" or (self.weights is not None and architecture.logit_bias):
+            return replace(self, model=model), chosen
+        model = replace(model, architecture=replace(architecture, logit_bias=True))
+        return replace(self, model=model, has_new_logits=True), chosen
 
 
 def starting_point(config: TrainingConfig, init: str | None) -> Start:

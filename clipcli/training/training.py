@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,9 @@ def train(
     config = with_templates(config, data)
     _check_out(out)
     start = starting_point(config, init)
+    if config.objective == "contrastive":
+        start, loss = start.for_loss(config.contrastive.loss)
+        config = replace(config, contrastive=replace(config.contrastive, loss=loss))
     pairs = open_data(data, out / "pictures", start.model.preprocessing, say)
     pairs, held_out = split_held_out(pairs, config)
     table = make_targets(pairs, start, config)

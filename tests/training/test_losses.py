@@ -6,7 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from clipcli.training.losses import contrastive_loss, masked_cross_entropy, top1
+from clipcli.training.losses import (
+    contrastive_loss,
+    masked_cross_entropy,
+    sigmoid_loss,
+    top1,
+)
 
 
 def unit_rows(n: int, d: int, seed: int) -> torch.Tensor:
@@ -86,6 +91,80 @@ def test_order_of_pairs_does_not_matter() -> None:
     )
 
     assert loss.item() == pytest.approx(shuffled.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("equal_captions", ["positives", "mask", "negatives"])
+def test_rows_and_columns_count_alike(equal_captions: str) -> None:
+    images, texts = unit_rows(6, 4, seed=1), unit_rows(6, 4, seed=2)
+    groups, scale, bias = torch.tensor([0, 1, 0, 2, 2, 2]), torch.tensor(7.0), torch.tensor(-3.0)
+
+    softmax = [
+        contrastive_loss(*sides, scale, groups, equal_captions).item()  # type: ignore[arg-type]
+        for sides in ((images, texts), (texts, images))
+    ]
+    sigmoid = [
+        sigmoid_loss(*sides, scale, bias, groups, equal_captions).item()  # type: ignore[arg-type]
+        for sides in ((images, texts), (texts, images))
+    ]
+
+    assert softmax[0] == pytest.approx(softmax[1], rel=1e-6)
+    assert sigmoid[0] == pytest.approx(sigmoid[1], rel=1e-6)
+
+
+def test_sigmoid_loss_by_hand() -> None:
+    # Cosines [[1, 0], [0.6, 0.8]] at scale 2 and bias -1: logits [[1, -1], [0.2, 0.6]]. The pairs'
+    # own are asked for with +, the others with -; the sum is shared among two pictures.
+    images, texts = torch.tensor([[1.0, 0.0], [0.6, 0.8]]), torch.eye(2)
+    scale, bias, apart = torch.tensor(2.0), torch.tensor(-1.0), torch.tensor([0, 1])
+    expected = sum(math.log1p(math.exp(-x)) for x in (1.0, 1.0, -0.2, 0.6)) / 2
+
+    loss = sigmoid_loss(images, texts, scale, bias, apart, "negatives")
+
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("equal_captions", "signs"),
+    [("positives", (1, 1, 1, 1)), ("mask", (1, 0, 0, 1)), ("negatives", (1, -1, -1, 1))],
+)
+def test_sigmoid_loss_of_equal_captions_by_hand(
+    equal_captions: str, signs: tuple[int, ...]
+) -> None:
+    # Logits [[1, 1], [0.2, 0.2]]: both captions are the same; 0 is a pair that is left out.
+    images, texts = torch.tensor([[1.0, 0.0], [0.6, 0.8]]), torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    scale, bias, same = torch.tensor(2.0), torch.tensor(-1.0), torch.tensor([5, 5])
+    logits = (1.0, 1.0, 0.2, 0.2)
+    asked = [(sign, x) for sign, x in zip(signs, logits, strict=True) if sign]
+    expected = sum(math.log1p(math.exp(-sign * x)) for sign, x in asked) / 2
+
+    loss = sigmoid_loss(images, texts, scale, bias, same, equal_captions)  # type: ignore[arg-type]
+
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_sigmoid_loss_equals_transformers() -> None:
+    siglip = pytest.importorskip("transformers.models.siglip")
+    tower = {
+        "hidden_size": 8,
+        "intermediate_size": 8,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 1,
+    }
+    config = siglip.SiglipConfig(
+        text_config={"vocab_size": 9, "projection_size": 8, "max_position_embeddings": 4} | tower,
+        vision_config={"image_size": 4, "patch_size": 2} | tower,
+    )
+    reference = siglip.SiglipModel(config).eval()
+    pixels, tokens = torch.randn(6, 3, 4, 4), torch.randint(9, (6, 4))
+    with torch.no_grad():
+        reference.logit_scale.fill_(math.log(10))
+        reference.logit_bias.fill_(-10)
+        told = reference(input_ids=tokens, pixel_values=pixels, return_loss=True)
+    scale, bias, apart = torch.tensor(10.0), torch.tensor(-10.0), torch.arange(6)
+
+    loss = sigmoid_loss(told.image_embeds, told.text_embeds, scale, bias, apart, "negatives")
+
+    assert loss.item() == pytest.approx(told.loss.item(), rel=1e-5)
 
 
 def test_masked_cross_entropy_leaves_out_what_is_ignored() -> None:

@@ -195,6 +195,33 @@ def test_temperature_is_learned_within_its_bound(
     assert told == pytest.approx(10.0, rel=1e-3)
 
 
+def test_sigmoid_loss_begins_as_in_its_paper_and_the_model_scores_by_it(
+    tmp_path: Path, packed: Path, make_config: Callable[..., TrainingConfig]
+) -> None:
+    plain = run(packed, tmp_path / "plain", make_config(steps=1))
+    sigmoid = replace(
+        make_config(steps=1, contrastive={"loss": "sigmoid"}, optimiser={"lr": 0.0}),
+        architecture=None,
+        vocabulary="",
+    )
+
+    folder = train(packed, tmp_path / "out", sigmoid, init=str(plain.path), say=lambda line: None)
+    again = train(
+        packed,
+        tmp_path / "again",
+        replace(sigmoid, contrastive=replace(sigmoid.contrastive, loss=None)),
+        init=str(folder.path),
+        say=lambda line: None,
+    )
+
+    # Zhai et al. 2023, section 3.2: t = 10 and b = -10.
+    assert plain.config.scoring == "softmax"
+    for model in (folder, again):
+        assert model.config.scoring == "sigmoid"
+        assert model.config.logit_scale == pytest.approx(10, rel=1e-3)
+        assert model.config.logit_bias == -10
+
+
 def test_diverged_run_stops_and_keeps_the_last_good_state(
     tmp_path: Path, packed: Path, make_config: Callable[..., TrainingConfig]
 ) -> None:
