@@ -26,13 +26,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 GREY_PX = 48
 COARSE, FINE = 12, 16  # frequencies each way, for finding pairs and for judging them
 CLOSE = 0.60  # cosine of two coarse vectors from which on a pair is judged
 SAME = 0.80  # cosine of two fine vectors from which on it is the same picture
-CHUNK = 4_096
+ROUNDING = 0.01  # how much a cosine of bfloat16 vectors may be too small
+CHUNK = 1_024
 # Parts of a training picture: how much of its width and height, and where the middle of that is.
 WHOLE = (1.0, 1.0, 0.5, 0.5)
 SQUASHED = [(part, 1.0, 0.5, 0.5) for part in (3 / 4, 2 / 3)]  # photos are 4:3 or 3:2,
@@ -108,15 +110,15 @@ def close_pairs(
 ) -> np.ndarray:
     """Return (train row, evaluation row) of pairs with close coarse vectors, int64 (m, 2)."""
     of_evaluated = spectra(evaluated.astype(np.float32), WHOLE, COARSE)
-    theirs = unit(of_evaluated / spread).T.copy()  # (143, n_eval)
+    theirs = torch.from_numpy(unit(of_evaluated / spread)).bfloat16().T  # (143, n_eval)
     pairs = [np.empty((0, 2), dtype=np.int64)]
     for rows in chunks(len(train)):
         mine = unit(spectra(train[rows].astype(np.float32), part, COARSE) / spread)
-        cosines = mine @ theirs  # (m, n_eval)
+        cosines = torch.from_numpy(mine).bfloat16() @ theirs  # (m, n_eval)
         # Subtle: looking for places is slow, looking for the largest is not, and few rows have any.
-        hopeful = np.flatnonzero(cosines.max(axis=1) > CLOSE)
-        places, others = np.nonzero(cosines[hopeful] > CLOSE)
-        pairs.append(np.stack([hopeful[places] + rows.start, others], axis=1))
+        hopeful = torch.nonzero(cosines.amax(dim=1) > CLOSE - ROUNDING)[:, 0]
+        places, others = torch.nonzero(cosines[hopeful] > CLOSE - ROUNDING, as_tuple=True)
+        pairs.append(torch.stack([hopeful[places] + rows.start, others], dim=1).numpy())
     return np.concatenate(pairs)
 
 
@@ -184,6 +186,7 @@ def find_near(packed: Path) -> tuple[np.ndarray, np.ndarray]:
     for part in SQUASHED:
         found = close_pairs(train, evaluated[cut], part, coarse)
         pairs.append(np.stack([found[:, 0], cut[found[:, 1]]], axis=1))
+        print(f"{len(found):,} pairs come close with part {part[:2]} of the picture", flush=True)
     to_judge = np.unique(np.concatenate(pairs), axis=0)
     print(f"{len(to_judge)} pairs to judge")
     scores = best_cosines(train, evaluated, to_judge, fine)
