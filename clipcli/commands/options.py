@@ -147,8 +147,8 @@ Format: TypeAlias = Annotated[
         "--format",
         "-f",
         metavar="FORMAT",
-        help="table, tsv, csv, json, jsonl or parquet on standard output. Left out: a table on a "
-        "terminal, tsv in a pipe, nothing beside -o.",
+        help="table, tsv, csv, json, jsonl, parquet or html on standard output. Left out: a table "
+        "on a terminal, tsv in a pipe, nothing beside -o.",
         autocompletion=_completing(_formats),
     ),
 ]

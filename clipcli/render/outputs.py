@@ -30,11 +30,13 @@ from clipcli.render.documents import (
 )
 from clipcli.render.files import NewFile, check_target, output_error
 from clipcli.render.lines import CsvLines, jsonl_line, tsv_line
+from clipcli.render.pages.contact_sheet import HtmlDocument
 from clipcli.render.table import Table
 from clipcli.results import Provenance, Result
 
-FORMATS = ("table", "tsv", "csv", "json", "jsonl", "parquet")
-ENDINGS = {f".{name}": name for name in FORMATS if name != "table"} | {".ndjson": "jsonl"}
+FORMATS = ("table", "tsv", "csv", "json", "jsonl", "parquet", "html")
+ENDINGS = {f".{name}": name for name in FORMATS if name != "table"}
+ENDINGS |= {".ndjson": "jsonl", ".htm": "html"}
 BESIDE = ("tsv", "csv", "jsonl")  # formats with no room for provenance: it goes into FILE.meta.json
 
 
@@ -77,8 +79,9 @@ def check_request(request: OutputRequest) -> None:
             check_target(meta_path(path), overwrite=request.overwrite)
     if "parquet" in (request.format, *map(format_of, request.files)):
         require_pyarrow()
-    if request.format == "parquet" and sys.stdout.isatty():
-        raise UsageError("--format parquet: not for a terminal", hint="use -o FILE.parquet")
+    if request.format in ("parquet", "html") and sys.stdout.isatty():
+        name = request.format
+        raise UsageError(f"--format {name}: not for a terminal", hint=f"use -o FILE.{name}")
 
 
 def format_of(path: Path) -> str:
@@ -192,8 +195,16 @@ class _Stdout:
 class _StreamWriter:
     """Any format but the table, into a sink; nothing is sent before there is a result."""
 
-    def __init__(self, sink: Sink, name: str, *, top_k: int, for_terminal: bool = False) -> None:
-        self._sink, self._name = sink, name
+    def __init__(
+        self,
+        sink: Sink,
+        name: str,
+        *,
+        top_k: int,
+        for_terminal: bool = False,
+        folder: Path | None = None,  # where the document will lie, if that is known
+    ) -> None:
+        self._sink, self._name, self._folder = sink, name, folder
         self._top_k, self._for_terminal = top_k, for_terminal
         self._document: Document | None = None
 
@@ -213,6 +224,8 @@ class _StreamWriter:
                 return JsonDocument(self._sink, ascii_only=self._for_terminal)
             case "parquet":
                 return ParquetDocument(self._sink)
+            case "html":
+                return HtmlDocument(self._sink, self._folder)
             case "csv":
                 lines = CsvLines(self._top_k, for_terminal=self._for_terminal)
                 return LineDocument(self._sink, lines.line, header=lines.header())
@@ -228,7 +241,7 @@ class _FileWriter:
     def __init__(self, path: Path, *, top_k: int, overwrite: bool) -> None:
         self._format, self._overwrite = format_of(path), overwrite
         self._file = NewFile(path, overwrite=overwrite)
-        self._stream = _StreamWriter(self._file, self._format, top_k=top_k)
+        self._stream = _StreamWriter(self._file, self._format, top_k=top_k, folder=path.parent)
 
     def write(self, result: Result) -> None:
         self._stream.write(result)

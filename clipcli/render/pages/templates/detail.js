@@ -1,0 +1,58 @@
+// One picture, looked at closely, and its neighbours.
+const detail = byId("detail");
+
+const openDetail = (shown, index, onMove) => {
+  const picture = shown[index];
+  const show = (other) => {
+    const at = shown.indexOf(other);
+    if (at >= 0) onMove(at);
+    openDetail(at >= 0 ? shown : [other], Math.max(at, 0), at >= 0 ? onMove : () => {});
+  };
+  const image = byId("detail-image");
+  if (picture.thumbnail) image.src = picture.thumbnail;
+  else image.removeAttribute("src");
+  byId("detail-link").href = byId("detail-open").href = picture.href;
+  byId("detail-title").textContent = picture.title;
+  byId("detail-title").className = picture.tone ?? "";
+  byId("detail-note").textContent = picture.note ?? "";
+  byId("detail-name").textContent = picture.name;
+  byId("place").textContent = `${(index + 1).toLocaleString("en")} of ${shown.length.toLocaleString("en")}`;
+  byId("detail-bars").replaceChildren(
+    ...(picture.bars ?? []).flatMap(([name, share]) => [make("span", "", name), bar(share), make("span", "", percent(share))]),
+  );
+  byId("detail-facts").replaceChildren(
+    ...(picture.facts ?? []).flatMap(([name, value]) => [make("dt", "", name), make("dd", "", value)]),
+  );
+  byId("detail-group").replaceChildren(...groupButtons(picture, show));
+  byId("previous").disabled = index === 0;
+  byId("next").disabled = index === shown.length - 1;
+  byId("previous").onclick = () => show(shown[index - 1]);
+  byId("next").onclick = () => show(shown[index + 1]);
+  if (!detail.open) detail.showModal();
+};
+
+const groupButtons = (picture, show) => {
+  if (!picture.group) return [];
+  return pictures
+    .filter((other) => other.group === picture.group)
+    .map((other) => {
+      const button = make("button");
+      button.type = "button";
+      button.title = other.name;
+      button.append(thumbnail(other), make("span", "", other.name.split(/[\\/]/).pop()));
+      if (other === picture) button.setAttribute("aria-current", "true");
+      button.onclick = () => show(other);
+      return button;
+    });
+};
+
+if (detail) {
+  byId("close").onclick = () => detail.close();
+  detail.addEventListener("click", (event) => event.target === detail && detail.close());
+  detail.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowLeft") byId("previous").click();
+    else if (event.key === "ArrowRight") byId("next").click();
+    else return;
+    event.preventDefault();
+  });
+}

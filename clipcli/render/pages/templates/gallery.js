@@ -1,0 +1,233 @@
+// The gallery: only the cards that can be seen are in the document, however many pictures there are.
+const startGallery = () => {
+  const gallery = byId("gallery");
+  const settings = JSON.parse(byId("settings").textContent);
+  const orders = [...settings.orders, { key: "name", name: "by name" }];
+  const GAP = 12;
+  const CARD_PX = 176; // at least so wide
+  const TEXT_PX = 88;
+  const state = { shown: pictures, active: 0, columns: 1, width: CARD_PX, height: CARD_PX, cards: new Map() };
+  const filters = new Map();
+
+  const card = (index) => {
+    const picture = state.shown[index];
+    const element = make("div", `card ${picture.tone ?? ""}`);
+    element.id = `card-${index}`;
+    element.setAttribute("role", "option");
+    element.setAttribute("aria-posinset", index + 1);
+    element.setAttribute("aria-setsize", state.shown.length);
+    element.title = picture.name;
+    const frame = make("div", "frame");
+    frame.append(thumbnail(picture));
+    const line = make("div", "line");
+    line.append(make("b", "", picture.title));
+    const text = make("div", "text");
+    text.append(line);
+    if (picture.share !== undefined) {
+      line.append(make("span", "value", percent(picture.share)));
+      text.append(bar(picture.share));
+    }
+    if (picture.note) text.append(make("span", "note", picture.note));
+    text.append(make("span", "name", picture.name.split(/[\\/]/).pop()));
+    element.append(frame, text);
+    const row = Math.floor(index / state.columns);
+    const column = index % state.columns;
+    element.style.transform = `translate(${column * (state.width + GAP)}px, ${row * (state.height + GAP)}px)`;
+    element.style.width = `${state.width}px`;
+    element.style.height = `${state.height}px`;
+    return element;
+  };
+
+  const draw = () => {
+    const above = -gallery.getBoundingClientRect().top;
+    const rowPx = state.height + GAP;
+    const first = Math.max(0, Math.floor((above - innerHeight / 2) / rowPx)) * state.columns;
+    const last = Math.min(state.shown.length, Math.ceil((above + innerHeight * 1.5) / rowPx) * state.columns);
+    for (const [index, element] of state.cards) {
+      if (index < first || index >= last) {
+        element.remove();
+        state.cards.delete(index);
+      }
+    }
+    const fresh = document.createDocumentFragment();
+    for (let index = first; index < last; index++) {
+      if (state.cards.has(index)) continue;
+      state.cards.set(index, card(index));
+      fresh.append(state.cards.get(index));
+    }
+    gallery.append(fresh);
+    mark();
+  };
+
+  const mark = () => {
+    for (const [index, element] of state.cards) {
+      element.classList.toggle("active", index === state.active);
+      element.setAttribute("aria-selected", index === state.active);
+    }
+    if (state.cards.has(state.active)) gallery.setAttribute("aria-activedescendant", `card-${state.active}`);
+    else gallery.removeAttribute("aria-activedescendant");
+  };
+
+  const layOut = () => {
+    const width = gallery.clientWidth;
+    state.columns = Math.max(width < 500 ? 2 : 1, Math.floor((width + GAP) / (CARD_PX + GAP)));
+    state.width = Math.floor((width - GAP * (state.columns - 1)) / state.columns);
+    state.height = Math.round(state.width * 0.82) + TEXT_PX;
+    const rows = Math.ceil(state.shown.length / state.columns);
+    gallery.style.height = `${Math.max(0, rows * (state.height + GAP) - GAP)}px`;
+    for (const element of state.cards.values()) element.remove();
+    state.cards.clear();
+    draw();
+  };
+
+  const chosen = () => Object.fromEntries([...filters].map(([key, box]) => [key, box.value]));
+
+  const refresh = () => {
+    const order = orders[byId("order").value];
+    state.shown = select(byId("search").value, chosen(), order);
+    state.active = 0;
+    const isAll = state.shown.length === pictures.length;
+    const n = (count) => count.toLocaleString("en");
+    byId("shown").textContent = isAll
+      ? `${n(pictures.length)} ${settings.noun}`
+      : `${n(state.shown.length)} of ${n(pictures.length)} ${settings.noun}`;
+    byId("nothing").hidden = state.shown.length > 0;
+    byId("clear").hidden = isAll && !byId("search").value;
+    for (const box of filters.values()) box.classList.toggle("set", box.value !== "");
+    const top = byId("pictures").getBoundingClientRect().top;
+    if (top < 0) scrollBy(0, top);
+    remember();
+    layOut();
+  };
+
+  // What is chosen stands in the address, so that it lasts over a reload and can be passed on.
+  const remember = () => {
+    const told = new URLSearchParams();
+    if (byId("search").value) told.set("search", byId("search").value);
+    for (const [key, value] of Object.entries(chosen())) if (value) told.set(key, value);
+    if (byId("order").value !== "0") told.set("sort", byId("order").value);
+    try {
+      history.replaceState(null, "", `#${told}`);
+    } catch {
+      // some browsers do not let files change their address
+    }
+  };
+
+  const recall = () => {
+    const told = new URLSearchParams(location.hash.slice(1));
+    byId("search").value = told.get("search") ?? "";
+    for (const [key, box] of filters) choose(box, told.get(key) ?? "");
+    choose(byId("order"), told.get("sort") ?? "0");
+  };
+
+  const choose = (box, value) => {
+    if ([...box.options].some((option) => option.value === value)) box.value = value;
+  };
+
+  const addFilter = ({ key, name }) => {
+    const counts = new Map();
+    for (const picture of pictures) {
+      for (const value of picture.facets[key] ?? []) counts.set(value, (counts.get(value) ?? 0) + 1);
+    }
+    if (counts.size < 2) return;
+    const box = make("select");
+    box.id = `filter-${key}`;
+    box.setAttribute("aria-label", name);
+    box.append(new Option(`${name}: all`, ""));
+    for (const value of [...counts.keys()].sort(naturally.compare)) {
+      box.append(new Option(`${value} (${counts.get(value).toLocaleString("en")})`, value));
+    }
+    box.onchange = refresh;
+    byId("filters").append(box);
+    filters.set(key, box);
+  };
+
+  const activate = (index) => {
+    state.active = Math.min(state.shown.length - 1, Math.max(0, index));
+    const rowPx = state.height + GAP;
+    const top = gallery.getBoundingClientRect().top + Math.floor(state.active / state.columns) * rowPx;
+    const bars = document.querySelector(".tools").offsetHeight + GAP;
+    if (top < bars) scrollBy(0, top - bars);
+    else if (top + rowPx > innerHeight) scrollBy(0, top + rowPx - innerHeight);
+    draw();
+  };
+
+  const look = (index) => {
+    if (!state.shown.length) return;
+    activate(index);
+    openDetail(state.shown, state.active, activate);
+  };
+
+  const steps = () => {
+    const page = state.columns * Math.max(1, Math.floor(innerHeight / (state.height + GAP)) - 1);
+    return {
+      ArrowLeft: -1, ArrowRight: 1, ArrowUp: -state.columns, ArrowDown: state.columns,
+      PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity,
+    };
+  };
+
+  gallery.addEventListener("keydown", (event) => {
+    const step = steps()[event.key];
+    if (step !== undefined) activate(state.active + step);
+    else if (event.key === "Enter" || event.key === " ") look(state.active);
+    else return;
+    event.preventDefault();
+  });
+  gallery.addEventListener("click", (event) => {
+    const element = event.target.closest(".card");
+    if (!element) return;
+    gallery.focus({ preventScroll: true });
+    look(Number(element.id.slice("card-".length)));
+  });
+  document.addEventListener("keydown", (event) => {
+    const isTyping = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
+    if (event.key === "/" && !isTyping && !detail.open) {
+      byId("search").select();
+      event.preventDefault();
+    } else if (event.key === "Escape" && event.target === byId("search")) {
+      byId("search").value = "";
+      refresh();
+      gallery.focus({ preventScroll: true });
+    } else if ((event.key === "Enter" || event.key === "ArrowDown") && event.target === byId("search")) {
+      gallery.focus({ preventScroll: true });
+      activate(0);
+      event.preventDefault();
+    }
+  });
+  byId("clear").onclick = () => {
+    byId("search").value = "";
+    for (const box of filters.values()) box.value = "";
+    refresh();
+  };
+  byId("copy").onclick = async () => {
+    const told = byId("copy").textContent;
+    try {
+      await navigator.clipboard.writeText(state.shown.map((picture) => picture.name).join("\n"));
+      byId("copy").textContent = "Copied";
+    } catch {
+      byId("copy").textContent = "Not allowed here";
+    }
+    setTimeout(() => { byId("copy").textContent = told; }, 1500);
+  };
+
+  settings.filters.forEach(addFilter);
+  orders.forEach((order, index) => byId("order").append(new Option(order.name, index)));
+  byId("search").oninput = refresh;
+  byId("order").onchange = refresh;
+  addEventListener("scroll", () => requestAnimationFrame(draw), { passive: true });
+  addEventListener("resize", () => requestAnimationFrame(layOut));
+  addEventListener("hashchange", () => { recall(); refresh(); });
+  for (const button of document.querySelectorAll("[data-filter]")) {
+    button.addEventListener("click", () => {
+      for (const box of filters.values()) box.value = "";
+      choose(filters.get(button.dataset.filter), button.dataset.value);
+      if (button.dataset.sort) choose(byId("order"), button.dataset.sort);
+      refresh();
+      byId("pictures").scrollIntoView();
+    });
+  }
+  recall();
+  refresh();
+};
+
+if (byId("gallery")) startGallery();
