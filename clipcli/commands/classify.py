@@ -47,13 +47,14 @@ def classify(
         model=ModelOptions(model, device, precision, exact, max_pixels, no_cache),
         notes=Notes(quiet=quiet, verbose=verbose),
     )
-    classifier = _classifier(run, labels, templates, top_k, min_prob)
+    classifier = open_classifier(run, labels, templates, top_k, min_prob)
     return _classify(run, classifier, request)
 
 
-def _classifier(
+def open_classifier(
     run: Run, labels: str | None, templates: str | None, top_k: int, min_prob: float
 ) -> Classifier:
+    """Make the classifier that the options of a command ask for."""
     from clipcli.classifier import Classifier
     from clipcli.labelsets import builtin_label_sets, load_label_set
 

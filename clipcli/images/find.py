@@ -37,6 +37,7 @@ class FindReport:
     ignored: int = 0  # files in folders that are no pictures, by ending and by content
     repeated: int = 0  # paths that had been found before
     n_folders: int = 0  # folders that were walked
+    links: list[str] | None = None  # with a list, links in folders go there and are no inputs
 
 
 @dataclass(slots=True)
@@ -143,7 +144,7 @@ def _walk(top: str, seen: _Seen, report: FindReport) -> Iterator[ImageFile | Ski
         folder = waiting.pop()
         report.n_folders += 1
         try:
-            files, folders = _list_folder(folder)
+            files, folders = _list_folder(folder, report.links)
         except OSError as error:
             yield Skipped(folder, failure_reason(error, folder))
             continue
@@ -152,14 +153,16 @@ def _walk(top: str, seen: _Seen, report: FindReport) -> Iterator[ImageFile | Ski
         waiting.extend(join(folder, name) for name in reversed(folders))
 
 
-def _list_folder(folder: str) -> tuple[list[str], list[str]]:
+def _list_folder(folder: str, links: list[str] | None) -> tuple[list[str], list[str]]:
     """Return the names of files and of folders, sorted, without hidden ones and linked folders."""
     files, folders = [], []
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):  # AppleDouble files, ._*, are among them
                 continue
-            if not _is_folder(entry):
+            if links is not None and _is_linked(entry):
+                links.append(join(folder, entry.name))
+            elif not _is_folder(entry):
                 files.append(entry.name)
             elif not _is_linked(entry):
                 folders.append(entry.name)

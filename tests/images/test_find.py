@@ -404,3 +404,16 @@ def link(name: str, target: str) -> None:
         Path(name).symlink_to(target)
     except OSError:
         pytest.skip("symbolic links need a privilege here")
+
+
+def test_links_can_be_left_out_and_told_of(tmp_path: Path) -> None:
+    (tmp_path / "b.png").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    for name, goal in (("a.png", "b.png"), ("circle", "circle"), ("f", "folder"), ("no", "gone")):
+        (tmp_path / name).symlink_to(goal)
+    report = FindReport(links=[])
+
+    found = list(find_images([str(tmp_path)], report=report))
+
+    assert found == [ImageFile(str(tmp_path / "b.png"))]
+    assert sorted(Path(x).name for x in report.links or ()) == ["a.png", "circle", "f", "no"]
