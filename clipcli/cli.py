@@ -15,7 +15,7 @@ from typing import IO, Annotated, Any
 
 import typer
 
-from clipcli.commands import classify, doctor, embed, labels, models, train
+from clipcli.commands import classify, doctor, embed, labels, models, sort, train, undo
 from clipcli.errors import ClipcliError, ExitCode
 
 # Typer carries its own copy of click since 0.26; its usage errors share this ancestor.
@@ -33,6 +33,8 @@ app = typer.Typer(
 )
 app.command()(classify.classify)
 app.command()(embed.embed)
+app.command()(sort.sort)
+app.command()(undo.undo)
 app.add_typer(labels.app, name="labels")
 app.add_typer(models.app, name="models")
 app.command()(doctor.doctor)

@@ -80,6 +80,7 @@ LAYERS = {
     "training": 6,
     "modelimport": 6,
     "diagnosis": 6,
+    "sorting": 6,
     "render": 7,
     "commands": 8,
     "cli": 9,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from clipcli.commands import options
+from clipcli.commands.asking import ask
 from clipcli.errors import ExitCode, ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ def rm(
     from clipcli.userconfig import read_default_model, write_default_model
 
     model = _installed(name)
-    _ask(f"remove {model.name} ({model.folder})?", is_agreed=yes)
+    ask(f"remove {model.name} ({model.folder})?", is_agreed=yes)
     told = _left_in_hub(model)
     remove(model)
     notes = Notes()
@@ -261,15 +262,6 @@ def _is_whole(model: Installed) -> bool:
     except (ModelError, OSError):
         return False
     return sizes == [file.n_bytes for file in pointer.files]
-
-
-def _ask(question: str, *, is_agreed: bool) -> None:
-    if is_agreed:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError(f"{question} nobody is there to answer", hint="say --yes")
-    if not typer.confirm(question, err=True):
-        raise typer.Abort
 
 
 def _left_in_hub(model: Installed) -> str:

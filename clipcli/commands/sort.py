@@ -1,0 +1,216 @@
+"""This file knows about ``clipcli sort``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clipcli.commands import options
+from clipcli.commands.asking import ask, check_askable
+from clipcli.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clipcli.classifier import Classifier
+    from clipcli.commands.runs import Run
+    from clipcli.render.outputs import OutputRequest
+    from clipcli.results import Result
+    from clipcli.sorting.inputs import Watched
+    from clipcli.sorting.journal import Action
+    from clipcli.sorting.plan import Plan, Rules
+
+
+def sort(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="The folder to sort, with all folders in it.")
+    ],
+    into: Annotated[
+        Path,
+        typer.Option("--into", metavar="DIR", help="Where the labels' folders are or will be."),
+    ],
+    labels: options.Labels = None,
+    move: Annotated[bool, typer.Option("--move", help="Move the pictures.")] = False,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy them.")] = False,
+    link: Annotated[bool, typer.Option("--link", help="Make symbolic links to them.")] = False,
+    hardlink: Annotated[bool, typer.Option("--hardlink", help="Make hard links to them.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            "-n",
+            help="Only print the plan. Left out: the same, unless one of the four above is given.",
+        ),
+    ] = False,
+    min_prob: options.MinProb = 0.0,
+    margin: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            metavar="PROBABILITY",
+            help="A picture whose first two labels are closer than this is unsure.",
+        ),
+    ] = 0.0,
+    unsure: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="The folder for pictures that no label was sure for."),
+    ] = "_unsure",
+    sidecars: Annotated[
+        bool,
+        typer.Option(
+            "--sidecars",
+            help="Take .xmp, .json, .aae and .mov files of the same name along. Left out: they "
+            "stay.",
+        ),
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask. Left out: ask before moving.")
+    ] = False,
+    templates: options.Templates = None,
+    model: options.Model = None,
+    output: options.Outputs = None,
+    overwrite: options.Overwrite = False,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    exact: options.Exact = False,
+    max_pixels: options.MaxPixels = 200.0,
+    no_cache: options.NoCache = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> ExitCode:
+    """Put pictures into folders by their labels. `clipcli undo` puts them back.
+
+    clipcli sort photos/ --labels animals --into sorted/ --move
+
+    Nothing is ever overwritten. Pictures that cannot be read stay where they are (exit code 5).
+    """
+    from clipcli.commands.classify import open_classifier
+    from clipcli.commands.runs import Inputs, ModelOptions, Run
+    from clipcli.images.find import FindReport
+    from clipcli.render.notes import Notes
+    from clipcli.render.outputs import requested
+    from clipcli.sorting.foldernames import check_folder_name
+    from clipcli.sorting.inputs import Watched, check_hard_links, open_places
+
+    action = _action(move=move, copy=copy, link=link, hardlink=hardlink, is_dry=dry_run)
+    if action == "move":
+        check_askable(f"move pictures into {into}?", is_agreed=yes)
+    wishes = _Wishes(action, check_folder_name(unsure), margin, sidecars, yes)
+    request = requested(None, output, overwrite=overwrite)
+    watched = Watched(str(source), open_places(source, into))
+    if action == "hardlink":
+        check_hard_links(watched.places)
+    run = Run(
+        inputs=Inputs((str(source),)),
+        model=ModelOptions(model, device, precision, exact, max_pixels, no_cache),
+        notes=Notes(quiet=quiet, verbose=verbose),
+        report=FindReport(links=[]),
+    )
+    classifier = open_classifier(run, labels, templates, 5, min_prob)
+    plan = _make_plan(run, classifier, watched, wishes, request)
+    return _sort(run, plan, watched, into, wishes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wishes:
+    """What the options say about the sort itself."""
+
+    action: Action | None  # None: only the plan is wanted
+    unsure: str
+    margin: float
+    sidecars: bool
+    yes: bool
+
+    def rules(self, names: tuple[str, ...]) -> Rules:
+        from clipcli.sorting.foldernames import folder_names
+        from clipcli.sorting.plan import Rules
+
+        return Rules(folder_names(names, self.unsure), self.unsure, self.margin)
+
+
+def _action(*, move: bool, copy: bool, link: bool, hardlink: bool, is_dry: bool) -> Action | None:
+    wanted: dict[Action, bool] = {"move": move, "copy": copy, "link": link, "hardlink": hardlink}
+    chosen = [action for action, is_wanted in wanted.items() if is_wanted]
+    if len(chosen) > 1:
+        raise UsageError(
+            f"--{chosen[0]} and --{chosen[1]}: only one of them can be done",
+            hint="one of --move, --copy, --link, --hardlink",
+        )
+    return None if is_dry or not chosen else chosen[0]
+
+
+def _make_plan(
+    run: Run, classifier: Classifier, watched: Watched, wishes: _Wishes, request: OutputRequest
+) -> Plan:
+    """Classify what is in SOURCE; nothing is moved before all of it is known."""
+    from clipcli.sorting.plan import Planner
+
+    rules = wishes.rules(classifier.label_set.names)
+    planner = Planner(watched.places, rules, watched.states, with_sidecars=wishes.sidecars)
+    for result in _classified(run, classifier, watched, request):
+        planner.add(watched.relative(result.path), result)
+    return planner.plan
+
+
+def _classified(
+    run: Run, classifier: Classifier, watched: Watched, request: OutputRequest
+) -> Iterator[Result]:
+    """Yield each result, and write it to the ``-o`` files."""
+    from clipcli.commands.runs import reason_of
+    from clipcli.provenance import describe, now
+    from clipcli.render.outputs import Outputs
+    from clipcli.results import Skipped
+
+    found, _ = run.find()
+    outputs = None
+    if request.files:
+        outputs = Outputs(request, classifier.label_set, top_k=classifier.top_k, ranked=False)
+    started = now()
+    try:
+        with run.notes.progress(run.total()) as advance:
+            for entry in run.tally(run.embedded(watched.watch(found))):
+                result = entry if isinstance(entry, Skipped) else classifier.score([entry])[0]
+                if outputs:
+                    outputs.write(result)
+                yield result
+                advance()
+        if outputs:
+            outputs.finish(describe(classifier, started, run.counts()))
+    except BaseException as error:
+        if outputs:
+            outputs.end_early(describe(classifier, started, run.counts()), reason_of(error))
+        raise
+    if run.n_ok:
+        run.tell_labels(classifier)
+
+
+def _sort(run: Run, plan: Plan, watched: Watched, into: Path, wishes: _Wishes) -> ExitCode:
+    """Tell what was found, then print the plan or carry it out."""
+    from clipcli.commands.sorting import carry_out, tell_found
+    from clipcli.render.sorting import SortLines, folder_counts, several
+
+    tell_found(run.notes, plan, watched, run.report.links or [])
+    outcome = run.conclude() if run.n_ok or run.n_skipped else ExitCode.DONE
+    lines = SortLines(watched.typed, str(into), plan)
+    counts = plan.counts()
+    n_files = sum(counts.values())
+    if wishes.action is None:
+        lines.planned(plan)
+        run.notes.say(f"{several(n_files, 'file')} to {several(len(counts), 'folder')} of {into}")
+        for line in folder_counts(counts):
+            run.notes.say(line)
+        run.notes.say("nothing was done: say --move, --copy, --link or --hardlink")
+        return outcome
+    if not n_files:
+        run.notes.say("there is nothing to sort")
+        return outcome
+    if wishes.action == "move" and not wishes.yes:
+        for line in folder_counts(counts):
+            typer.echo(line, err=True)
+        ask(f"move {several(n_files, 'file')} into {into}?", is_agreed=False)
+    n_left = carry_out(plan, wishes.action, lines, run.notes)
+    return ExitCode.SKIPPED if n_left else outcome

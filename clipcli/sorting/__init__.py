@@ -1,0 +1,1 @@
+"""Putting pictures into folders by their labels, and putting everything back."""

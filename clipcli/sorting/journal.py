@@ -1,0 +1,328 @@
+"""This file knows about journals: what a sort is about to do, on the disk before it does it.
+
+A journal is a file of JSON lines. The first says what is sorted where; then each step is told
+before it is taken (``step``) and after (``done``), and so is each step back (``undo``, ``undone``).
+So whenever a run ends, at most one step is uncertain, and it can be seen on the disk which way it
+went. A line that was cut off is that of a step that was never taken.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from clipcli.errors import InputError, OutputError, UsageError
+from clipcli.sorting.filestate import FileState, is_relative
+from clipcli.sorting.plan import Places
+
+STATE_ENVIRONMENT = "CLIPCLI_STATE"
+MAGIC = "clipcli sort"
+VERSION = 1
+_OPEN_FLAGS = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+Action: TypeAlias = Literal["folder", "move", "copy", "link", "hardlink"]
+ACTIONS = ("folder", "move", "copy", "link", "hardlink")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that a sort does; paths are relative to SOURCE and DIR."""
+
+    number: int
+    action: Action
+    target: str
+    source: str = ""  # of a folder: none
+    state: FileState | None = None
+    sha256: str = ""  # of what is moved or copied
+
+
+@dataclass(slots=True)
+class Log:
+    """What a journal says."""
+
+    places: Places
+    action: Action
+    started: str
+    folders: dict[str, int]  # of SOURCE that files leave, with their mtime_ns before
+    steps: list[Step] = field(default_factory=list)
+    done: set[int] = field(default_factory=set)
+    undo: dict[int, str] = field(default_factory=dict)  # how a step was about to be taken back
+    undone: set[int] = field(default_factory=set)
+    is_undone: bool = False  # all of it
+    problems: list[str] = field(default_factory=list)
+
+
+class Journal:
+    """An open journal, ours alone as long as it is open."""
+
+    def __init__(self, path: Path, handle: int) -> None:
+        self.path, self._handle = path, handle
+
+    def write(self, *records: Mapping[str, Any], is_urgent: bool = True) -> None:
+        """Append records; return when they are on the disk, if that is urgent.
+
+        Raises
+        ------
+        OutputError
+            If the journal cannot take them. What they announce must not be done then.
+        """
+        lines = "".join(json.dumps(record) + "\n" for record in records).encode("ascii")
+        try:
+            while lines:
+                lines = lines[os.write(self._handle, lines) :]
+            if is_urgent:
+                os.fsync(self._handle)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    def read(self) -> Log:
+        """Read all of it, and drop a line at the end that was cut off.
+
+        Raises
+        ------
+        InputError
+            If it is no journal.
+        """
+        os.lseek(self._handle, 0, os.SEEK_SET)
+        with open(self._handle, "rb", closefd=False) as stream:
+            content = stream.read()
+        whole = content[: content.rfind(b"\n") + 1]
+        log = _parse(self.path, whole.splitlines())
+        if len(whole) < len(content):
+            os.ftruncate(self._handle, len(whole))
+            os.lseek(self._handle, 0, os.SEEK_END)
+        return log
+
+    def modified_ns(self) -> int:
+        """Return when something was last written to it."""
+        return os.fstat(self._handle).st_mtime_ns
+
+
+def journal_folder() -> Path:
+    """Return where journals live: in ``CLIPCLI_STATE``, or the platform's own place for state.
+
+    Raises
+    ------
+    OutputError
+        If the platform has none: a user without a home folder, as in some containers.
+    """
+    import platformdirs
+
+    chosen = os.environ.get(STATE_ENVIRONMENT)
+    folder = Path(chosen or platformdirs.user_state_path("clipcli", appauthor=False))
+    if not chosen and not folder.is_absolute():
+        raise OutputError(
+            "there is no place for journals: the user has no home folder",
+            hint=f"set {STATE_ENVIRONMENT} to a folder",
+        )
+    return folder.absolute() / "sorts"
+
+
+def journals() -> list[Path]:
+    """Return all journals, the oldest first."""
+    folder = journal_folder()
+    try:
+        return sorted(folder.glob("*.jsonl"))
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror or error}") from error
+
+
+@contextmanager
+def new_journal(places: Places, action: Action, folders: Mapping[str, int]) -> Iterator[Journal]:
+    """Yield a journal for a sort that is about to begin.
+
+    Raises
+    ------
+    OutputError
+        If there can be none; nothing may be moved without one.
+    """
+    folder = journal_folder()
+    started = datetime.now(UTC)
+    path = folder / f"{started:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}.jsonl"
+    try:
+        prepare_folder(folder)
+        handle = os.open(path, _OPEN_FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    with _held_open(path, handle) as journal:
+        header = {"journal": MAGIC, "version": VERSION, "started": started.isoformat()}
+        told = {"source": places.source, "into": places.into, "action": action}
+        journal.write(header | told | {"folders": dict(folders)})
+        yield journal
+
+
+@contextmanager
+def open_journal(path: Path) -> Iterator[Journal]:
+    """Yield a journal that is there.
+
+    Raises
+    ------
+    InputError
+        If it cannot be opened.
+    UsageError
+        If another process is at work on it.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{path}: is not a journal of clipcli")
+        handle = os.open(path, _OPEN_FLAGS | os.O_APPEND)
+    except OSError as error:
+        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    with _held_open(path, handle) as journal:
+        yield journal
+
+
+@contextmanager
+def _held_open(path: Path, handle: int) -> Iterator[Journal]:
+    try:
+        _lock(path, handle)
+        yield Journal(path, handle)
+    finally:
+        os.close(handle)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder, for its owner alone; refuse one that belongs to somebody else."""
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if hasattr(os, "getuid"):  # Windows has no owners in this sense
+        status = folder.lstat()
+        if status.st_uid != os.getuid():
+            raise PermissionError(errno.EPERM, "belongs to another user")
+        if stat.S_IMODE(status.st_mode) & 0o077 and not stat.S_ISLNK(status.st_mode):
+            folder.chmod(0o700)
+
+
+def _lock(path: Path, handle: int) -> None:
+    """Keep others off until the file is closed; the system lets go when a process is killed."""
+    try:
+        import fcntl
+    except ImportError:
+        _lock_on_windows(path, handle)
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise _busy(path) from error
+    except OSError:  # some network file systems know no locks; most users are alone
+        return
+
+
+def _lock_on_windows(path: Path, handle: int) -> None:
+    import importlib
+
+    msvcrt = importlib.import_module("msvcrt")  # mypy checks for one system at a time
+    os.lseek(handle, 2**40, os.SEEK_SET)  # far behind the text: others may still read it
+    try:
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    except OSError as error:
+        raise _busy(path) from error
+    finally:
+        os.lseek(handle, 0, os.SEEK_END)
+
+
+def _busy(path: Path) -> UsageError:
+    return UsageError(
+        f"{path}: another clipcli is at work on this journal", hint="wait until it has ended"
+    )
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"{path}: the journal could not be written ({error.strerror or error})",
+        hint=f"make room, or set {STATE_ENVIRONMENT} to a folder that can be written",
+    )
+
+
+# --- what it says
+
+
+def step_record(step: Step) -> dict[str, Any]:
+    """Return what is written before a step."""
+    record: dict[str, Any] = {"step": step.number, "do": step.action, "to": step.target}
+    if step.state is not None:
+        state = step.state
+        record |= {"from": step.source, "size": state.size, "mtime_ns": state.mtime_ns}
+        record |= {"mode": state.mode, "device": state.device, "inode": state.inode}
+    return record | ({"sha256": step.sha256} if step.sha256 else {})
+
+
+def _parse(path: Path, lines: list[bytes]) -> Log:
+    try:
+        head = json.loads(lines[0])
+        if head["journal"] != MAGIC:
+            raise ValueError
+        if head["version"] != VERSION:
+            raise InputError(f"{path}: was written by another version of clipcli")
+        log = _parse_head(head)
+    except (IndexError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: is not a journal of clipcli") from error
+    for number, line in enumerate(lines[1:], 2):
+        try:
+            _take_in(json.loads(line), log)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            log.problems.append(f"{path}:{number}: is damaged and was passed over")
+    return log
+
+
+def _parse_head(head: Mapping[str, Any]) -> Log:
+    places = Places(_text(head["source"]), _text(head["into"]))
+    if not (os.path.isabs(places.source) and os.path.isabs(places.into)):
+        raise ValueError
+    folders = {_relative(name): int(mtime) for name, mtime in head["folders"].items()}
+    return Log(places, _action(head["action"]), _text(head["started"]), folders)
+
+
+def _take_in(record: Mapping[str, Any], log: Log) -> None:
+    if "step" in record:
+        log.steps.append(_parse_step(record))
+    elif "void" in record:  # its name was taken when it came to it
+        log.steps = [step for step in log.steps if step.number != int(record["void"])]
+    elif "done" in record:
+        log.done.add(int(record["done"]))
+    elif "undo" in record:
+        log.undo[int(record["undo"])] = _text(record["how"])
+    elif "undone" in record:
+        if record["undone"] == "all":
+            log.is_undone = True
+        else:
+            log.undone.add(int(record["undone"]))
+
+
+def _parse_step(record: Mapping[str, Any]) -> Step:
+    action, target = _action(record["do"]), _relative(record["to"])
+    if action == "folder":
+        return Step(int(record["step"]), action, target)
+    keys = ("size", "mtime_ns", "mode", "device", "inode")
+    state = FileState(*(int(record[key]) for key in keys))
+    source, sha256 = _relative(record["from"]), _text(record.get("sha256", ""))
+    if action in ("move", "copy") and len(sha256) != 64:
+        raise ValueError
+    return Step(int(record["step"]), action, target, source, state, sha256)
+
+
+def _action(value: Any) -> Action:
+    if value not in ACTIONS:
+        raise ValueError
+    return value  # type: ignore[no-any-return]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _relative(value: Any) -> str:
+    if not is_relative(_text(value)):
+        raise ValueError
+    return str(value)
