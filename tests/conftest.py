@@ -41,12 +41,13 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 
 @pytest.fixture(autouse=True)
 def model_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep every test away from the user's models, downloads and configuration."""
+    """Keep every test away from the user's models, downloads, journals and configuration."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("CLIPCLI_MODELS", str(home / "models"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("HF_HOME", str(home / "huggingface"))
     monkeypatch.setattr("platformdirs.user_config_path", lambda *_, **__: home / "config")
+    monkeypatch.setenv("CLIPCLI_STATE", str(home / "state"))
     monkeypatch.setenv("CLIPCLI_MODEL", "mini")  # chosen, so that nothing is said about it
     return home / "models"
 

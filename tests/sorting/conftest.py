@@ -1,0 +1,46 @@
+"""Journals of a test's own, and runs of a sort without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clipcli.sorting.execute import Outcome, carry_out, source_folders
+from clipcli.sorting.journal import Action, journals, new_journal, open_journal
+from clipcli.sorting.plan import Plan
+from clipcli.sorting.undo import Undone, undo
+
+Sort = Callable[[Plan, Action], list[Outcome]]
+Undo = Callable[[], list[Undone]]
+
+
+@pytest.fixture
+def sort() -> Sort:
+    """Return a function that carries a plan out."""
+
+    def run(plan: Plan, action: Action = "move") -> list[Outcome]:
+        with new_journal(plan.places, action, source_folders(plan)) as journal:
+            return list(carry_out(plan, action, journal))
+
+    return run
+
+
+@pytest.fixture
+def take_back() -> Undo:
+    """Return a function that undoes the newest sort."""
+
+    def run() -> list[Undone]:
+        with open_journal(journals()[-1]) as journal:
+            return list(undo(journal.read(), journal))
+
+    return run
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Return an empty folder to be sorted."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    return folder
