@@ -22,6 +22,7 @@ PACKAGE = Path(clipcli.__file__).parent
 LAYERS = {
     "errors": 0,
     "version": 0,
+    "cores": 0,
     "interrupts": 0,
     # Frozen records, and text in and out of token ids.
     "results": 1,
@@ -40,7 +41,9 @@ LAYERS = {
     "labellint": 2,
     "prompts": 2,
     "images": 2,
+    "classtree": 2,
     "cache": 2,
+    "imagecache": 2,
     "tensorfile": 2,
     "modelconfig": 2,
     "released": 2,
@@ -66,18 +69,26 @@ LAYERS = {
     "hubfaults": 2,
     "hubfile": 2,
     "hub": 2,
-    # The network.
+    # The network; of its text tower a second one, in numpy, and who is to serve.
     "model": 3,
+    "tensorarrays": 3,
+    "textpacking": 3,
+    "textblock": 3,
+    "numpytext": 3,
+    "textplan": 3,
     # The one door to torch.
     "encoder": 4,
     # Pictures and labels in, results out.
     "labelrows": 5,
+    "decoding": 5,
+    "feeder": 5,
     "pipeline": 5,
     "classifier": 5,
     "provenance": 5,
     "selfcheck": 5,
     # What people do with results, and how models are made.
     "training": 6,
+    "audit": 6,
     "modelimport": 6,
     "diagnosis": 6,
     "sorting": 6,

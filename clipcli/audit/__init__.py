@@ -1,0 +1,1 @@
+"""What is worth a second look in a data set: labels, duplicates, odd and broken pictures."""
