@@ -73,7 +73,7 @@ class AttentionPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Pool: (n, width, h, w) -> (n, d)."""
-        x = x.flatten(2).mT  # (n, h w, width)
+        x = x.flatten(2).transpose(1, 2)  # (n, h w, width)
         x = torch.cat([x.mean(dim=1, keepdim=True), x], dim=1)  # (n, h w + 1, width)
         x = x + self.positional_embedding
         q = self._split(self.q_proj(x[:, :1]))  # (n, heads, 1, width/heads)

@@ -56,7 +56,7 @@ class AttentionPooling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Pool the tokens: (n, l, d) -> (n, d)."""
-        x = self.attn(self.probe.expand(len(x), 1, -1), x)[:, 0]  # (n, 1, d) -> (n, d)
+        x = self.attn(self.probe.expand(x.shape[0], 1, -1), x)[:, 0]  # (n, 1, d) -> (n, d)
         pooled: Tensor = x + self.mlp(self.ln(x))  # (n, d)
         return pooled
 
@@ -80,7 +80,7 @@ class SiglipVisionTower(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Embed normalised pixels: float (n, 3, h, w) -> (n, d), not of unit length."""
         x = self.conv1(pixels)  # (n, 3, h, w) -> (n, d, h/patch, w/patch)
-        x = x.flatten(2).mT + self.positional_embedding  # (n, l, d)
+        x = x.flatten(2).transpose(1, 2) + self.positional_embedding  # (n, l, d)
         x = self.ln_post(self.transformer(x))
         embeddings: Tensor = self.pool(x)  # (n, l, d) -> (n, d)
         return embeddings

@@ -35,8 +35,8 @@ class VisionTower(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Embed normalised pixels: float (n, 3, h, w) -> (n, d), not of unit length."""
         x = self.conv1(pixels)  # (n, 3, h, w) -> (n, width, h/patch, w/patch)
-        x = x.flatten(2).mT  # (n, l - 1, width)
-        first = self.class_embedding.expand(len(x), 1, -1)  # (n, 1, width)
+        x = x.flatten(2).transpose(1, 2)  # (n, l - 1, width)
+        first = self.class_embedding.expand(x.shape[0], 1, -1)  # (n, 1, width)
         x = torch.cat([first, x], dim=1) + self.positional_embedding  # (n, l, width)
         x = self.transformer(self.ln_pre(x))
         x = self.ln_post(x[:, 0])  # (n, l, width) -> (n, width)
