@@ -67,7 +67,7 @@ class TextCache:
         self.problem: str | None = None
         self._folder = None if folder is None else folder / "text"
         if self._folder is not None:
-            self._attempt(self._folder, _prepare)
+            self._attempt(self._folder, prepare_folder)
 
     def get(self, key: str) -> TextRow | None:
         """Return the row stored under ``key``, or None where there is none or it is damaged."""
@@ -106,7 +106,7 @@ def _place(folder: Path, key: str) -> Path:
     return folder / key[:2] / key[2:]
 
 
-def _prepare(folder: Path) -> None:
+def prepare_folder(folder: Path) -> None:
     """Make the folder, for its owner alone; refuse one that belongs to somebody else.
 
     What is above it keeps its permissions: ``CLIPCLI_CACHE`` may well be a home folder.

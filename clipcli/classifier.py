@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from clipcli.cache import CutPrompt, TextCache, default_folder
 from clipcli.encoder import Encoder, load_encoder
 from clipcli.errors import ImageError
+from clipcli.imagecache.cache import ImageCache
+from clipcli.imagecache.form import rounded, vector_type
 from clipcli.images.find import FindReport, ImageFile, find_images
 from clipcli.labelrows import LabelRows, encode_labels
 from clipcli.labelsets import LabelSet, load_label_set
@@ -65,6 +67,8 @@ class Classifier:
 
     Examples
     --------
+    image_cache : ImageCache, optional
+        Where pictures' vectors are kept; None for the user's own cache folder.
     >>> from clipcli import Classifier
     >>> classifier = Classifier(labels=["cat", "dog", "teapot"])
     >>> [result.label for result in classifier.classify(["examples/photos/cat.jpg"])]
@@ -96,6 +100,7 @@ class Classifier:
         self.top_k, self.min_prob = top_k, min_prob
         self.options = options or DecodeOptions(exact=exact)
         self.cache = cache or TextCache(default_folder())
+        image_cache: ImageCache | None = None,
 
     def classify(self, paths: Iterable[str | os.PathLike[str]]) -> Iterator[Result]:
         """Yield one result per picture, in input order, while later ones are being decoded.
@@ -109,13 +114,14 @@ class Classifier:
         ------
         Classified or Skipped
             One for every picture that was found, and for every path that could not be read.
+        self.image_cache = image_cache or ImageCache(default_folder())
         """
         names = (os.fspath(path) for path in _as_many(paths, str, os.PathLike))
         yield from self.classify_found(find_images(names, report=self.report))
 
     def classify_found(self, inputs: Iterable[ImageFile | Skipped]) -> Iterator[Result]:
         """Classify inputs that were found already, as :meth:`classify` does."""
-        for block in embed(inputs, self.encoder, self.options):
+        for block in embed(inputs, self.encoder, self.options, self.image_cache):
             pictures = [entry for entry in block if isinstance(entry, Embedded)]
             scored = iter(self.score(pictures) if pictures else ())
             for entry in block:
@@ -160,7 +166,7 @@ class Classifier:
         import numpy as np
 
         files = (ImageFile(os.fspath(path)) for path in paths)
-        for block in embed(files, self.encoder, self.options):
+        for block in embed(files, self.encoder, self.options, self.image_cache):
             for entry in block:
                 if isinstance(entry, Skipped):
                     raise ImageError(f"{entry.path}: {entry.reason}")
@@ -172,7 +178,7 @@ class Classifier:
 
         pixels = (self._pixels(picture) for picture in pictures)
         while batch := list(islice(pixels, self.encoder.batch_size)):
-            yield self.encoder.encode_images(np.stack(batch))
+            yield rounded(self.encoder.encode_images(np.stack(batch)), kind)
 
     def encode_texts(self, texts: Iterable[str]) -> NDArray[np.float32]:
         """Encode strings as they are, without templates, into unit rows (n, d), float32."""
@@ -185,6 +191,7 @@ class Classifier:
 
     @property
     def logit_scale(self) -> float:
+        kind = vector_type(exact=self.options.exact)  # as vectors of files are
         """What multiplies cosines before softmax."""
         return self.encoder.config.logit_scale
 

@@ -83,3 +83,9 @@ class ImageError(ClipcliError):
     """
 
     exit_code = ExitCode.SKIPPED
+    ``is_lasting`` says that the same bytes can never be decoded, with the same limits and versions;
+    not so where memory, rights or an extra were missing.
+
+    def __init__(self, message: str, *, hint: str | None = None, is_lasting: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.is_lasting = is_lasting

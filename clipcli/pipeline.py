@@ -1,183 +1,96 @@
 """This file knows about keeping the encoder fed: pictures in, one vector or reason each, in order.
 
-A feeder thread walks the inputs and hands them to decoding threads (Pillow lets go of the
-interpreter while it works); the caller's thread gathers what is decoded into batches and encodes.
-A window bounds what is under way, so memory does not grow with the number of pictures.
+Threads find, look up and decode ahead (see ``feeder``); the caller's thread encodes what the cache
+did not have, a batch at a time, and keeps it there.
 """
 
 from __future__ import annotations
 
-import os
-import queue
-import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from contextlib import closing
+from typing import TYPE_CHECKING, cast
 
-from clipcli.errors import ImageError
+from clipcli.decoding import MAX_PIXELS, DecodeOptions, Embedded, Fresh
+from clipcli.feeder import Feeder
+from clipcli.imagecache.cache import ImageCache
 from clipcli.images.find import ImageFile
 from clipcli.results import Skipped
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from clipcli.encoder import Encoder
+    from clipcli.feeder import Entry
+    from clipcli.imagecache.shelf import Shelf
 
-MAX_PIXELS = 200_000_000  # by the header; a larger picture is a skipped record
-WINDOW_BYTES = 96 * 2**20  # decoded pictures that wait, at most
-WINDOW_IMAGES = 1024  # however small they are
+__all__ = ["MAX_PIXELS", "DecodeOptions", "Embedded", "embed"]
+
 FIRST_BATCH = 4  # small, so that the first result comes early
-PATIENCE_S = 0.5  # how long a half-full batch waits for a slow producer or a slow decode
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """An image's path and its embedding (d,), float32, unit length."""
-
-    path: str
-    row: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class DecodeOptions:
-    """How pictures are read: ``exact`` forgoes the short cut for large JPEGs."""
-
-    exact: bool = False
-    max_pixels: int = MAX_PIXELS
-
-
-Pixels: TypeAlias = "NDArray[np.uint8]"  # (s, s, 3)
-_Queued: TypeAlias = "tuple[str, Future[Pixels]] | Skipped | BaseException | None"
 
 
 def embed(
-    inputs: Iterable[ImageFile | Skipped], encoder: Encoder, options: DecodeOptions
+    inputs: Iterable[ImageFile | Skipped],
+    encoder: Encoder,
+    options: DecodeOptions,
+    cache: ImageCache | None = None,
 ) -> Iterator[list[Embedded | Skipped]]:
-    """Yield an embedding or a reason for every input, in input order, a batch at a time."""
-    with _Feeder(inputs, encoder, options) as feeder:
-        pending: list[tuple[str, Pixels] | Skipped] = []  # in input order
-        n_pictures, batch_size = 0, FIRST_BATCH
-        for entry in feeder:
-            if entry is not None:
-                pending.append(entry)
-                n_pictures += not isinstance(entry, Skipped)
-            # A pause (None) sends a half-full batch on its way; a skipped record that has
-            # nothing before it need not wait for one.
-            is_due = n_pictures >= batch_size or n_pictures == 0 or entry is None
-            if pending and is_due:
-                yield _encode(pending, encoder)
-                batch_size = encoder.batch_size if n_pictures else batch_size
-                pending, n_pictures = [], 0
-        if pending:
-            yield _encode(pending, encoder)
+    """Yield an embedding or a reason for every input, in input order, a batch at a time.
+
+    Without a cache nothing is looked up or kept, but vectors are rounded as they would be there,
+    so that nobody can tell by the results.
+    """
+    cache = cache or ImageCache(None)
+    shelf = _open_shelf(cache, encoder, options)
+    with closing(shelf), Feeder(inputs, encoder, options, shelf) as feeder:
+        batch_size = FIRST_BATCH
+        while pending := feeder.gather(batch_size):
+            is_fresh = any(isinstance(entry, Fresh) for entry in pending)
+            if is_fresh:
+                _encode(pending, encoder, shelf)
+                batch_size = encoder.batch_size
+                cache.note_choice(encoder.asked, encoder.device, encoder.precision)
+            yield cast("list[Embedded | Skipped]", pending)
 
 
-def _encode(
-    pending: list[tuple[str, Pixels] | Skipped], encoder: Encoder
-) -> list[Embedded | Skipped]:
-    """Encode the pictures among the pending entries at once; keep everybody's place."""
+def _encode(pending: list[Entry], encoder: Encoder, shelf: Shelf) -> None:
+    """Put vectors in the place of pictures, which are encoded at once, and keep them."""
     import numpy as np
 
-    pictures = [entry[1] for entry in pending if not isinstance(entry, Skipped)]
-    rows = iter(encoder.encode_images(np.stack(pictures)) if pictures else ())  # n x (d,)
-    return [
-        entry if isinstance(entry, Skipped) else Embedded(entry[0], next(rows)) for entry in pending
-    ]
+    places = [i for i, entry in enumerate(pending) if isinstance(entry, Fresh)]
+    fresh = cast("list[Fresh]", [pending[i] for i in places])
+    rows = encoder.encode_images(np.stack([entry.pixels for entry in fresh]))  # (n, d)
+    for place, entry, row, rounded in zip(places, fresh, rows, shelf.rounded(rows), strict=True):
+        if entry.content is not None:
+            kept = (entry.content, entry.identity, entry.n_pixels)
+            shelf.keep_vector(row, *kept, precision=encoder.precision)
+        pending[place] = Embedded(entry.path, rounded)
 
 
-def usable_cores() -> int:
-    """Count the processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _open_shelf(cache: ImageCache, encoder: Encoder, options: DecodeOptions) -> Shelf:
+    """Return the part of the cache that is about this model in the precision that it will have."""
+    import PIL
+
+    from clipcli.imagecache.shelf import Facts, Shelf
+    from clipcli.images.decode import DECODER_VERSION
+
+    config = encoder.config
+    facts = Facts(
+        model=config.name,
+        fingerprint=config.fingerprint,
+        width=config.architecture.embed_dim,
+        size_px=config.preprocessing.size,
+        exact=options.exact,
+        max_pixels=options.max_pixels,
+        decoder=f"{DECODER_VERSION} Pillow {PIL.__version__}",
+    )
+    return Shelf(cache, facts, _precision(cache, encoder))
 
 
-class _Feeder:
-    """Walks inputs and decodes them ahead of the reader; iterating gives them back in order.
+def _precision(cache: ImageCache, encoder: Encoder) -> str | None:
+    """Return the precision that the model will have here, if there is something to look up for it.
 
-    Yields ``None`` each :data:`PATIENCE_S` in which nothing comes, since the reader may hold
-    pictures that could go ahead. Subtle: all waiting is done in such short spells, because on
-    Windows nothing, not even Ctrl-C, interrupts a wait without end.
+    Noted choices spare torch. Without one, it is asked only where vectors may be waiting: the
+    first run with a model decodes while torch is imported.
     """
-
-    def __init__(
-        self, inputs: Iterable[ImageFile | Skipped], encoder: Encoder, options: DecodeOptions
-    ) -> None:
-        self._inputs, self._encoder, self._options = inputs, encoder, options
-        picture_bytes = encoder.config.preprocessing.size**2 * 3
-        window = max(FIRST_BATCH, min(WINDOW_BYTES // picture_bytes, WINDOW_IMAGES))
-        self._room = threading.Semaphore(window)
-        self._queue: queue.SimpleQueue[_Queued] = queue.SimpleQueue()
-        self._stopped = threading.Event()
-        self._pool = ThreadPoolExecutor(max(2, usable_cores()), thread_name_prefix="decode")
-
-    def __enter__(self) -> _Feeder:
-        # A daemon: it may be waiting for a line on standard input that never comes.
-        threading.Thread(target=self._feed, name="feed", daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._room.release()
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def _feed(self) -> None:
-        try:
-            for item in self._inputs:
-                self._room.acquire()
-                if self._stopped.is_set():
-                    return
-                if isinstance(item, Skipped):
-                    self._queue.put(item)
-                else:
-                    self._queue.put((item.path, self._pool.submit(self._decode, item.path)))
-            self._queue.put(None)
-        except BaseException as error:  # whatever it is, the reader has to meet it
-            self._queue.put(error)
-
-    def _decode(self, path: str) -> Pixels:
-        from clipcli.images.load import load_pixels
-
-        pixels = load_pixels(
-            path,
-            self._encoder.config.preprocessing,
-            exact=self._options.exact,
-            max_pixels=self._options.max_pixels,
-        )
-        # Only now is it certain that the encoder is needed; it loads while others are decoded.
-        self._encoder.start()
-        return pixels
-
-    def __iter__(self) -> Iterator[tuple[str, Pixels] | Skipped | None]:
-        while True:
-            try:
-                queued = self._queue.get(timeout=PATIENCE_S)
-            except queue.Empty:
-                yield None
-                continue
-            if queued is None:
-                return
-            if isinstance(queued, BaseException):
-                raise queued
-            if isinstance(queued, Skipped):
-                yield queued
-            else:
-                yield from self._pauses(queued[1])
-                yield self._result(*queued)
-            self._room.release()
-
-    @staticmethod
-    def _pauses(future: Future[Pixels]) -> Iterator[None]:
-        while not (future.done() or wait([future], PATIENCE_S).done):
-            yield None
-
-    @staticmethod
-    def _result(path: str, future: Future[Pixels]) -> tuple[str, Pixels] | Skipped:
-        try:
-            return path, future.result()
-        except ImageError as error:
-            return Skipped(path, error.message)
-        except MemoryError:
-            return Skipped(path, "not enough memory to resize it")
+    choice = cache.choice(encoder.asked)
+    if choice is not None:
+        return choice[1]
+    return encoder.precision if cache.knows_model(encoder.config.fingerprint) else None

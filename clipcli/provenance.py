@@ -8,12 +8,13 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from clipcli.encoder import TEXT_PRECISION
-from clipcli.results import Provenance
+from clipcli.results import ProbabilityKind, Provenance
 from clipcli.version import __version__
 
 if TYPE_CHECKING:
     from clipcli.classifier import Classifier
     from clipcli.encoder import Encoder
+    from clipcli.imagecache.cache import ImageCache
 
 # What numbers depend on, besides our own code.
 PACKAGES = ("torch", "numpy", "pillow", "ftfy", "regex", "safetensors")
@@ -38,15 +39,15 @@ def now() -> str:
 def describe(classifier: Classifier, started: str, counts: dict[str, int]) -> Provenance:
     """Return the provenance of a run that is over."""
     encoder, label_set = classifier.encoder, classifier.label_set
-    is_loaded = counts["ok"] > 0  # else nothing ran on any device
+    device, precision = where_it_ran(encoder, classifier.image_cache, counts)
     return Provenance(
         model=encoder.config.name,
         fingerprint=encoder.config.fingerprint,
         label_set=label_set.name,
         label_set_hash=label_set.hash,
         templates=classifier.templates,
-        device=encoder.device if is_loaded else "",
-        precision=encoder.precision if is_loaded else "",
+        device=device,
+        precision=precision,
         text_precision=TEXT_PRECISION,
         exact=classifier.options.exact,
         top_k=classifier.top_k,
@@ -61,15 +62,30 @@ def describe(classifier: Classifier, started: str, counts: dict[str, int]) -> Pr
 
 
 def describe_vectors(
-    encoder: Encoder, started: str, counts: dict[str, int], *, is_exact: bool
+    encoder: Encoder, cache: ImageCache, started: str, counts: dict[str, int], *, is_exact: bool
+def _probability_kind(classifier: Classifier) -> ProbabilityKind:
+    if classifier.independent:
+        return "independent"
+    return "calibrated" if classifier.calibration else classifier.encoder.config.scoring
+
+
+def where_it_ran(encoder: Encoder, cache: ImageCache, counts: dict[str, int]) -> tuple[str, str]:
+    """Return the device and precision of a run's vectors; ``cache`` where no model was loaded."""
+    if not counts["ok"]:
+        return "", ""  # nothing ran on any device
+    if encoder.is_loaded:
+        return encoder.device, encoder.precision
+    return "cache", cache.precision
+
+
 ) -> dict[str, Any]:
     """Return the provenance of a file of image vectors."""
-    is_loaded = counts["ok"] > 0
+    device, precision = where_it_ran(encoder, cache, counts)
     return {
         "model": encoder.config.name,
         "fingerprint": encoder.config.fingerprint,
-        "device": encoder.device if is_loaded else "",
-        "precision": encoder.precision if is_loaded else "",
+        "device": device,
+        "precision": precision,
         "exact": is_exact,
         "versions": versions(),
         "started": started,

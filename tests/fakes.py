@@ -55,6 +55,8 @@ class FakeEncoder:
     """
 
     device, precision = "cpu", "fp32"
+    asked, is_loaded = ("cpu", "fp32"), True
+    huge = 10**9  # prompts of a label set that is encoded in bf16
 
     def __init__(self, batch_size: int = 4, **changes: object) -> None:
         self.config = fake_config(**changes)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 from PIL import Image
 
-from clipcli import interrupts, pipeline
+from clipcli import feeder, interrupts
 from clipcli.cli import run
 from clipcli.commands import runs
 from clipcli.labelsets import builtin_label_sets
@@ -409,7 +409,7 @@ def test_overwrite_replaces(cli: Cli, pictures: Path, tmp_path: Path) -> None:
 def test_an_unforeseen_error_is_a_bug_and_keeps_its_traceback(
     cli: Cli, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "usable_cores", lambda: 1 / 0)
+    monkeypatch.setattr(feeder, "usable_cores", lambda: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
         cli("classify", pictures, *LABELS)

@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from clipcli import pipeline
+from clipcli import feeder
 from clipcli.errors import ImageError
+from clipcli.imagecache.form import HALF, rounded
 from clipcli.images import load
 from clipcli.images.find import ImageFile
+from clipcli.images.load import Loaded
 from clipcli.pipeline import DecodeOptions, Embedded, embed
 from clipcli.results import Skipped
 from tests.fakes import FakeEncoder
@@ -41,7 +43,7 @@ def decode_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[Decoder], None]:
     """Return a function that puts another decoder in the place of the real one."""
 
     def replace(decoder: Decoder) -> None:
-        monkeypatch.setattr(load, "load_pixels", lambda path, *_, **__: decoder(path))
+        monkeypatch.setattr(load, "load", lambda path, *_, **__: Loaded(decoder(path), 1))
 
     return replace
 
@@ -76,7 +78,7 @@ def test_order_is_kept_when_decoding_takes_any_time(decode_with: Callable[..., N
     assert [entry.path for entry in entries] == [f"{i}.jpg" for i in range(60)]
     for entry in entries:
         assert isinstance(entry, Embedded)
-        (expected,) = FakeEncoder().encode_images(pixels(entry.path)[None])
+        (expected,) = rounded(FakeEncoder().encode_images(pixels(entry.path)[None]), HALF)
         assert (entry.row == expected).all()
 
 
@@ -120,7 +122,7 @@ def test_a_bad_file_never_changes_anothers_result(
     for entry in entries:
         assert isinstance(entry, Skipped) == (entry.path in bad)
         if isinstance(entry, Embedded):
-            (expected,) = FakeEncoder().encode_images(pixels(entry.path)[None])
+            (expected,) = rounded(FakeEncoder().encode_images(pixels(entry.path)[None]), HALF)
             assert (entry.row == expected).all()
 
 
@@ -177,9 +179,15 @@ def test_batches_grow_to_the_encoders_size_after_a_small_first_one(
 def test_what_is_under_way_is_bounded(
     decode_with: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "WINDOW_IMAGES", 10)
-    decode_with(pixels)
-    n_taken = 0
+    monkeypatch.setattr(feeder, "WINDOW_IMAGES", 10)
+    monkeypatch.setattr(feeder, "FOUND_AHEAD", 20)
+    monkeypatch.setattr(feeder, "LOOK_UP_AT_ONCE", 5)
+    n_decoded = n_taken = 0
+
+    def decode(path: str) -> NDArray[np.uint8]:
+        nonlocal n_decoded
+        n_decoded += 1
+        return pixels(path)
 
     def inputs() -> Iterator[ImageFile]:
         nonlocal n_taken
@@ -187,19 +195,20 @@ def test_what_is_under_way_is_bounded(
             n_taken += 1
             yield ImageFile(f"{i}.jpg")
 
+    decode_with(decode)
     blocks = embed(inputs(), FakeEncoder(batch_size=8), OPTIONS)
     next(blocks)
     time.sleep(0.2)  # the feeder has all the time that it wants
 
-    # The window, the first batch of 4, and the one that waits at the door.
-    assert n_taken <= 10 + 4 + 1
+    assert n_decoded <= 10 + 4  # the window and the first batch
+    assert n_taken <= 10 + 4 + 20 + 5  # and those that wait to be looked up
     blocks.close()
 
 
 def test_memory_does_not_grow_with_the_number_of_pictures(
     decode_with: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "WINDOW_IMAGES", 10)
+    monkeypatch.setattr(feeder, "WINDOW_IMAGES", 10)
     alive: set[str] = set()
     most = 0
 
@@ -222,7 +231,7 @@ def test_memory_does_not_grow_with_the_number_of_pictures(
 def test_a_slow_producer_gets_results_for_what_it_has_given(
     decode_with: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(feeder, "PATIENCE_S", 0.05)
     decode_with(pixels)
     goes_on = threading.Event()
 
@@ -242,7 +251,7 @@ def test_a_slow_producer_gets_results_for_what_it_has_given(
 def test_a_slow_picture_does_not_hold_back_those_before_it(
     decode_with: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(feeder, "PATIENCE_S", 0.05)
     goes_on = threading.Event()
 
     def decode(path: str) -> NDArray[np.uint8]:

@@ -81,6 +81,7 @@ def _classify(run: Run, classifier: Classifier, request: OutputRequest) -> ExitC
     from clipcli.provenance import describe, now
     from clipcli.render.outputs import Outputs
 
+        image_cache=run.image_cache,
     found, is_handful = run.find()
     outputs = Outputs(request, classifier.label_set, top_k=classifier.top_k, ranked=is_handful)
     started = now()

@@ -30,6 +30,7 @@ def embed(
     precision: options.Precision = "auto",
     exact: options.Exact = False,
     max_pixels: options.MaxPixels = 200.0,
+    no_cache: options.NoCache = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> ExitCode:
@@ -44,7 +45,7 @@ def embed(
     check_vector_target(output, overwrite=overwrite)
     run = Run(
         inputs=Inputs(tuple(paths or ()), from_file, null),
-        model=ModelOptions(model, device, precision, exact, max_pixels),
+        model=ModelOptions(model, device, precision, exact, max_pixels, no_cache),
         notes=Notes(quiet=quiet, verbose=verbose),
     )
     return _embed(run, output, overwrite=overwrite)
@@ -63,7 +64,8 @@ def _embed(run: Run, output: Path, *, overwrite: bool) -> ExitCode:
     started = now()
 
     def provenance(error: str | None) -> dict[str, Any]:
-        told = describe_vectors(encoder, started, run.counts(), is_exact=run.model.exact)
+        exact, cache = run.model.exact, run.image_cache
+        told = describe_vectors(encoder, cache, started, run.counts(), is_exact=exact)
         return told | {"error": error}
 
     try:

@@ -21,6 +21,7 @@ from clipcli.results import Skipped
 if TYPE_CHECKING:
     from clipcli.cache import TextCache
     from clipcli.classifier import Classifier
+    from clipcli.imagecache.cache import ImageCache
     from clipcli.pipeline import DecodeOptions, Embedded
 
 SKIPPED_SHOWN = 10  # reasons on standard error; the rest is a count
@@ -96,6 +97,13 @@ class ModelOptions:
 
         return TextCache(None if self.no_cache else default_folder())
 
+    def image_cache(self) -> ImageCache:
+        """Open the cache of pictures' vectors, as :meth:`cache` does that of label rows."""
+        from clipcli.cache import default_folder
+        from clipcli.imagecache.cache import ImageCache
+
+        return ImageCache(None if self.no_cache else default_folder())
+
     def decoding(self) -> DecodeOptions:
         """Return how pictures are decoded."""
         from clipcli.pipeline import DecodeOptions
@@ -122,6 +130,11 @@ class Run:
         options = self.model
         return TimedEncoder(load_encoder(options.model, options.device, options.precision))
 
+    @cached_property
+    def image_cache(self) -> ImageCache:
+        """The pictures' vectors that were computed before."""
+        return self.model.image_cache()
+
     def find(self) -> tuple[Iterator[ImageFile | Skipped], bool]:
         """Return the inputs, and whether they are few enough to tell of each at length."""
         from clipcli.render.table import RANKED_IMAGES
@@ -139,7 +152,8 @@ class Run:
         """Yield each input's vector, or why it has none, in input order."""
         from clipcli.pipeline import embed
 
-        return chain.from_iterable(embed(found, self.encoder, self.model.decoding()))
+        blocks = embed(found, self.encoder, self.model.decoding(), self.image_cache)
+        return chain.from_iterable(blocks)
 
     def total(self) -> Callable[[], int] | None:
         """Return what counts the inputs on the side, or None where that cannot be done."""
@@ -197,7 +211,10 @@ class Run:
         }
         say = self.notes.detail
         say(f"model {config.name}, fingerprint {config.fingerprint[:12]}")
-        say(f"ran on {encoder.device} in {encoder.precision}")
+        if encoder.is_loaded:
+            say(f"ran on {encoder.device} in {encoder.precision}")
+        else:
+            say(f"no model was loaded, all is from the cache, in {self.image_cache.precision}")
         say(f"{_several(n, 'input')} in {total_s:.2f} s, {n / total_s:.1f} a second")
         say(", ".join(f"{seconds:.2f} s {phase}" for phase, seconds in phases.items()))
         if self.report.repeated:
@@ -213,6 +230,8 @@ class Run:
             self.notes.say(f"{left_out} left out, no picture by ending or content")
         if not self.n_ok:
             raise InputError(f"{self.inputs.in_words()}: no picture could be read")
+        if self.image_cache.problem:
+            self.notes.say(f"cache: {self.image_cache.problem}")
         if self.model.is_unchosen():
             self.notes.say(UNCHOSEN)
         self._tell_details()

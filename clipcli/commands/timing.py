@@ -39,6 +39,14 @@ class TimedEncoder:
         return self._encoder.tokenizer
 
     @property
+    @property
+    def asked(self) -> tuple[str, ...]:
+        return self._encoder.asked
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._encoder.is_loaded
+
     def device(self) -> str:
         return self._encoder.device
 

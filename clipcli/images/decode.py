@@ -34,6 +34,7 @@ Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _BYTES_PER_PIXEL = 8  # 16-bit RGBA, uncompressed: no honest file needs more per pixel
+_LACKING = ("not available", "not installed")  # what Pillow says where it was built without
 _MIN_BYTES_LIMIT = 256 * 2**20  # but small pictures may carry large metadata
 
 
@@ -47,6 +48,7 @@ class Decoded:
 
     image: Image
     box: Box
+    n_pixels: int  # by the header, before any reduction
 
 
 def decode_image(
@@ -100,6 +102,7 @@ def _decode_stream(stream: BinaryIO, max_pixels: int, at_least_px: int | None) -
     with _failures_become_reasons(kind, stream):
         image = _reader(kind)(stream)
         _check_size(image.size, max_pixels)
+        n_pixels = image.size[0] * image.size[1]
         reduced = None
         if kind is JPEG and at_least_px is not None:
             reduced = _reduce_jpeg(image, at_least_px)
@@ -108,7 +111,7 @@ def _decode_stream(stream: BinaryIO, max_pixels: int, at_least_px: int | None) -
         box = reduced or (0.0, 0.0, *image.size)
         orientation = _orientation(image)
         upright = _turn(to_rgb(image), orientation)
-        return Decoded(upright, _turn_box(box, image.size, orientation))
+        return Decoded(upright, _turn_box(box, image.size, orientation), n_pixels)
 
 
 def _identify(stream: BinaryIO, max_pixels: int) -> Kind:
@@ -121,14 +124,19 @@ def _identify(stream: BinaryIO, max_pixels: int) -> Kind:
     except OSError as error:
         raise ImageError(failure_reason(error, "")) from error
     if not head:
-        raise ImageError("empty file")
+        raise ImageError("empty file", is_lasting=True)
     kind = sniff(head)
     if kind is None:
-        raise ImageError(f"not a picture: {describe(head)}")
+        raise ImageError(f"not a picture: {describe(head)}", is_lasting=True)
     # Some readers take the whole file into memory first; a sparse file of terabytes is cheap.
-    if n_bytes > max(_MIN_BYTES_LIMIT, _BYTES_PER_PIXEL * max_pixels):
+    if n_bytes > most_bytes(max_pixels):
         raise ImageError(f"{kind.name} of {n_bytes / 1e9:.1f} GB is too large to be a picture")
     return kind
+
+
+def most_bytes(max_pixels: int) -> int:
+    """Return how long a file may be whose picture has at most so many pixels."""
+    return max(_MIN_BYTES_LIMIT, _BYTES_PER_PIXEL * max_pixels)
 
 
 def _reader(kind: Kind) -> type[ImageFile]:
@@ -148,10 +156,11 @@ def _reader(kind: Kind) -> type[ImageFile]:
 def _check_size(size: tuple[int, int], max_pixels: int) -> None:
     width, height = size
     if width < 1 or height < 1:
-        raise ImageError(f"empty picture, {width} x {height} pixels")
+        raise ImageError(f"empty picture, {width} x {height} pixels", is_lasting=True)
     if width * height > max_pixels:
         raise ImageError(
-            f"{width} x {height} pixels is over the limit of {max_pixels / 1e6:g} megapixels"
+            f"{width} x {height} pixels is over the limit of {max_pixels / 1e6:g} megapixels",
+            is_lasting=True,
         )
 
 
@@ -219,4 +228,12 @@ def _failures_become_reasons(kind: Kind, stream: BinaryIO) -> Iterator[None]:
     except MemoryError as error:
         raise ImageError(f"not enough memory to decode this {kind.name}") from error
     except Exception as error:
-        raise ImageError(explain(error, kind, stream)) from error
+        reason = explain(error, kind, stream)
+        raise ImageError(reason, is_lasting=_is_lasting(error, kind)) from error
+
+
+def _is_lasting(error: Exception, kind: Kind) -> bool:
+    """Say whether the file is to blame: not the disk, nor a codec that this Pillow lacks."""
+    is_from_system = isinstance(error, OSError) and error.errno is not None
+    lacks_codec = any(words in str(error) for words in _LACKING)
+    return not (is_from_system or lacks_codec or kind is HEIF)

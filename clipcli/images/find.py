@@ -28,6 +28,8 @@ class ImageFile:
     """A file that counts as an input; ``path`` is as results show it."""
 
     path: str
+    # What the system said of it when it was found, so that it need not be asked again.
+    status: os.stat_result | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -129,7 +131,7 @@ def _find_path(path: str, seen: _Seen, report: FindReport) -> Iterator[ImageFile
         yield Skipped(path, error.message)
     else:
         if seen.add(path, status):
-            yield ImageFile(path)
+            yield ImageFile(path, status)
         else:
             report.repeated += 1
 

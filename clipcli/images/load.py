@@ -1,9 +1,10 @@
-"""This file knows about loading: a path in, a model-sized square of pixels out."""
+"""This file knows about loading: a file in, a model-sized square of pixels out."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from clipcli.architecture import Preprocessing
 from clipcli.images.decode import MAX_PIXELS, decode
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 OVERSAMPLING = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A picture (s, s, 3) uint8, and how many pixels it has by its header."""
+
+    pixels: NDArray[np.uint8]
+    n_pixels: int
+
+
 def load_pixels(
     path: str | PathLike[str],
     preprocessing: Preprocessing,
@@ -24,12 +33,23 @@ def load_pixels(
     exact: bool = False,
     max_pixels: int = MAX_PIXELS,
 ) -> NDArray[np.uint8]:
+    """Decode and preprocess one picture like :func:`load`; only the pixels (s, s, 3)."""
+    return load(path, preprocessing, exact=exact, max_pixels=max_pixels).pixels
+
+
+def load(
+    source: str | PathLike[str] | BinaryIO,
+    preprocessing: Preprocessing,
+    *,
+    exact: bool = False,
+    max_pixels: int = MAX_PIXELS,
+) -> Loaded:
     """Decode and preprocess one picture.
 
     Parameters
     ----------
-    path
-        The picture; only a regular file is opened.
+    source
+        The picture's path, of which only a regular file is opened, or a seekable binary file.
     preprocessing
         The model's size, resize mode, interpolation and crop rounding.
     exact
@@ -41,16 +61,15 @@ def load_pixels(
 
     Returns
     -------
-    numpy.ndarray
-        (s, s, 3) uint8.
+    Loaded
+        Pixels (s, s, 3) uint8.
 
     Raises
     ------
     ImageError
         With the reason in a few words.
     """
-    if exact:
-        return preprocess(decode(path, max_pixels=max_pixels).image, preprocessing)
-    at_least_px = OVERSAMPLING * preprocessing.size
-    decoded = decode(path, max_pixels=max_pixels, at_least_px=at_least_px)
-    return preprocess(decoded.image, preprocessing, box=decoded.box)
+    at_least_px = None if exact else OVERSAMPLING * preprocessing.size
+    decoded = decode(source, max_pixels=max_pixels, at_least_px=at_least_px)
+    box = None if exact else decoded.box
+    return Loaded(preprocess(decoded.image, preprocessing, box=box), decoded.n_pixels)

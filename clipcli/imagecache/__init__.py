@@ -1,0 +1,1 @@
+"""This package knows about pictures' vectors on disk: whose they are, and when they still hold."""
