@@ -56,7 +56,6 @@ class Log:
     steps: list[Step] = field(default_factory=list)
     done: set[int] = field(default_factory=set)
     undo: dict[int, str] = field(default_factory=dict)  # how a step was about to be taken back
-    undone: set[int] = field(default_factory=set)
     is_undone: bool = False  # all of it
     problems: list[str] = field(default_factory=list)
 
@@ -292,10 +291,7 @@ def _take_in(record: Mapping[str, Any], log: Log) -> None:
     elif "undo" in record:
         log.undo[int(record["undo"])] = _text(record["how"])
     elif "undone" in record:
-        if record["undone"] == "all":
-            log.is_undone = True
-        else:
-            log.undone.add(int(record["undone"]))
+        log.is_undone = True
 
 
 def _parse_step(record: Mapping[str, Any]) -> Step:

@@ -43,13 +43,15 @@ def plan_undo(log: Log) -> list[Undone]:
     """
     if log.is_undone:
         return []
-    waiting = _waiting(log)
-    plan = [_judge(step, log, is_thorough=False) for step in waiting if step.action != "folder"]
+    files = [step for step in reversed(log.steps) if step.action != "folder"]
+    plan = [_judge(step, log, is_thorough=False) for step in files]
     return [entry for entry in plan if entry.refusal or entry.how != "none"]
 
 
 def undo(log: Log, journal: Journal) -> Iterator[Undone]:
     """Take back what can be, and yield what became of each step; folders are not told of.
+
+    An interrupt comes between two files; another undo goes on from there.
 
     Raises
     ------
@@ -59,10 +61,12 @@ def undo(log: Log, journal: Journal) -> Iterator[Undone]:
     if log.is_undone:
         return
     mtimes = _untouched_folders(log, journal)
+    # The steps back are told all at once: each can be seen on the disk to be taken or not.
+    journal.write(*({"undo": e.step.number, "how": e.how} for e in plan_undo(log) if not e.refusal))
     n_refused = 0
-    for step in _waiting(log):
+    for step in reversed(log.steps):
         with held():
-            outcome = _take_back(step, log, journal)
+            outcome = _take_back(step, log)
         n_refused += bool(outcome.refusal)
         if step.action != "folder" and (outcome.refusal or outcome.how != "none"):
             yield outcome
@@ -72,17 +76,11 @@ def undo(log: Log, journal: Journal) -> Iterator[Undone]:
             journal.write({"undone": "all"})
 
 
-def _waiting(log: Log) -> list[Step]:
-    return [step for step in reversed(log.steps) if step.number not in log.undone]
-
-
-def _take_back(step: Step, log: Log, journal: Journal) -> Undone:
-    """Judge by the contents, tell the journal, act."""
+def _take_back(step: Step, log: Log) -> Undone:
+    """Judge by the contents, and act."""
     judged = _judge(step, log, is_thorough=True)
     if judged.refusal:
         return judged
-    if judged.how != "none":
-        journal.write({"undo": step.number, "how": judged.how})
     try:
         _act(judged, log)
     except RefusedError as refusal:
@@ -91,9 +89,6 @@ def _take_back(step: Step, log: Log, journal: Journal) -> Undone:
         return Undone(step, judged.how, "something else lies in its old place now")
     except OSError as error:
         raise _failure(error, step, log) from error
-    # A folder with something of others in it is looked at again by the next undo.
-    if judged.how != "folder" or not os.path.lexists(place(log.places.into, step.target)):
-        journal.write({"undone": step.number}, is_urgent=False)
     return judged
 
 
@@ -120,7 +115,6 @@ def _bring_home(step: Step, target: str, log: Log, *, is_again: bool) -> None:
         os.unlink(home)
     transfer.move(target, home, look(target), step.sha256)
     _restore_mtime(step, home)
-    transfer.sync_folder(os.path.dirname(home))
 
 
 def _restore_mtime(step: Step, home: str) -> None:
@@ -253,10 +247,13 @@ def _untouched_folders(log: Log, journal: Journal) -> dict[str, int]:
 
 
 def _restore_folders(log: Log, mtimes: dict[str, int]) -> None:
-    for folder, mtime_ns in mtimes.items():
+    """Set times back, and have all on the disk before the journal says that it is done."""
+    for folder in log.folders:
         with contextlib.suppress(OSError, RefusedError):  # gone, or another user's
             path = place(log.places.source, folder)
-            os.utime(path, ns=(os.stat(path).st_atime_ns, mtime_ns))
+            if folder in mtimes:
+                os.utime(path, ns=(os.stat(path).st_atime_ns, mtimes[folder]))
+            transfer.sync_folder(path)
 
 
 def _failure(error: OSError, step: Step, log: Log) -> OutputError:

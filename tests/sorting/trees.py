@@ -60,7 +60,7 @@ def make_plan(source: Path, into: Path, *, with_sidecars: bool = False) -> Plan:
     places = Places(os.path.realpath(source), os.path.realpath(into))
     found = sorted(p for p in source.rglob("*") if p.suffix in (".jpg", ".png") and p.is_file())
     paths = [os.path.relpath(path, source) for path in found]
-    states = {path: look(os.path.join(source, path)) for path in paths}
+    states = {path: look(str(source / path)) for path in paths}
     rules = Rules(folder_names(LABELS, "_unsure"), "_unsure")
     planner = Planner(places, rules, states, with_sidecars=with_sidecars)
     for i, path in enumerate(paths):
