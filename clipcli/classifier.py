@@ -59,6 +59,8 @@ class Classifier:
         Used in place of ``model``, ``device`` and ``precision``.
     cache : TextCache, optional
         Where label rows are kept; None for the user's own cache folder.
+    image_cache : ImageCache, optional
+        Where pictures' vectors are kept; None for the user's own cache folder.
 
     Raises
     ------
@@ -67,8 +69,6 @@ class Classifier:
 
     Examples
     --------
-    image_cache : ImageCache, optional
-        Where pictures' vectors are kept; None for the user's own cache folder.
     >>> from clipcli import Classifier
     >>> classifier = Classifier(labels=["cat", "dog", "teapot"])
     >>> [result.label for result in classifier.classify(["examples/photos/cat.jpg"])]
@@ -89,6 +89,7 @@ class Classifier:
         options: DecodeOptions | None = None,
         encoder: Encoder | None = None,
         cache: TextCache | None = None,
+        image_cache: ImageCache | None = None,
     ) -> None:
         self.label_set = _as_label_set(labels)
         self.label_set.check()
@@ -100,7 +101,7 @@ class Classifier:
         self.top_k, self.min_prob = top_k, min_prob
         self.options = options or DecodeOptions(exact=exact)
         self.cache = cache or TextCache(default_folder())
-        image_cache: ImageCache | None = None,
+        self.image_cache = image_cache or ImageCache(default_folder())
 
     def classify(self, paths: Iterable[str | os.PathLike[str]]) -> Iterator[Result]:
         """Yield one result per picture, in input order, while later ones are being decoded.
@@ -114,7 +115,6 @@ class Classifier:
         ------
         Classified or Skipped
             One for every picture that was found, and for every path that could not be read.
-        self.image_cache = image_cache or ImageCache(default_folder())
         """
         names = (os.fspath(path) for path in _as_many(paths, str, os.PathLike))
         yield from self.classify_found(find_images(names, report=self.report))
@@ -177,6 +177,7 @@ class Classifier:
         import numpy as np
 
         pixels = (self._pixels(picture) for picture in pictures)
+        kind = vector_type(exact=self.options.exact)  # as vectors of files are
         while batch := list(islice(pixels, self.encoder.batch_size)):
             yield rounded(self.encoder.encode_images(np.stack(batch)), kind)
 
@@ -191,7 +192,6 @@ class Classifier:
 
     @property
     def logit_scale(self) -> float:
-        kind = vector_type(exact=self.options.exact)  # as vectors of files are
         """What multiplies cosines before softmax."""
         return self.encoder.config.logit_scale
 

@@ -44,12 +44,12 @@ class Encoder(Protocol):
     def tokenizer(self) -> TextTokenizer: ...
 
     @property
-    @property
     def asked(self) -> tuple[str, ...]: ...
 
     @property
     def is_loaded(self) -> bool: ...
 
+    @property
     def device(self) -> str: ...
 
     @property
@@ -104,12 +104,6 @@ class ModelEncoder:
             future.set_exception(error)
 
     @property
-    def _runner(self) -> TorchRunner:
-        self.start()
-        assert self._loading is not None
-        return self._loading.result()
-
-    @property
     def asked(self) -> tuple[str, ...]:
         """The device and precision that were asked for; "auto" leaves it to torch."""
         return self._asked
@@ -119,6 +113,12 @@ class ModelEncoder:
         """Whether the model is there, so that questions about it cost nothing."""
         loading = self._loading
         return loading is not None and loading.done() and loading.exception() is None
+
+    @property
+    def _runner(self) -> TorchRunner:
+        self.start()
+        assert self._loading is not None
+        return self._loading.result()
 
     @property
     def device(self) -> str:

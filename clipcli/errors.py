@@ -80,11 +80,11 @@ class ImageError(ClipcliError):
     """One picture that cannot be decoded; the pipeline turns it into a skipped record.
 
     The message is the bare reason (``"truncated JPEG"``); the record already has the path.
+    ``is_lasting`` says that the same bytes can never be decoded, with the same limits and versions;
+    not so where memory, rights or an extra were missing.
     """
 
     exit_code = ExitCode.SKIPPED
-    ``is_lasting`` says that the same bytes can never be decoded, with the same limits and versions;
-    not so where memory, rights or an extra were missing.
 
     def __init__(self, message: str, *, hint: str | None = None, is_lasting: bool = False) -> None:
         super().__init__(message, hint=hint)

@@ -61,8 +61,6 @@ def describe(classifier: Classifier, started: str, counts: dict[str, int]) -> Pr
     )
 
 
-def describe_vectors(
-    encoder: Encoder, cache: ImageCache, started: str, counts: dict[str, int], *, is_exact: bool
 def _probability_kind(classifier: Classifier) -> ProbabilityKind:
     if classifier.independent:
         return "independent"
@@ -78,6 +76,8 @@ def where_it_ran(encoder: Encoder, cache: ImageCache, counts: dict[str, int]) ->
     return "cache", cache.precision
 
 
+def describe_vectors(
+    encoder: Encoder, cache: ImageCache, started: str, counts: dict[str, int], *, is_exact: bool
 ) -> dict[str, Any]:
     """Return the provenance of a file of image vectors."""
     device, precision = where_it_ran(encoder, cache, counts)

@@ -72,6 +72,7 @@ def open_classifier(
         options=run.model.decoding(),
         encoder=run.encoder,
         cache=run.model.cache(),
+        image_cache=run.image_cache,
     )
 
 
@@ -81,7 +82,6 @@ def _classify(run: Run, classifier: Classifier, request: OutputRequest) -> ExitC
     from clipcli.provenance import describe, now
     from clipcli.render.outputs import Outputs
 
-        image_cache=run.image_cache,
     found, is_handful = run.find()
     outputs = Outputs(request, classifier.label_set, top_k=classifier.top_k, ranked=is_handful)
     started = now()

@@ -39,7 +39,6 @@ class TimedEncoder:
         return self._encoder.tokenizer
 
     @property
-    @property
     def asked(self) -> tuple[str, ...]:
         return self._encoder.asked
 
@@ -47,6 +46,7 @@ class TimedEncoder:
     def is_loaded(self) -> bool:
         return self._encoder.is_loaded
 
+    @property
     def device(self) -> str:
         return self._encoder.device
 
