@@ -62,6 +62,33 @@ def train(
     lr: Annotated[
         float | None, typer.Option(metavar="X", help="Highest learning rate. Left out: 0.0001.")
     ] = None,
+    chunk_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Pairs in memory at a time, for large batches. Left out: the whole batch.",
+        ),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOSS",
+            help="softmax, as CLIP's, or sigmoid, as SigLIP's. Left out: the model's.",
+        ),
+    ] = None,
+    freeze: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOWER", help="image or text: it stays as it is. Left out: both learn."
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PRECISION",
+            help="fp32, bf16 or fp16. Left out: what the device computes fast.",
+        ),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Changes every draw of chance. Left out: 0.")
     ] = None,
@@ -77,6 +104,8 @@ def train(
     clipcli train photos/ --out runs/mine
     """
     from clipcli.training.configfile import read_config, with_options
+    from clipcli.training.group import PeerError
+    from clipcli.training.launch import joined
     from clipcli.training.training import train as run_training
 
     settings = with_options(
@@ -86,11 +115,18 @@ def train(
         minutes=minutes,
         batch_size=batch_size,
         lr=lr,
+        chunk_size=chunk_size,
+        loss=loss,
+        freeze=freeze,
+        precision=precision,
         seed=seed,
         device=device,
     )
-    with watching(quiet=quiet) as (say, advance):
-        run_training(data, out, settings, init=init, say=say, advance=advance)
+    with joined() as group, watching(quiet=quiet or not group.is_first) as (say, advance):
+        try:
+            run_training(data, out, settings, init=init, say=say, advance=advance, group=group)
+        except PeerError as error:
+            return error.exit_code
     return ExitCode.DONE
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +18,20 @@ from clipcli.training.config import AugmentationConfig
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: how bright the eye finds red, green and blue
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which rows of a batch the pictures are; all are drawn for, so that parts fit together."""
+
+    rows: slice
+    whole: int  # rows of the batch
+
+
 def random_crops(
-    pictures: Tensor, size: int, config: AugmentationConfig, generator: Generator
+    pictures: Tensor,
+    size: int,
+    config: AugmentationConfig,
+    generator: Generator,
+    part: Part | None = None,
 ) -> Tensor:
     """Crop and flip each picture: uint8 (n, H, W, 3) -> uint8 (n, 3, size, size).
 
@@ -30,21 +43,27 @@ def random_crops(
     crops = torch.empty((n, 3, size, size), dtype=torch.uint8, memory_format=torch.channels_last)
     coarse = [False] * n
     if config.coarse:
-        coarse = (torch.rand(n, generator=generator) < config.coarse).tolist()
-    for i, (top, left, h, w) in enumerate(draw_boxes(n, height, width, config, generator)):
+        coarse = (_rand(n, generator, part) < config.coarse).tolist()
+    boxes = draw_boxes(n, height, width, config, generator, part)
+    for i, (top, left, h, w) in enumerate(boxes):
         crop = x[i : i + 1, :, top : top + h, left : left + w]
         crops[i : i + 1] = _resize(_resize(crop, size // 2) if coarse[i] else crop, size)
     if config.flip:
-        flipped = torch.rand(n, generator=generator) < 0.5  # (n,)
+        flipped = _rand(n, generator, part) < 0.5  # (n,)
         crops[flipped] = crops[flipped].flip(3)
     return crops
 
 
 def draw_boxes(
-    n: int, height: int, width: int, config: AugmentationConfig, generator: Generator
+    n: int,
+    height: int,
+    width: int,
+    config: AugmentationConfig,
+    generator: Generator,
+    part: Part | None = None,
 ) -> list[tuple[int, int, int, int]]:
     """Draw ``n`` boxes (top, left, height, width) by area and aspect, uniformly placed."""
-    share, turn, down, right = torch.rand((4, n), generator=generator, dtype=torch.float64)
+    share, turn, down, right = _rand(n, generator, part, kinds=4, dtype=torch.float64)
     area = config.min_area + (config.max_area - config.min_area) * share  # (n,)
     aspect = torch.exp((2 * turn - 1) * math.log(config.max_aspect))  # (n,), width to height
     h = (height * (area / aspect).sqrt()).round().clamp(1, height)
@@ -66,10 +85,12 @@ def _resize(x: Tensor, size: int, mode: str = "bilinear") -> Tensor:
     return resized
 
 
-def colour_matrices(n: int, config: AugmentationConfig, generator: Generator) -> Tensor:
+def colour_matrices(
+    n: int, config: AugmentationConfig, generator: Generator, part: Part | None = None
+) -> Tensor:
     """Draw brightness and saturation changes as matrices on (red, green, blue): (n, 3, 3)."""
-    brightness, saturation = _factors(n, (config.brightness, config.saturation), generator)
-    grey = torch.rand(n, generator=generator) < config.grey  # (n,)
+    brightness, saturation = _factors(n, (config.brightness, config.saturation), generator, part)
+    grey = _rand(n, generator, part) < config.grey  # (n,)
     saturation = torch.where(grey, 0.0, saturation)[:, None, None]  # (n, 1, 1)
     luma = torch.tensor(LUMA).expand(3, 3)  # each row takes the luminance
     mixed = saturation * torch.eye(3) + (1 - saturation) * luma  # (n, 3, 3)
@@ -83,6 +104,7 @@ def normalise(
     std: Sequence[float],
     config: AugmentationConfig | None = None,
     generator: Generator | None = None,
+    part: Part | None = None,
 ) -> Tensor:
     """Return network input, colours varied if told: uint8 (n, 3, h, w) -> float (n, 3, h, w).
 
@@ -96,8 +118,8 @@ def normalise(
     if config is None or generator is None:
         x = x * scale - offset  # (n, h w, 3)
     else:
-        matrices = colour_matrices(n, config, generator)  # (n, 3, 3)
-        (contrast,) = _factors(n, (config.contrast,), generator)
+        matrices = colour_matrices(n, config, generator, part)  # (n, 3, 3)
+        (contrast,) = _factors(n, (config.contrast,), generator, part)
         contrast = contrast[:, None, None]
         mean_colour = x.mean(dim=1, keepdim=True) @ matrices.mT  # (n, 1, 3)
         grey = mean_colour.mean(dim=2, keepdim=True)  # (n, 1, 1)
@@ -106,7 +128,21 @@ def normalise(
     return x.view(n, height, width, 3).permute(0, 3, 1, 2)  # (n, 3, h, w), channels last
 
 
-def _factors(n: int, ranges: tuple[float, ...], generator: Generator) -> Tensor:
+def _factors(n: int, ranges: tuple[float, ...], generator: Generator, part: Part | None) -> Tensor:
     """Draw factors from 1 - r to 1 + r for each range r: (len(ranges), n)."""
     spread = torch.tensor(ranges)[:, None]  # (r, 1)
-    return 1 + spread * (2 * torch.rand((len(ranges), n), generator=generator) - 1)
+    return 1 + spread * (2 * _rand(n, generator, part, kinds=len(ranges)) - 1)
+
+
+def _rand(
+    n: int,
+    generator: Generator,
+    part: Part | None,
+    kinds: int | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Draw from 0 to 1 for each of ``n`` pictures: (n,), or (kinds, n)."""
+    whole = n if part is None else part.whole
+    shape = (whole,) if kinds is None else (kinds, whole)
+    drawn = torch.rand(shape, generator=generator, dtype=dtype)
+    return drawn if part is None else drawn[..., part.rows]

@@ -12,6 +12,8 @@ from typing import Any, Literal, TypeAlias
 Objective: TypeAlias = Literal["contrastive", "targets"]
 EqualCaptions: TypeAlias = Literal["positives", "mask", "negatives"]
 Loss: TypeAlias = Literal["softmax", "sigmoid"]
+Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
+Tower: TypeAlias = Literal["image", "text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class OptimiserConfig:
     clip_norm: float = 1.0  # 0: gradients are not clipped
     warmup_steps: int = 100
     final_lr: float = 0.0  # share of ``lr`` that is left at the end
+    layer_decay: float = 1.0  # each layer's rate is this share of the one above it; 0.7 suits ViTs
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +119,14 @@ class TrainingConfig:
     steps: int | None = None
     minutes: float | None = None
     batch_size: int = 128
+    chunk_size: int = 0  # pictures of a batch in memory at a time; 0: all; gradients are the same
     device: str = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Precision = "auto"
     compile: bool = False  # faster steps after a minute or two of compiling
     stages: tuple[Stage, ...] = ()  # absent: the model's own size throughout
-    frozen: tuple[str, ...] = ()  # parameters whose names begin so stay as they are
+    # "image" or "text", a whole tower, or how names of parameters begin: these stay as they are.
+    frozen: tuple[str, ...] = ()
+    frozen_statistics: bool = False  # batch norms keep theirs, as suits small batches and chunks
     sources: dict[str, float] = field(default_factory=dict)  # weight of a source's rows; default 1
     architecture: dict[str, Any] | None = None  # as in config.json: start from random weights
     preprocessing: dict[str, Any] = field(default_factory=dict)  # with ``architecture``

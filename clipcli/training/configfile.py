@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from clipcli.errors import UsageError
-from clipcli.training.config import TrainingConfig
+from clipcli.training.config import Loss, Precision, Tower, TrainingConfig
 
 LENGTHS = ("epochs", "steps", "minutes")
 
@@ -49,6 +49,14 @@ def with_options(config: TrainingConfig, **options: Any) -> TrainingConfig:
     if "lr" in given:
         optimiser = dataclasses.replace(config.optimiser, lr=given.pop("lr"))
         config = dataclasses.replace(config, optimiser=optimiser)
+    for name, kind in (("loss", Loss), ("freeze", Tower), ("precision", Precision)):
+        if name in given:
+            _read(given[name], kind, "command line", name)
+    if "loss" in given:
+        contrastive = dataclasses.replace(config.contrastive, loss=given.pop("loss"))
+        config = dataclasses.replace(config, contrastive=contrastive)
+    if freeze := given.pop("freeze", None):
+        config = dataclasses.replace(config, frozen=(*config.frozen, freeze))
     return check_config(dataclasses.replace(config, **given))
 
 
@@ -60,6 +68,8 @@ def check_config(config: TrainingConfig) -> TrainingConfig:
     for name in ("batch_size", *lengths):
         if getattr(config, name) <= 0:
             raise UsageError(f"{name}: must be above zero")
+    if config.chunk_size < 0:
+        raise UsageError("chunk_size: must not be below zero")
     if config.architecture is not None and not config.vocabulary:
         raise UsageError("vocabulary: missing, and `architecture` needs one")
     if config.objective == "targets":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TextIO, TypeAlias
+
+from clipcli.errors import OutputError
 
 Say: TypeAlias = Callable[[str], None]
 Advance: TypeAlias = Callable[[float, str], None]  # share of the run (0..1), latest figures
@@ -20,8 +23,12 @@ class Journal:
     def __init__(
         self, path: Path, say: Say, every_s: float = 10.0, advance: Advance | None = None
     ) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a", encoding="utf-8")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: TextIO | None = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise OutputError(f"{path}: {error.strerror or error}") from error
+        self._path = path
         self._every_s = every_s
         self._advance = advance
         self._last_s = -float("inf")
@@ -31,8 +38,15 @@ class Journal:
     def record(self, **fields: Any) -> None:
         """Write one record at once, so that a killed run's log is whole."""
         plain = {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in fields.items()}
-        self._file.write(json.dumps(plain, ensure_ascii=False) + "\n")
-        self._file.flush()
+        if self._file is None:
+            return
+        try:
+            self._file.write(json.dumps(plain, ensure_ascii=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            # What is learned is worth more than what is said of it.
+            self.close()
+            self.say(f"{self._path}: {error.strerror or error}; training goes on without a log")
 
     def step(self, progress: float, fields: Callable[[], dict[str, Any]]) -> None:
         """Note that a step is done; its figures are asked for only when they are due."""
@@ -49,7 +63,30 @@ class Journal:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):  # it flushes once more, on a disk that is full
+                file.close()
+
+
+class Silence(Journal):
+    """Tells nobody: for the processes beside the first."""
+
+    def __init__(self) -> None:
+        self.say = _say_nothing
+
+    def record(self, **fields: Any) -> None:
+        """Write nothing."""
+
+    def step(self, progress: float, fields: Callable[[], dict[str, Any]]) -> None:
+        """Ask for no figures."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _say_nothing(line: str) -> None:
+    del line
 
 
 def _shown(name: str, value: Any) -> str:

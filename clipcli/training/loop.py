@@ -12,16 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from clipcli.errors import ClipcliError, ExitCode, OutputError
+from clipcli.errors import ClipcliError, ExitCode, OutputError, UsageError
 from clipcli.training.batches import Batches
 from clipcli.training.checkpoint import checkpoint_paths, read_checkpoint, write_checkpoint
 from clipcli.training.config import TrainingConfig
+from clipcli.training.group import ALONE, Group
 from clipcli.training.journal import Journal
-from clipcli.training.objectives import Figures, Forward, ObjectiveFunction
+from clipcli.training.objectives import Figures, ObjectiveFunction
 from clipcli.training.schedule import Budget, learning_rate, stage_size
 from clipcli.training.scorer import Scorer
 from clipcli.training.signals import StopSignal
 from clipcli.training.state import TrainingState
+from clipcli.training.towers import Forward, Towers
 
 
 class DivergedError(ClipcliError):
@@ -46,6 +48,7 @@ class Run:
         native_px: int,
         scorer: Scorer | None = None,
         precision: str = "fp32",
+        group: Group = ALONE,
     ) -> None:
         self.config = config
         self.state = state
@@ -57,9 +60,10 @@ class Run:
         self.native_px = native_px
         self.scorer = scorer
         self.precision = precision
+        self.group = group
         self.device = state.student.clip.logit_scale.device
         self.last_scores: dict[str, float] = {}
-        self._forward = self._compiled()
+        self._towers = self._make_towers()
 
     @property
     def progress(self) -> float:
@@ -69,13 +73,25 @@ class Run:
     def resume(self) -> bool:
         """Go on from the newest checkpoint, if there is one."""
         paths = checkpoint_paths(self.checkpoints)
+        if paths:
+            self.state.load_dict(read_checkpoint(paths[-1]), str(paths[-1]))
+            self._towers = self._make_towers()
+        self._check_same_step()
         if not paths:
             return False
-        self.state.load_dict(read_checkpoint(paths[-1]), str(paths[-1]))
-        self._forward = self._compiled()
         self.journal.record(event="resume", step=self.state.step)
         self.journal.say(f"going on from {paths[-1]}")
         return True
+
+    def _check_same_step(self) -> None:
+        """Refuse processes of several machines that do not see the same checkpoints."""
+        highest, negative_lowest = self.group.highest(self.state.step, -self.state.step)
+        if highest != -negative_lowest:
+            raise UsageError(
+                f"{self.checkpoints}: one process begins at step {-negative_lowest:.0f}, another "
+                f"at step {highest:.0f}",
+                hint="give an --out that all machines share",
+            )
 
     def run(self) -> None:
         """Train to the end; on Ctrl-C or SIGTERM, keep the state and raise KeyboardInterrupt."""
@@ -86,9 +102,13 @@ class Run:
                 figures = self.train_step()
                 self.state.seconds += timer.lap(self.config.batch_size)
                 self.journal.step(self.progress, partial(self._fields, figures, timer))
-                if stop.is_set or self._is_checkpoint_due(timer):
-                    self._save(is_needed=stop.is_set)
-                stop.raise_if_set()
+                # Processes must agree when to stop, or some would wait for the others for ever.
+                agreed = self.group.highest(self.state.seconds, stop.is_set)
+                self.state.seconds, is_stopped = agreed
+                if is_stopped or self._is_checkpoint_due(timer):
+                    self._save(is_needed=bool(is_stopped))
+                if is_stopped:
+                    raise KeyboardInterrupt
                 if self.progress < 1 and timer.is_due("score", self.config.evaluation.minutes):
                     self.score()
                 timer.restart_lap()
@@ -100,11 +120,10 @@ class Run:
         state = self.state
         batch = self.batches.make(state.step, state.size_px, self.device)
         with self.autocast():
-            loss, figures = self.objective(state.student, self._forward, batch)
+            loss, figures = self.objective(self._towers, batch)
         self._check(loss)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        if clip_norm := self.config.optimiser.clip_norm:
-            norm = torch.nn.utils.clip_grad_norm_(state.trained, clip_norm, foreach=True)
+        norm = state.backward(loss)
+        if not state.may_skip:
             self._check(norm)
         rate = learning_rate(self.config.optimiser, state.step, self.progress)
         state.update(rate)
@@ -115,19 +134,21 @@ class Run:
         size = stage_size(self.config.stages, self.progress, self.native_px)
         if size != self.state.size_px:
             self.state.resize(size)
-            self._forward = self._compiled()
+            self._towers = self._make_towers()
             self.journal.record(event="stage", step=self.state.step, size_px=size)
             self.journal.say(f"step {self.state.step}: pictures of {size} px from here on")
 
-    def _compiled(self) -> Forward:
-        student = self.state.student
-        return torch.compile(student, dynamic=False) if self.config.compile else student
+    def _make_towers(self) -> Towers:
+        student, forward = self.state.student, self.state.student
+        compiled: Forward = (
+            torch.compile(forward, dynamic=False) if self.config.compile else forward
+        )
+        return Towers(student, compiled, self.config.chunk_size, self.group)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        """Compute in bf16 where that was chosen; weights stay fp32."""
-        return torch.autocast(
-            self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
-        )
+        """Compute in bf16 or fp16 where that was chosen; weights stay fp32."""
+        dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision)
+        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
 
     def _check_weights(self) -> None:
         """Keep weights that have run away from taking the place of good ones on disk."""
@@ -152,6 +173,8 @@ class Run:
 
     def _save(self, *, is_needed: bool) -> None:
         """Write a checkpoint; on the way, a failure is told and the run goes on."""
+        if not self.group.is_first:
+            return
         self._check_weights()
         try:
             path = write_checkpoint(
@@ -176,7 +199,7 @@ class Run:
 
     def score(self) -> dict[str, float]:
         """Measure the held-out zero-shot score with the weights that would be written now."""
-        if self.scorer is None:
+        if self.scorer is None or not self.group.is_first:
             return {}
         with self.state.as_finished() as student:
             scores = self.scorer.scores(student, self.state.size_px, self.autocast())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -15,28 +15,28 @@ from clipcli.tokenizer import Tokenizer
 from clipcli.training.config import ContrastiveConfig, TargetsConfig
 from clipcli.training.losses import contrastive_loss, masked_cross_entropy, sigmoid_loss, top1
 from clipcli.training.pairs import Pairs, Rows
-from clipcli.training.student import Student
 from clipcli.training.targets import TargetTable, Truths
+from clipcli.training.towers import Towers
 
 Figures: TypeAlias = dict[str, Tensor]
 PLAIN = ("{}",)
-Forward: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One step's data: pictures as the network takes them, and which rows they are."""
 
-    pixels: Tensor  # float (n, 3, s, s)
-    rows: Rows  # (n,)
+    pixels: Tensor  # float (n / processes, 3, s, s), of this process's part
+    rows: Rows  # (n,), those of all processes
+    part: slice  # which of them are this process's
     draw: np.random.Generator  # of this step alone
 
 
 class ObjectiveFunction(Protocol):
     """A loss to minimise."""
 
-    def __call__(self, student: Student, forward: Forward, batch: Batch) -> tuple[Tensor, Figures]:
-        """Return the loss and figures for the log; ``forward`` is the student, maybe compiled."""
+    def __call__(self, towers: Towers, batch: Batch) -> tuple[Tensor, Figures]:
+        """Return the loss of the whole batch, and figures for the log."""
         ...
 
 
@@ -48,22 +48,21 @@ class Contrastive:
         self._tokenizer = tokenizer
         self._config = config
 
-    def __call__(self, student: Student, forward: Forward, batch: Batch) -> tuple[Tensor, Figures]:
+    def __call__(self, towers: Towers, batch: Batch) -> tuple[Tensor, Figures]:
         """Embed both sides and compare all with all."""
         captions = [self._choose(row, batch.draw) for row in batch.rows.tolist()]
-        prompts = self._dressed(captions, batch)
+        prompts = self._dressed(captions, batch)[batch.part]
         tokens = pad_tokens([self._tokenizer.tokenize(prompt).ids for prompt in prompts])  # (n, l)
         device = batch.pixels.device
-        images = F.normalize(forward(batch.pixels)[0].float(), dim=1)  # (n, d)
-        texts = F.normalize(student.clip.encode_text(tokens.to(device)).float(), dim=1)  # (n, d)
+        images = F.normalize(towers.images(batch.pixels)[0].float(), dim=1)  # (n, d)
+        texts = F.normalize(towers.texts(tokens.to(device)).float(), dim=1)  # (n, d)
         numbers = {caption: i for i, caption in enumerate(captions)}
         groups = torch.tensor([numbers[caption] for caption in captions], device=device)  # (n,)
-        scale, bias = student.clip.logit_scale.exp(), student.clip.logit_bias
+        scale, equal = towers.scale, self._config.equal_captions
         if self._config.loss == "sigmoid":
-            assert bias is not None
-            loss = sigmoid_loss(images, texts, scale, bias, groups, self._config.equal_captions)
+            loss = sigmoid_loss(images, texts, scale, towers.bias, groups, equal)
         else:
-            loss = contrastive_loss(images, texts, scale, groups, self._config.equal_captions)
+            loss = contrastive_loss(images, texts, scale, groups, equal)
         found = groups[(images @ texts.T).argmax(dim=1)] == groups  # (n,)
         return loss, {"accuracy": found.float().mean(), "scale": scale.detach()}
 
@@ -87,10 +86,9 @@ class Targets:
         self._table = table
         self._config = config
 
-    def __call__(self, student: Student, forward: Forward, batch: Batch) -> tuple[Tensor, Figures]:
+    def __call__(self, towers: Towers, batch: Batch) -> tuple[Tensor, Figures]:
         """Add the loss against the vectors and that of the classifier."""
-        del student
-        embeddings, logits = forward(batch.pixels)
+        embeddings, logits = towers.images(batch.pixels)
         device = embeddings.device
         truths = [self._truths(row) for row in batch.rows.tolist()]
         names = [_one_of(own.names, batch.draw) for own in truths]

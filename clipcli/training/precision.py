@@ -10,14 +10,12 @@ AMPERE = (8, 0)  # the first NVIDIA generation that multiplies bf16
 
 
 def training_precision(name: str, device: torch.device) -> str:
-    """Return bf16 or fp32; ``auto`` is bf16 where the device multiplies it in hardware.
+    """Return bf16, fp16 or fp32; ``auto`` is bf16 where the device multiplies it in hardware.
 
-    Not fp16, in which gradients vanish without a scaled loss.
+    Older NVIDIA GPUs take fp16, in which gradients vanish unless the loss is scaled up.
     """
     if name != "auto":
         return resolve_precision(name, device)
     if device.type == "cuda":
-        is_fast = torch.cuda.get_device_capability(device) >= AMPERE
-    else:
-        is_fast = device.type == "cpu" and has_fast_bf16()
-    return "bf16" if is_fast else "fp32"
+        return "bf16" if torch.cuda.get_device_capability(device) >= AMPERE else "fp16"
+    return "bf16" if device.type == "cpu" and has_fast_bf16() else "fp32"

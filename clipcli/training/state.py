@@ -11,10 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from clipcli.errors import ModelError
+from clipcli.errors import ModelError, UsageError
 from clipcli.model.resize import resized_architecture
 from clipcli.training.average import MovingAverage
 from clipcli.training.config import TrainingConfig
+from clipcli.training.group import ALONE, Group
+from clipcli.training.norms import share_batch_norms
 from clipcli.training.schedule import ema_decay
 from clipcli.training.student import Student, parameter_groups
 
@@ -25,14 +27,26 @@ TEXT_PREFIXES = (
     "ln_final",
     "text_projection",
 )
+WHOLE = {"image": ("visual.",), "text": TEXT_PREFIXES}  # what `frozen` may call a tower
 
 
 class TrainingState:
     """Network, optimiser, average and the number of steps: all that a checkpoint holds."""
 
-    def __init__(self, config: TrainingConfig, student: Student, device: torch.device) -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        student: Student,
+        device: torch.device,
+        precision: str = "fp32",
+        group: Group = ALONE,
+    ) -> None:
         self._config = config
         self._device = device
+        self._group = group
+        # In fp16 small gradients vanish; a loss that is multiplied keeps them, and a factor that
+        # was too large is noticed and halved (Micikevicius et al. 2017, arXiv:1710.03740).
+        self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
         self.step = 0
         self.seconds = 0.0
         self.average: MovingAverage | None = None
@@ -48,18 +62,33 @@ class TrainingState:
         """Make a network the one that is trained, with a fresh optimiser."""
         student.to(self._device)
         student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
+        if self._group.size > 1:
+            share_batch_norms(student, self._group)
         self.student = student
-        self.student.freeze(frozen_prefixes(self._config))
+        self.student.frozen_statistics = self._config.frozen_statistics
+        self._freeze()
         self.student.train()
         self.trained: list[nn.Parameter] = [p for p in student.parameters() if p.requires_grad]
         settings = self._config.optimiser
         self.optimiser = torch.optim.AdamW(
-            parameter_groups(self.student, settings.weight_decay),
+            parameter_groups(self.student, settings.weight_decay, settings.layer_decay),
             lr=settings.lr,
             betas=(settings.beta1, settings.beta2),
             eps=settings.epsilon,
             fused=self._device.type in {"cpu", "cuda"},  # one pass over each weight
         )
+
+    def _freeze(self) -> None:
+        names = [name for name, _ in self.student.clip.named_parameters()]
+        for told in self._config.frozen:
+            if told not in WHOLE and not any(name.startswith(told) for name in names):
+                raise UsageError(
+                    f"frozen: no parameter's name begins with {told!r}",
+                    hint=f"'image', 'text', or a name such as {names[-1]}",
+                )
+        self.student.freeze(frozen_prefixes(self._config))
+        if not any(p.requires_grad for p in self.student.parameters()):
+            raise UsageError("frozen: nothing is left to train", hint="freeze one tower at most")
 
     def resize(self, size: int) -> None:
         """Go on with pictures of another size; moments and average come along."""
@@ -81,11 +110,25 @@ class TrainingState:
             if parameter in state
         }
 
+    def backward(self, loss: Tensor) -> Tensor:
+        """Fill in the gradients, those of all processes together, clipped; return their norm."""
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self._group.average_gradients(self.trained)
+        self.scaler.unscale_(self.optimiser)
+        limit = self._config.optimiser.clip_norm or math.inf
+        return torch.nn.utils.clip_grad_norm_(self.trained, limit, foreach=True)
+
+    @property
+    def may_skip(self) -> bool:
+        """Whether gradients that are no numbers only mean that the loss was scaled up too far."""
+        return self.scaler.is_enabled() and self.scaler.get_scale() > 1
+
     def update(self, rate: float) -> None:
         """Take the optimiser's step with the gradients that are there."""
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.step()
+            group["lr"] = rate * group["factor"]
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
         self.optimiser.zero_grad(set_to_none=True)
         with torch.no_grad():
             highest = math.log(self._config.contrastive.max_scale)
@@ -128,6 +171,7 @@ class TrainingState:
             "architecture": asdict(self.student.architecture),
             "student": self.student.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
             "average": None if average is None else average.state,
             "average_updates": 0 if average is None else average.n_updates,
         }
@@ -146,6 +190,8 @@ class TrainingState:
         _check_fit(self.student.state_dict(), state["student"], name)
         self.student.load_state_dict(state["student"])
         self._load_optimiser(state["optimiser"], name)
+        if self.scaler.is_enabled() and state.get("scaler"):
+            self.scaler.load_state_dict(state["scaler"])
         self.step, self.seconds = state["step"], state["seconds"]
         if state["average"] is not None:
             self.average = MovingAverage(state["average"])
@@ -162,7 +208,7 @@ class TrainingState:
         except ValueError as error:
             raise ModelError(
                 f"{name}: other parameters were trained in it",
-                hint="keep `frozen` as it was, or train into another folder",
+                hint="keep `frozen` and `layer_decay` as they were, or train into another folder",
             ) from error
         for group, own in zip(self.optimiser.param_groups, settings, strict=True):
             group.update(own)
@@ -170,11 +216,12 @@ class TrainingState:
 
 def frozen_prefixes(config: TrainingConfig) -> tuple[str, ...]:
     """Return which parameters stay: as told, and those that the objective does not train."""
+    told = tuple(prefix for name in config.frozen for prefix in WHOLE.get(name, (name,)))
     if config.objective == "targets":
-        return (*config.frozen, *TEXT_PREFIXES, "logit_scale", "logit_bias")
+        return (*told, *TEXT_PREFIXES, "logit_scale", "logit_bias")
     if config.contrastive.scale is not None:
-        return (*config.frozen, "logit_scale")
-    return config.frozen
+        told = (*told, "logit_scale")
+    return told if config.contrastive.loss == "sigmoid" else (*told, "logit_bias")
 
 
 def _differing(expected: Mapping[str, Any], found: Mapping[str, Any], prefix: str = "") -> str:

@@ -10,6 +10,7 @@ from clipcli.architecture import Architecture
 from clipcli.model.clip import CLIP
 from clipcli.model.resize import resize_positions, resized_architecture
 from clipcli.model.resnet import ResNetTower
+from clipcli.training.layers import rate_factors
 
 
 class Student(nn.Module):
@@ -25,6 +26,7 @@ class Student(nn.Module):
             head, width = visual.attnpool, visual.attnpool.c_proj.in_features
         else:
             head, width = visual.ln_post, len(visual.ln_post.weight)
+        self.frozen_statistics = False  # of all batch norms
         self.classifier: nn.Linear | None = None
         if n_classes:
             self.classifier = nn.Linear(width, n_classes)
@@ -70,7 +72,9 @@ class Student(nn.Module):
         """Switch to training; frozen batch norms keep their statistics."""
         super().train(mode)
         for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d) and not module.weight.requires_grad:
+            if isinstance(module, nn.BatchNorm2d) and (
+                self.frozen_statistics or not module.weight.requires_grad
+            ):
                 module.eval()
         return self
 
@@ -80,20 +84,29 @@ def is_clip(name: str) -> bool:
     return name.startswith("clip.")
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+def parameter_groups(
+    model: nn.Module, weight_decay: float, layer_decay: float = 1.0
+) -> list[dict[str, object]]:
     """Split what is trained into matrices, which decay, and all else, which does not.
 
     Gains, biases, embeddings, positions and the logit scale stay out: pulling them to zero
     changes what the network computes and regularises nothing (Radford et al. 2021, section 2.5).
+    Layers that learn slower than others come apart as well; ``factor`` is theirs.
     """
-    decayed: list[nn.Parameter] = []
-    kept: list[nn.Parameter] = []
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            (decayed if has_decay(name, parameter) else kept).append(parameter)
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    factors = rate_factors((name for name, _ in model.named_parameters()), layer_decay)
     return [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": kept, "weight_decay": 0.0},
+        {
+            "params": [
+                parameter
+                for name, parameter in trained.items()
+                if factors[name] == factor and has_decay(name, parameter) == decays
+            ],
+            "weight_decay": weight_decay if decays else 0.0,
+            "factor": factor,
+        }
+        for factor in sorted(set(factors.values()), reverse=True)
+        for decays in (True, False)
     ]
 
 

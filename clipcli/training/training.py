@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, replace
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from clipcli.errors import OutputExistsError
-from clipcli.model.device import resolve_device
+from clipcli.errors import ClipcliError, ExitCode, OutputExistsError
 from clipcli.training.assemble import (
     make_budget,
     make_objective,
@@ -24,14 +24,17 @@ from clipcli.training.batches import Batches
 from clipcli.training.checkpoint import checkpoint_paths
 from clipcli.training.config import TrainingConfig
 from clipcli.training.finish import write_model
-from clipcli.training.journal import Advance, Journal, Say
+from clipcli.training.group import ALONE, Group, LostPeerError, peer_error
+from clipcli.training.journal import Advance, Journal, Say, Silence
+from clipcli.training.launch import device_of
 from clipcli.training.loop import Run
 from clipcli.training.open_data import open_data
 from clipcli.training.precision import training_precision
-from clipcli.training.start import starting_point
+from clipcli.training.runlock import locked
+from clipcli.training.start import Start, starting_point
 from clipcli.training.state import TrainingState
 from clipcli.version import __version__
-from clipcli.weights import ModelFolder
+from clipcli.weights import ModelFolder, open_model_folder
 
 
 def train(
@@ -43,6 +46,7 @@ def train(
     say: Say = print,
     say_every_s: float = 10.0,
     advance: Advance | None = None,
+    group: Group = ALONE,
 ) -> ModelFolder:
     """Train on ``data`` and write ``out/model``; go on from ``out/checkpoints`` if there are any.
 
@@ -54,40 +58,90 @@ def train(
         If the loss stops being a number.
     KeyboardInterrupt
         After Ctrl-C or SIGTERM, with the state kept.
+    PeerError
+        In a process that is not the group's first, where the first says what is wrong.
     """
     _use_threads()
-    device = resolve_device(config.device)
+
+    def prepare() -> _Prepared:
+        if not group.is_first:
+            return _prepare(data, out, config, init, Silence(), group)
+        stack.enter_context(locked(out))
+        journal = Journal(out / "log.jsonl", say, say_every_s, advance)
+        stack.callback(journal.close)
+        return _prepare(data, out, config, init, journal, group)
+
+    with ExitStack() as stack:
+        ready = group.first_first(prepare)
+        try:
+            return _run(ready, data, out, group)
+        except (ClipcliError, KeyboardInterrupt) as error:
+            if group.is_first or isinstance(error, LostPeerError):
+                raise
+            # All processes meet the same end, and one of them tells.
+            raise peer_error(getattr(error, "exit_code", ExitCode.INTERRUPTED)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A run that can begin, and what its end needs."""
+
+    run: Run
+    start: Start
+    config: TrainingConfig
+    n_pictures: int
+
+
+def _prepare(
+    data: Path,
+    out: Path,
+    config: TrainingConfig,
+    init: str | None,
+    journal: Journal,
+    group: Group,
+) -> _Prepared:
+    device = device_of(config.device, group)
     config = with_templates(config, data)
     _check_out(out)
     start = starting_point(config, init)
     if config.objective == "contrastive":
         start, loss = start.for_loss(config.contrastive.loss)
         config = replace(config, contrastive=replace(config.contrastive, loss=loss))
-    pairs = open_data(data, out / "pictures", start.model.preprocessing, say)
+    pairs = open_data(data, out / "pictures", start.model.preprocessing, journal.say)
     pairs, held_out = split_held_out(pairs, config)
     table = make_targets(pairs, start, config)
-    state = TrainingState(config, make_student(start, config, table), device)
-    batches = Batches(config, pairs, start.model.preprocessing)
-    journal = Journal(out / "log.jsonl", say, say_every_s, advance)
+    precision = training_precision(config.precision, device)
+    batches = Batches(config, pairs, start.model.preprocessing, group)
     run = Run(
         config,
-        state,
+        TrainingState(config, make_student(start, config, table), device, precision, group),
         batches,
-        make_objective(pairs, start, config, table, device, say),
+        make_objective(pairs, start, config, table, device, journal.say),
         make_budget(config, batches.order.batches_per_epoch),
         out / "checkpoints",
         journal,
         native_px=start.model.preprocessing.size,
         scorer=make_scorer(held_out, start, config),
-        precision=training_precision(config.precision, device),
+        precision=precision,
+        group=group,
     )
-    try:
-        journal.record(event="start", **_provenance(data, run, state, len(pairs)))
-        run.resume()
-        run.run()
-    finally:
-        journal.close()
-    return write_model(out / "model", state, start, config, len(pairs), run.last_scores)
+    return _Prepared(run, start, config, len(pairs))
+
+
+def _run(ready: _Prepared, data: Path, out: Path, group: Group) -> ModelFolder:
+    run = ready.run
+    run.journal.record(event="start", **_provenance(data, run, run.state, ready.n_pictures))
+    run.resume()
+    run.run()
+
+    def finish() -> ModelFolder:
+        if not group.is_first:
+            return open_model_folder(out / "model")
+        return write_model(
+            out / "model", run.state, ready.start, ready.config, ready.n_pictures, run.last_scores
+        )
+
+    return group.first_first(finish)
 
 
 def _check_out(out: Path) -> None:
@@ -111,6 +165,7 @@ def _provenance(data: Path, run: Run, state: TrainingState, n_pictures: int) -> 
         "device": str(run.device),
         "precision": run.precision,
         "threads": torch.get_num_threads(),
+        "processes": run.group.size,
         "config": asdict(run.config),
     }
 

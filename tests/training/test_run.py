@@ -14,12 +14,21 @@ import numpy as np
 import pytest
 import torch
 
-from clipcli.errors import InputError, ModelError, OutputError, OutputExistsError
+from clipcli.errors import (
+    InputError,
+    ModelError,
+    OutputError,
+    OutputExistsError,
+    UsageError,
+)
 from clipcli.model.load import load_model
 from clipcli.training import loop
 from clipcli.training.config import TrainingConfig
 from clipcli.training.configfile import config_from_dict
 from clipcli.training.loop import DivergedError
+from clipcli.training.runlock import locked
+from clipcli.training.start import starting_point
+from clipcli.training.state import TrainingState
 from clipcli.training.training import train
 from clipcli.weights import ModelFolder
 
@@ -393,6 +402,19 @@ def test_names_without_vectors_are_counted(
         run(packed, tmp_path / "out", config)
 
 
+def test_chunks_train_to_the_same_model(
+    tmp_path: Path, packed: Path, make_config: Callable[..., TrainingConfig]
+) -> None:
+    keys = {"frozen_statistics": True, "storage": "fp32", "checkpoint": {}, "steps": 4}
+
+    whole = run(packed, tmp_path / "whole", make_config(**keys))
+    parts = run(packed, tmp_path / "parts", make_config(chunk_size=6, **keys))
+
+    expected, found = load_model(whole).state_dict(), load_model(parts).state_dict()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
+
+
 def test_bf16_trains_as_well(
     tmp_path: Path, packed: Path, make_config: Callable[..., TrainingConfig]
 ) -> None:
@@ -401,3 +423,108 @@ def test_bf16_trains_as_well(
     weights = load_model(folder).state_dict()
     assert all(tensor.dtype != torch.bfloat16 for tensor in weights.values())
     assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+def test_fp16_trains_as_well_and_goes_on_exactly(
+    tmp_path: Path, packed: Path, make_config: Callable[..., TrainingConfig]
+) -> None:
+    config = make_config(precision="fp16", steps=6)
+    whole = run(packed, tmp_path / "whole", config)
+
+    with pytest.raises(KilledError):
+        run(packed, tmp_path / "killed", config, kill_at(5))
+    resumed = run(packed, tmp_path / "killed", config)
+
+    weights = load_model(whole).state_dict()
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+    assert resumed.weights_path.read_bytes() == whole.weights_path.read_bytes()
+
+
+def test_a_loss_scaled_up_too_far_skips_the_step_and_is_scaled_less(
+    make_config: Callable[..., TrainingConfig],
+) -> None:
+    config = make_config()
+    start = starting_point(config, None)
+    state = TrainingState(config, start.student(0, 0), torch.device("cpu"), "fp16")
+    state.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)
+    before = {name: tensor.clone() for name, tensor in state.student.state_dict().items()}
+
+    norm = state.backward(1e3 * state.student(torch.ones(4, 3, 32, 32))[0].sum())
+    may_skip = state.may_skip
+    state.update(0.1)
+
+    assert may_skip
+    assert not norm.isfinite()
+    assert state.scaler.get_scale() == 2.0**126
+    for name, parameter in state.student.named_parameters():
+        assert torch.equal(parameter, before[name])
+
+
+def test_a_locked_image_tower_stays_bit_for_bit(
+    tmp_path: Path, packed: Path, make_config: Callable[..., TrainingConfig]
+) -> None:
+    first = run(packed, tmp_path / "first", make_config(storage="fp32", steps=1))
+    config = replace(
+        make_config(storage="fp32", frozen=["image"], steps=3, optimiser={"layer_decay": 0.5}),
+        architecture=None,
+        vocabulary="",
+    )
+
+    second = train(packed, tmp_path / "second", config, init=str(first.path), say=lambda line: None)
+
+    before, after = load_model(first).state_dict(), load_model(second).state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {"text_projection", "positional_embedding", "logit_scale"} <= changed
+    assert not any(name.startswith("visual.") for name in changed)
+
+
+@pytest.mark.parametrize(
+    ("frozen", "message"),
+    [
+        (["visul."], "frozen: no parameter's name begins with 'visul.'"),
+        (["image", "text", "logit_scale"], "frozen: nothing is left to train"),
+    ],
+)
+def test_freezing_what_is_not_there_or_all_is_refused(
+    tmp_path: Path,
+    packed: Path,
+    make_config: Callable[..., TrainingConfig],
+    frozen: list[str],
+    message: str,
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        run(packed, tmp_path / "out", make_config(frozen=frozen))
+
+
+def test_a_second_run_in_the_same_folder_is_refused(
+    tmp_path: Path, packed: Path, make_config: Callable[..., TrainingConfig]
+) -> None:
+    with locked(tmp_path / "out"), pytest.raises(OutputExistsError, match="another training"):
+        run(packed, tmp_path / "out", make_config())
+
+
+def test_a_log_on_a_full_disk_does_not_stop_the_training(
+    tmp_path: Path,
+    packed: Path,
+    make_config: Callable[..., TrainingConfig],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Full:
+        def write(self, text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+        def close(self) -> None:
+            pass
+
+    real, said = Path.open, []
+
+    def open_full(self: Path, *args: Any, **keys: Any) -> Any:
+        if self.name != "log.jsonl":
+            return real(self, *args, **keys)
+        return Full()
+
+    monkeypatch.setattr(Path, "open", open_full)
+    folder = train(packed, tmp_path / "out", make_config(steps=2), say=said.append)
+
+    assert load_model(folder)
+    assert sum("log.jsonl: No space left on device; training goes on" in line for line in said) == 1
