@@ -1,8 +1,8 @@
 """This file knows about the one door to torch: numpy in, numpy out, loaded at the first question.
 
-Everything that can be known without torch (name, fingerprint, input size, prompts' token counts)
-is answered from the model's files; :meth:`ModelEncoder.start` begins the slow part in the
-background, so that pictures are decoded meanwhile.
+Everything that can be known without torch (name, fingerprint, input size, prompts' token counts,
+the rows of a few prompts) is answered from the model's files; :meth:`ModelEncoder.start` begins
+the slow part in the background, so that pictures are decoded meanwhile.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from clipcli.architecture import ModelConfig
 from clipcli.errors import DeviceError
 from clipcli.modelchoice import open_named
 from clipcli.modelsource import ModelSource, source_of
+from clipcli.textplan import TEXT_PRECISION, is_for_accelerator, text_precision
 from clipcli.tokenizer import TextTokenizer
 from clipcli.weights import ModelFolder
 
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clipcli.model.run import TorchRunner
+    from clipcli.numpytext import NumpyTextTower
 
-# Rows of labels are few and are kept on disk, so they are always made at full precision.
-TEXT_PRECISION = "fp32"
+__all__ = ["TEXT_PRECISION", "Encoder", "ModelEncoder", "load_encoder"]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -60,9 +61,13 @@ class Encoder(Protocol):
 
     def start(self) -> None: ...
 
+    def text_precision(self, n_prompts: int) -> str: ...
+
     def encode_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]: ...
 
-    def encode_texts(self, prompts: Sequence[str]) -> NDArray[np.float32]: ...
+    def encode_texts(
+        self, prompts: Sequence[str], precision: str = TEXT_PRECISION
+    ) -> NDArray[np.float32]: ...
 
 
 class ModelEncoder:
@@ -74,6 +79,7 @@ class ModelEncoder:
         self._source = model if isinstance(model, ModelSource) else source_of(model)
         self._asked = (device, precision)
         self._lock = threading.Lock()
+        self._running = threading.Lock()  # the network is not for two threads at once
         self._loading: Future[TorchRunner] | None = None
 
     @property
@@ -137,11 +143,38 @@ class ModelEncoder:
 
     def encode_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Encode preprocessed images (n, s, s, 3), uint8, into unit rows (n, d), float32."""
-        return self._runner.encode_images(pixels)
+        runner = self._runner
+        with self._running:
+            return runner.encode_images(pixels)
 
-    def encode_texts(self, prompts: Sequence[str]) -> NDArray[np.float32]:
-        """Encode p prompts into unit rows (p, d), float32; over-long ones are cut."""
-        return self._runner.encode_texts([self.tokenizer.tokenize(p).ids for p in prompts])
+    def text_precision(self, n_prompts: int) -> str:
+        """Say in which precision a label set of that many prompts is encoded: fp32 or bf16."""
+        return text_precision(self.config.architecture.text, n_prompts, *self._asked)
+
+    def encode_texts(
+        self, prompts: Sequence[str], precision: str = TEXT_PRECISION
+    ) -> NDArray[np.float32]:
+        """Encode p prompts into unit rows (p, d), float32; over-long ones are cut.
+
+        In fp32 this is done by numpy, and torch stays out of it, unless they are so many that a
+        graphics card pays.
+        """
+        texts = [self.tokenizer.tokenize(prompt).ids for prompt in prompts]
+        if precision == TEXT_PRECISION and not self._is_for_accelerator(len(texts)):
+            return self._numpy_tower.encode(texts)
+        runner = self._runner
+        with self._running:
+            return runner.encode_texts(texts, precision)
+
+    def _is_for_accelerator(self, n_prompts: int) -> bool:
+        shape, device = self.config.architecture.text, self._asked[0]
+        return is_for_accelerator(shape, n_prompts, device) and self.device != "cpu"
+
+    @cached_property
+    def _numpy_tower(self) -> NumpyTextTower:
+        from clipcli.numpytext import NumpyTextTower
+
+        return NumpyTextTower(self._source)
 
 
 def load_encoder(

@@ -64,6 +64,7 @@ class FakeEncoder:
         self.batch_size = batch_size
         self.n_starts = 0
         self.texts: list[str] = []  # all that were encoded
+        self.text_precisions: list[str] = []  # of each call
         self.batches: list[int] = []  # the size of each batch of pictures
 
     def start(self) -> None:
@@ -76,8 +77,12 @@ class FakeEncoder:
         colours = pixels.astype(float).mean(axis=(1, 2))  # (n, 3)
         return _unit(colours @ np.stack([letter_counts(name) for name in CHANNELS]))
 
-    def encode_texts(self, prompts: Sequence[str]) -> Rows:
+    def text_precision(self, n_prompts: int) -> str:
+        return "fp32" if n_prompts < self.huge else "bf16"
+
+    def encode_texts(self, prompts: Sequence[str], precision: str = "fp32") -> Rows:
         self.texts += prompts
+        self.text_precisions.append(precision)
         return _unit(np.stack([letter_counts(prompt) for prompt in prompts]))
 
 

@@ -1,11 +1,12 @@
 """This file knows about running the network on a device: pixels and token ids in, unit rows out.
 
-Images run in the chosen precision; texts in fp32, because they are few and each decides about all
-images. Rows are brought to unit length in fp32 either way.
+Images run in the chosen precision; texts in fp32, because each decides about all images, or in bf16
+where they are very many. Rows are brought to unit length in fp32 either way.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from clipcli.architecture import Architecture, Preprocessing, SiglipArchitecture
+from clipcli.architecture import Preprocessing
 from clipcli.errors import DeviceError, ModelError
 from clipcli.model.clip import CLIP
 from clipcli.model.device import PRECISIONS, resolve_device, resolve_precision
@@ -25,6 +26,7 @@ from clipcli.model.resnet import ResNetTower
 from clipcli.model.siglip import Siglip, SiglipVisionTower
 from clipcli.model.vision import VisionTower
 from clipcli.modelsource import ModelSource
+from clipcli.numpytext import check_ids
 from clipcli.weights import ModelFolder
 
 Item = TypeVar("Item")
@@ -32,10 +34,10 @@ Rows = NDArray[np.float32]
 
 BATCH_PIXELS = {"cpu": 32 * 224**2, "mps": 64 * 224**2, "cuda": 256 * 224**2}
 MAX_BATCH = {"cpu": 64, "mps": 256, "cuda": 1024}  # images; more gains nothing and takes memory
-TEXT_BATCH = 64  # prompts
+TEXT_BATCH = {"cpu": 64, "mps": 256, "cuda": 1024}  # prompts
 # Subtle: matrix products sum in another order for other shapes, which changes the last bits. Texts
-# are padded to multiples of this, in length and in number, so that a label's row is the same
-# whichever labels it is encoded with, and a half-warm cache prints what a cold one prints.
+# of one length are encoded together, in numbers that are multiples of this, so that a label's row
+# is the same whichever labels it is encoded with, and half-warm caches print what cold ones print.
 TEXT_STEP = 8
 # Linux, Windows, MPS: torch has an error class of its own only on CUDA.
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
@@ -57,13 +59,14 @@ class TorchRunner:
         self._architecture = model.architecture
         self._dtype = PRECISIONS[precision]
         self._image_batch = BatchLimit(_image_batch_size(device, preprocessing.size))
-        self._text_batch = BatchLimit(TEXT_BATCH)
+        self._text_batch = BatchLimit(TEXT_BATCH.get(device.type, TEXT_BATCH["cpu"]))
         # The towers have different types, and moving one must not touch the other.
         self._image_tower = model.visual
         del model.visual
         self._pixel_scale = _prepare(self._image_tower, preprocessing)
         self._image_tower.eval().to(device, self._dtype)
-        self._text_tower = model.eval().to(device, torch.float32)
+        self._stored_texts = model.eval()  # seldom needed, so converted when it is
+        self._text_towers: dict[str, CLIP | Siglip] = {}  # by precision
 
     @classmethod
     def load(
@@ -93,19 +96,32 @@ class TorchRunner:
         rows = _encode_all(pixels, self._image_batch, self._encode_image_batch)
         return self._stack(rows)
 
-    def encode_texts(self, texts: Sequence[Sequence[int]]) -> Rows:
+    def encode_texts(self, texts: Sequence[Sequence[int]], precision: str = "fp32") -> Rows:
         """Encode p lists of token ids, start and end included, into unit rows (p, d).
 
-        Texts of like length are encoded together, so that little padding is computed.
+        Texts of one length are encoded together, so that no padding is computed: attention is
+        causal in CLIP, and the embedding is read at the end (SigLIP's come filled up).
         """
-        _check_ids(texts, self._architecture)
+        check_ids(texts, self._architecture)
+        tower = self._text_tower(precision)
         restored = np.empty((len(texts), self._architecture.embed_dim), dtype=np.float32)
-        lengths = [_stepped(len(ids)) for ids in texts]
-        for length in sorted(set(lengths)):
-            alike = [i for i, own in enumerate(lengths) if own == length]
-            rows = _encode_all([texts[i] for i in alike], self._text_batch, self._encode_text_batch)
+        by_length: dict[int, list[int]] = {}
+        for i, ids in enumerate(texts):
+            by_length.setdefault(len(ids), []).append(i)
+        for alike in by_length.values():
+            rows = _encode_all(
+                [texts[i] for i in alike],
+                self._text_batch,
+                lambda batch: self._encode_text_batch(tower, batch),
+            )
             restored[alike] = self._stack(rows)
         return restored
+
+    def _text_tower(self, precision: str) -> CLIP | Siglip:
+        if precision not in self._text_towers:
+            tower = copy.deepcopy(self._stored_texts).to(self.device, PRECISIONS[precision])
+            self._text_towers[precision] = tower
+        return self._text_towers[precision]
 
     @torch.inference_mode()
     def _encode_image_batch(self, pixels: NDArray[np.uint8]) -> Rows:
@@ -122,13 +138,10 @@ class TorchRunner:
         return self._unit_rows(self._image_tower(x))
 
     @torch.inference_mode()
-    def _encode_text_batch(self, texts: Sequence[Sequence[int]]) -> Rows:
-        context_length = self._architecture.text.context_length
-        length = min(_stepped(max(map(len, texts))), context_length)
-        padded = [[*ids, *[0] * (length - len(ids))] for ids in texts]
-        padded += [padded[0]] * (_stepped(len(texts)) - len(texts))
-        tokens = torch.tensor(padded).to(self.device)  # (p, l), both multiples of the step
-        return self._unit_rows(self._text_tower.encode_text(tokens)[: len(texts)])
+    def _encode_text_batch(self, tower: CLIP | Siglip, texts: Sequence[Sequence[int]]) -> Rows:
+        filled = [*texts, *[texts[0]] * (-len(texts) % TEXT_STEP)]
+        tokens = torch.tensor(filled).to(self.device)  # (p, l), p a multiple of the step
+        return self._unit_rows(tower.encode_text(tokens)[: len(texts)])
 
     def _unit_rows(self, embeddings: Tensor) -> Rows:
         rows: Rows = F.normalize(embeddings.float(), dim=1).cpu().numpy()  # (n, d)
@@ -207,23 +220,3 @@ def _prepare(
 def _image_batch_size(device: torch.device, size: int) -> int:
     pixels = BATCH_PIXELS.get(device.type, BATCH_PIXELS["cpu"])
     return max(1, min(MAX_BATCH.get(device.type, MAX_BATCH["cpu"]), pixels // size**2))
-
-
-def _stepped(n: int) -> int:
-    return -(-n // TEXT_STEP) * TEXT_STEP
-
-
-def _check_ids(
-    texts: Sequence[Sequence[int]], architecture: Architecture | SiglipArchitecture
-) -> None:
-    """Refuse token ids that the network has no place for, before they break it."""
-    shape = architecture.text
-    if max((max(ids) for ids in texts), default=0) >= shape.vocab_size:
-        raise ModelError(
-            "the tokenizer has more tokens than the network: they do not belong together"
-        )
-    if max(map(len, texts), default=0) > shape.context_length:
-        raise ModelError(f"a text is longer than the context of {shape.context_length} tokens")
-    if isinstance(architecture, SiglipArchitecture):
-        # Its padding is part of the text, and zeros put there by us would be another text.
-        assert all(len(ids) == shape.context_length for ids in texts)
