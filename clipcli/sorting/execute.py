@@ -6,14 +6,14 @@ import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from typing import TypeAlias
 
 from clipcli.errors import OutputError
 from clipcli.images.files import failure_reason
 from clipcli.interrupts import held
 from clipcli.sorting import transfer
-from clipcli.sorting.filestate import RefusedError, check_unchanged, digest, place
+from clipcli.sorting.filestate import RefusedError, check_unchanged, digest, is_relative, place
 from clipcli.sorting.journal import Action, Journal, Step, step_record
 from clipcli.sorting.plan import Group, Left, Member, Places, Plan
 
@@ -36,18 +36,23 @@ Outcome: TypeAlias = Placed | Left
 
 def source_folders(plan: Plan) -> dict[str, int]:
     """Return the folders of SOURCE that files leave, and their mtime_ns, to be restored by undo."""
-    # A DIR inside of SOURCE changes the folder that it is made in as well.
-    paths = {os.path.dirname(member.path) for _, member in plan.members()}
+    paths = [member.path for _, member in plan.members()]
     relative = os.path.relpath(plan.places.into, plan.places.source)
-    if not relative.startswith(os.pardir) and not os.path.isabs(relative):
-        paths.add(os.path.dirname(relative))
+    if is_relative(relative):  # a DIR inside of SOURCE changes the folder that it is made in
+        paths.append(relative)
     found = {}
-    for path in sorted(paths):
+    for path in sorted(set(chain.from_iterable(map(_folders_above, paths)))):
         try:
             found[path] = os.stat(os.path.join(plan.places.source, path)).st_mtime_ns
         except OSError:  # gone; so are the files in it, and that will be told
             continue
     return found
+
+
+def _folders_above(path: str) -> Iterator[str]:
+    while path:
+        path = os.path.dirname(path)
+        yield path
 
 
 def carry_out(plan: Plan, action: Action, journal: Journal) -> Iterator[Outcome]:

@@ -120,7 +120,7 @@ class Planner:
         self._rules, self._states = rules, states
         self._sidecars = Sidecars(places.source) if with_sidecars else None
         self._taken: dict[str, set[str]] = {}  # names in each folder of DIR
-        self._numbers: dict[tuple[str, str], int] = {}  # the last one, by folder and stem
+        self._numbers: dict[tuple[str, str], int] = {}  # the last one, by folder and name
         self._same: dict[tuple[str, str], bool] = {}
 
     def add(self, path: str, result: Result) -> None:
@@ -154,7 +154,8 @@ class Planner:
         return stem, tuple(members)
 
     def _free_number(self, folder: str, stem: str, members: tuple[Member, ...]) -> int:
-        taken, known = self._names_in(folder), (folder, name_key(stem))
+        taken = self._names_in(folder)
+        known = folder, name_key(stem + members[0].rest)
         for number in count(self._numbers.get(known, 1)):
             keys = {name_key(numbered(stem, member.rest, number)) for member in members}
             if keys.isdisjoint(taken):
