@@ -22,6 +22,7 @@ from clipcli.model.clip import CLIP
 from clipcli.model.device import PRECISIONS, resolve_device, resolve_precision
 from clipcli.model.fold import PIXEL_UNIT, fold_batch_norms, fold_normalisation
 from clipcli.model.load import load_model
+from clipcli.model.packed import pack_blocks
 from clipcli.model.resnet import ResNetTower
 from clipcli.model.siglip import Siglip, SiglipVisionTower
 from clipcli.model.vision import VisionTower
@@ -65,6 +66,8 @@ class TorchRunner:
         del model.visual
         self._pixel_scale = _prepare(self._image_tower, preprocessing)
         self._image_tower.eval().to(device, self._dtype)
+        if device.type == "cpu" and precision == "bf16":
+            pack_blocks(self._image_tower)
         self._stored_texts = model.eval()  # seldom needed, so converted when it is
         self._text_towers: dict[str, CLIP | Siglip] = {}  # by precision
 
@@ -125,9 +128,7 @@ class TorchRunner:
 
     @torch.inference_mode()
     def _encode_image_batch(self, pixels: NDArray[np.uint8]) -> Rows:
-        x = torch.from_numpy(np.require(pixels, np.uint8, ["C", "W"])).to(
-            self.device
-        )  # (n, s, s, 3)
+        x = self._on_device(torch.from_numpy(np.require(pixels, np.uint8, ["C", "W"])))
         # Memory keeps its order, so for torch these are channels last, its faster way on a CPU.
         x = x.permute(0, 3, 1, 2)  # (n, s, s, 3) -> (n, 3, s, s)
         if self._pixel_scale is None:
@@ -136,6 +137,12 @@ class TorchRunner:
             mean, std = (each.to(x.device) for each in self._pixel_scale)
             x = ((x - mean) / std).to(self._dtype)
         return self._unit_rows(self._image_tower(x))
+
+    def _on_device(self, pixels: Tensor) -> Tensor:
+        """Bring pixels to where the network is; from locked memory, which a GPU reads itself."""
+        if self.device.startswith("cuda"):
+            return pixels.pin_memory().to(self.device, non_blocking=True)  # (n, s, s, 3)
+        return pixels.to(self.device)
 
     @torch.inference_mode()
     def _encode_text_batch(self, tower: CLIP | Siglip, texts: Sequence[Sequence[int]]) -> Rows:
