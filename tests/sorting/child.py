@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from clipcli import interrupts
 from clipcli.sorting.execute import carry_out, source_folders
 from clipcli.sorting.journal import journals, new_journal, open_journal
 from clipcli.sorting.undo import undo
 from tests.sorting.trees import make_plan
+
+
+def main(arguments: Sequence[str]) -> None:
+    interrupts.take_over()
+    try:
+        if arguments[0] == "undo":
+            take_back()
+        else:
+            sort(*arguments[1:])
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def sort(source: str, into: str, action: str) -> None:
@@ -31,7 +44,4 @@ def say_ready() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "undo":
-        take_back()
-    else:
-        sort(*sys.argv[2:])
+    main(sys.argv[1:])

@@ -79,29 +79,43 @@ def kill_and_undo(
     """Sort, kill, undo (killing that as well in every second round), compare; so many times."""
     source = make_tree(folder / "photos", n_files)
     before, chance = snapshot(source), random.Random(seed)
-    sorting_s = run("sort", source, into, action)
+    run("sort", source, into, action)
+    whole = journal_size()
     undoing_s = run("undo")
     assert snapshot(source) == before
-    n_caught = 0
+    n_sorts = n_undos = 0
     for i in range(n_kills):
-        is_caught = kill_after(chance.uniform(0, sorting_s), "sort", source, into, action)
-        n_caught += is_caught
+        clear_journals()
+        n_sorts += kill_at(chance.uniform(0, whole), chance, "sort", source, into, action)
         if i % 2 and not is_untouched():
-            kill_after(chance.uniform(0, undoing_s), "undo")
+            n_undos += kill_after(chance.uniform(0, undoing_s), "undo")
         if not is_untouched():
-            run("undo")
+            undoing_s = (undoing_s + run("undo")) / 2
 
         assert snapshot(source) == before, f"round {i}"
         assert not into.exists(), f"round {i}"
-        shutil.rmtree(os.environ["CLIPCLI_STATE"], ignore_errors=True)
-    assert n_caught > n_kills // 3  # or else it was not killing that was tested
-    print(f"{action}: {n_kills} kills, {n_caught} of them before the end")  # noqa: T201
+    assert n_sorts > n_kills * 0.8  # or else it was not killing that was tested
+    print(f"{n_files} files, {action}: {n_sorts} sorts and {n_undos} undos killed at work")  # noqa: T201
+
+
+def journal() -> Path | None:
+    """Return the one journal that there is, if there is one."""
+    return next(Path(os.environ["CLIPCLI_STATE"]).glob("sorts/*.jsonl"), None)
+
+
+def journal_size() -> int:
+    path = journal()
+    return path.stat().st_size if path else -1
+
+
+def clear_journals() -> None:
+    shutil.rmtree(os.environ["CLIPCLI_STATE"], ignore_errors=True)
 
 
 def is_untouched() -> bool:
-    """Tell whether a child was killed before it had a journal, or with only a piece of a line."""
-    journals = list(Path(os.environ["CLIPCLI_STATE"]).glob("sorts/*.jsonl"))
-    return not journals or b"\n" not in journals[0].read_bytes()
+    """Tell whether a child was killed before it had told a journal what it is about to do."""
+    path = journal()
+    return path is None or b"\n" not in path.read_bytes()
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
@@ -122,10 +136,23 @@ def run(*arguments: object) -> float:
     return time.perf_counter() - began
 
 
+def kill_at(n_bytes: float, chance: random.Random, *arguments: object) -> bool:
+    """Kill a child a moment after its journal has got so long; tell whether it was at work."""
+    child = start(*arguments)
+    while journal_size() < n_bytes and child.poll() is None:
+        time.sleep(0.0002)
+    time.sleep(chance.uniform(0, 0.003))
+    return kill(child)
+
+
 def kill_after(seconds: float, *arguments: object) -> bool:
     """Kill a child after a while; tell whether it was still at work."""
     child = start(*arguments)
     time.sleep(seconds)
+    return kill(child)
+
+
+def kill(child: subprocess.Popen[str]) -> bool:
     child.send_signal(signal.SIGKILL)
     child.communicate()
     return child.returncode == -signal.SIGKILL

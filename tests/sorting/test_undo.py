@@ -20,15 +20,8 @@ from tests.sorting.conftest import Sort, Undo
 from tests.sorting.trees import make_plan, make_tree, names, snapshot
 
 ACTIONS = ("move", "copy", "link", "hardlink")
-NAMES = [
-    "a\nb.jpg",
-    "qu'o\"te.jpg",
-    "<script>.jpg",
-    "😀.jpg",
-    "-rf.jpg",
-    "tab\t.jpg",
-    "x" * 251 + ".jpg",
-]
+NAMES = ["a\nb.jpg", "qu'o\"te.jpg", "<script>.jpg", "😀.jpg", "-rf.jpg", "tab\t.jpg"]
+NAMES += ["x" * 251 + ".jpg", os.fsdecode(b"\xff\xfe.jpg")]
 POSIX = pytest.mark.skipif(os.name != "posix", reason="permissions and names as on POSIX")
 NO_ROOT = pytest.mark.skipif(
     not hasattr(os, "getuid") or os.getuid() == 0, reason="root may do everything"
@@ -73,7 +66,7 @@ def test_every_file_arrives_whole(tree: Path, tmp_path: Path, sort: Sort, action
 def test_names_may_be_anything(
     tree: Path, tmp_path: Path, sort: Sort, take_back: Undo, action: Action
 ) -> None:
-    for name in [*NAMES[:-1], os.fsdecode(b"\xff\xfe.jpg"), NAMES[-1] + ".jpg"]:
+    for name in NAMES:
         (tree / name).write_bytes(os.fsencode(name))
     before = snapshot(tree)
 
@@ -81,7 +74,7 @@ def test_names_may_be_anything(
     taken = take_back()
 
     assert all(isinstance(outcome, Placed) for outcome in outcomes)
-    assert len(taken) == len(NAMES) + 1
+    assert len(taken) == len(NAMES)
     assert snapshot(tree) == before
 
 
