@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from clipcli.calibration import Calibration
     from clipcli.scoring import ScoringRules
 
 T = TypeVar("T")
@@ -55,6 +56,13 @@ class Classifier:
         How many labels a result lists.
     min_prob : float
         Below this probability a result has no label, 0..1.
+    calibration : Calibration, optional
+        Fitted numbers in place of the model's own; see ``clipcli eval --calibrate``.
+    reject_threshold : float, optional
+        Pictures whose reject score is above it have no label, 0..1; None: nothing is rejected.
+    independent : bool
+        Ask each label by itself, yes or no: probabilities do not sum to one, and several labels
+        may reach ``min_prob``.
     encoder : Encoder, optional
         Used in place of ``model``, ``device`` and ``precision``.
     cache : TextCache, optional
@@ -86,19 +94,24 @@ class Classifier:
         *,
         top_k: int = 5,
         min_prob: float = 0.0,
+        calibration: Calibration | None = None,
+        reject_threshold: float | None = None,
+        independent: bool = False,
         options: DecodeOptions | None = None,
         encoder: Encoder | None = None,
         cache: TextCache | None = None,
         image_cache: ImageCache | None = None,
     ) -> None:
         self.label_set = _as_label_set(labels)
-        self.label_set.check()
+        self.label_set.check(is_choice=not independent)
         self.encoder = encoder or load_encoder(model, device, precision)
         self.templates = choose_templates(
             templates, self.label_set.templates, self.encoder.config.templates
         )
         self.report = FindReport()
         self.top_k, self.min_prob = top_k, min_prob
+        self.calibration, self.reject_threshold = calibration, reject_threshold
+        self.independent = independent
         self.options = options or DecodeOptions(exact=exact)
         self.cache = cache or TextCache(default_folder())
         self.image_cache = image_cache or ImageCache(default_folder())
@@ -134,7 +147,8 @@ class Classifier:
         from clipcli.scoring import score
 
         rows = np.stack([picture.row for picture in pictures])  # (n, d)
-        return score([p.path for p in pictures], rows, self.classifier, self._rules)
+        neutral = self.neutral if self.rules.needs_neutral else None
+        return score([p.path for p in pictures], rows, self.classifier, self.rules, neutral)
 
     def encode_images(self, images: Iterable[Any]) -> NDArray[np.float32]:
         """Encode pictures into unit rows (n, d), float32.
@@ -210,17 +224,30 @@ class Classifier:
         return encode_labels(self.label_set, self.templates, self.encoder, self.cache)
 
     @cached_property
-    def _rules(self) -> ScoringRules:
+    def neutral(self) -> NDArray[np.float32]:
+        """The rows (w, d), float32, unit length, of words for what no label stands for."""
+        from clipcli.neutral import neutral_rows
+
+        labels = self.classifier[: len(self.label_set.labels)]  # (c, d)
+        return neutral_rows(labels, self.encoder, self.cache)
+
+    @cached_property
+    def rules(self) -> ScoringRules:
+        """All that turns similarities into a decision, besides the vectors."""
         from clipcli.scoring import ScoringRules
 
         config, labels = self.encoder.config, self.label_set.labels
+        numbers = self.calibration or config
         return ScoringRules(
             names=self.label_set.names,
-            logit_scale=config.logit_scale,
-            logit_bias=config.logit_bias,
+            logit_scale=numbers.logit_scale,
+            logit_bias=numbers.logit_bias,
             kind=config.scoring,
             top_k=self.top_k,
             min_prob=self.min_prob,
+            independent=self.independent,
+            reject_threshold=self.reject_threshold,
+            neutral_scale=config.logit_scale,
             thresholds={x.name: x.threshold for x in labels if x.threshold is not None},
             parents={x.name: x.parent for x in labels if x.parent is not None},
         )

@@ -16,6 +16,7 @@ from typing import IO, Annotated, Any
 import typer
 
 from clipcli.commands import classify, doctor, embed, labels, models, sort, train, undo
+from clipcli.commands import eval as evaluation
 from clipcli.errors import ClipcliError, ExitCode
 
 # Typer carries its own copy of click since 0.26; its usage errors share this ancestor.
@@ -35,6 +36,7 @@ app.command()(classify.classify)
 app.command()(embed.embed)
 app.command()(sort.sort)
 app.command()(undo.undo)
+app.command(name="eval")(evaluation.eval_)
 app.add_typer(labels.app, name="labels")
 app.add_typer(models.app, name="models")
 app.command()(doctor.doctor)

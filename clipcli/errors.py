@@ -46,6 +46,10 @@ class TemplateError(ClipcliError):
     """A prompt template that cannot be found or has no ``{}``."""
 
 
+class CalibrationError(ClipcliError):
+    """A calibration that cannot be read, written, or used for what is asked."""
+
+
 class MissingExtraError(ClipcliError):
     """A feature whose optional dependency is not installed; the hint is the install command."""
 

@@ -91,13 +91,14 @@ class LabelSet:
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
-    def check(self) -> None:
+    def check(self, *, is_choice: bool = True) -> None:
         """Refuse a set that is no choice, also one that was put together in Python.
 
-        A softmax over a single label is always 1; reject prompts make it a real question.
+        A softmax over a single label is always 1; reject prompts make it a real question, and so
+        does asking each label by itself.
         """
         check_labels(self.labels, self.source)
-        if len(self.labels) == 1 and not self.reject:
+        if is_choice and len(self.labels) == 1 and not self.reject:
             raise LabelSetError(
                 f"{self.source}: {self.names[0]!r} is the only label, "
                 "so every picture would get it with probability 1",

@@ -52,12 +52,14 @@ def describe(classifier: Classifier, started: str, counts: dict[str, int]) -> Pr
         exact=classifier.options.exact,
         top_k=classifier.top_k,
         min_prob=classifier.min_prob,
-        probability_kind=encoder.config.scoring,
+        probability_kind=_probability_kind(classifier),
         logit_scale=classifier.logit_scale,
         versions=versions(),
         started=started,
         finished=now(),
         counts=counts,
+        temperature=classifier.calibration.temperature if classifier.calibration else 1.0,
+        reject_threshold=classifier.reject_threshold,
     )
 
 

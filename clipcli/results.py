@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 Decision: TypeAlias = Literal["label", "below_threshold", "rejected"]
-ProbabilityKind: TypeAlias = Literal["softmax", "sigmoid", "calibrated"]
+ProbabilityKind: TypeAlias = Literal["softmax", "sigmoid", "calibrated", "independent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,24 @@ class Classified:
     top: tuple[LabelScore, ...]
     decision: Decision = "label"
     parents: tuple[LabelScore, ...] = ()  # summed over children; similarity is the best child's
+    # Where labels are asked one by one: all that were answered with yes, best first.
+    labels: tuple[LabelScore, ...] | None = None
+    reject_score: float | None = None  # 0..1, high where no label fits; None: nobody asked
 
     @property
     def label(self) -> str | None:
         """The first label, or ``None`` where the decision says that none fits."""
-        return self.top[0].label if self.decision == "label" else None
+        return self._first.label if self.decision == "label" else None
 
     @property
     def probability(self) -> float:
         """The probability of the first label, whether it was accepted or not."""
-        return self.top[0].probability
+        return self._first.probability
+
+    @property
+    def _first(self) -> LabelScore:
+        # A label with a lower threshold of its own may be answered with yes before others.
+        return self.labels[0] if self.labels else self.top[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,8 @@ class Provenance:
     started: str = ""  # ISO 8601 with offset
     finished: str = ""
     counts: dict[str, int] = field(default_factory=dict)  # ok, skipped, ignored
+    temperature: float = 1.0  # what the model's logits were divided by
+    reject_threshold: float | None = None
 
 
 def path_fields(path: str) -> dict[str, str]:
@@ -102,6 +112,10 @@ def to_record(result: Result) -> dict[str, Any]:
     if result.decision != "label":
         record["decision"] = result.decision
     record["top"] = [_score_fields(score) for score in result.top]
+    if result.labels is not None:
+        record["labels"] = [_score_fields(score) for score in result.labels]
+    if result.reject_score is not None:
+        record["reject_score"] = result.reject_score
     if result.parents:
         record["parents"] = [_score_fields(score) for score in result.parents]
     return record

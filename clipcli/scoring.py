@@ -1,26 +1,24 @@
 """This file knows about the maths between vectors and ranked labels.
 
-Symbols: ``n`` images, ``c`` labels, ``r`` reject prompts, ``p`` prompts, ``d`` embedding. Scores
-follow Radford et al. 2021, figure 3 (softmax over scaled cosines), and Zhai et al. 2023 for the
-sigmoid form.
+Symbols: ``n`` images, ``c`` labels, ``r`` reject prompts, ``w`` neutral words, ``p`` prompts, ``d``
+embedding. Scores follow Radford et al. 2021, figure 3 (softmax over scaled cosines), and Zhai et
+al. 2023 for the sigmoid form.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clipcli.ranking import best_places, six_digits
 from clipcli.results import Classified, Decision, LabelScore
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
-# Six significant digits are about what float16 vectors can carry; more would be noise that
-# differs between a warm and a cold run.
-SIGNIFICANT_DIGITS = 6
 SCORES_AT_ONCE = 2**22  # 32 MB of float64: many images times very many labels go in blocks
 
 
@@ -68,8 +66,17 @@ class ScoringRules:
     kind: Literal["softmax", "sigmoid"] = "softmax"
     top_k: int = 5
     min_prob: float = 0.0
+    independent: bool = False  # each label is a question of its own, answered with yes or no
+    reject_threshold: float | None = None  # reject scores above it mean: none of these
+    neutral_scale: float = 1.0  # the model's own logit scale, which calibration leaves alone
     thresholds: Mapping[str, float] = field(default_factory=dict)
     parents: Mapping[str, str] = field(default_factory=dict)  # label -> parent
+
+    @property
+    def needs_neutral(self) -> bool:
+        """Whether the neutral words' rows have a part in it."""
+        asks_each_label = self.independent and self.kind == "softmax"
+        return asks_each_label or self.reject_threshold is not None
 
 
 def similarities(images: FloatArray, classifier: FloatArray) -> NDArray[np.float64]:
@@ -89,48 +96,132 @@ def probabilities(cosines: NDArray[np.float64], rules: ScoringRules) -> NDArray[
     return squash(logits).astype(np.float64)
 
 
+def neutral_shares(
+    cosines: NDArray[np.float64], neutral: NDArray[np.float64], scale: float
+) -> NDArray[np.float64]:
+    """Return the share (n,) of neutral words in a choice between them and the labels.
+
+    ``cosines`` (n, c) are the labels', ``neutral`` (n, w) the neutral words'. The negative labels
+    of Jiang et al. 2024 (NegLabel) without their search: the words are always the same few.
+    """
+    ours = np.logaddexp.reduce(scale * cosines, axis=1)  # (n,)
+    others = np.logaddexp.reduce(scale * neutral, axis=1)  # (n,)
+    return sigmoid(others - ours).astype(np.float64)
+
+
+def own_probabilities(
+    cosines: NDArray[np.float64], neutral: NDArray[np.float64], scale: float
+) -> NDArray[np.float64]:
+    """Return each label's share (n, c) where only it and the neutral words can be chosen."""
+    others = np.logaddexp.reduce(scale * neutral, axis=1, keepdims=True)  # (n, 1)
+    return sigmoid(scale * cosines - others).astype(np.float64)
+
+
 def score(
-    paths: Sequence[str], images: FloatArray, classifier: FloatArray, rules: ScoringRules
+    paths: Sequence[str],
+    images: FloatArray,
+    classifier: FloatArray,
+    rules: ScoringRules,
+    neutral: FloatArray | None = None,
 ) -> list[Classified]:
-    """Rank the labels of n images; ``images`` (n, d), ``classifier`` (c + r, d), unit rows."""
-    groups = _groups(rules)
+    """Rank the labels of n images; unit rows.
+
+    ``images`` is (n, d), ``classifier`` (c + r, d), ``neutral`` (w, d) where the rules need it.
+    """
     n_at_once = max(1, SCORES_AT_ONCE // len(classifier))
-    results = []
+    results: list[Classified] = []
     for start in range(0, len(paths), n_at_once):
         block = slice(start, start + n_at_once)
         cosines = similarities(images[block], classifier)  # (n', c + r)
-        scores = probabilities(cosines, rules)  # (n', c + r)
-        for path, row, cosine in zip(paths[block], scores, cosines, strict=True):
-            results.append(_score_one(path, row, cosine, rules, groups))
+        others = None if neutral is None else similarities(images[block], neutral)  # (n', w)
+        scores = _scores(cosines, others, rules)  # (n', c + r)
+        rejects = _reject_scores(cosines, others, rules)  # n' numbers or None
+        results += _rank(paths[block], scores, cosines, rejects, rules)
     return results
 
 
-def _score_one(
-    path: str,
-    row: NDArray[np.float64],
+def _scores(
+    cosines: NDArray[np.float64], neutral: NDArray[np.float64] | None, rules: ScoringRules
+) -> NDArray[np.float64]:
+    if rules.independent and rules.kind == "softmax":
+        assert neutral is not None
+        return own_probabilities(cosines, neutral, rules.neutral_scale)
+    return probabilities(cosines, rules)
+
+
+def _reject_scores(
+    cosines: NDArray[np.float64], neutral: NDArray[np.float64] | None, rules: ScoringRules
+) -> Iterable[float | None]:
+    if rules.reject_threshold is None:
+        return [None] * len(cosines)
+    assert neutral is not None
+    labels = cosines[:, : len(rules.names)]  # (n', c)
+    shares: list[float] = six_digits(neutral_shares(labels, neutral, rules.neutral_scale)).tolist()
+    return shares
+
+
+def _rank(
+    paths: Sequence[str],
+    scores: NDArray[np.float64],
     cosines: NDArray[np.float64],
+    reject_scores: Iterable[float | None],
     rules: ScoringRules,
-    groups: Mapping[str, list[int]],
+) -> list[Classified]:
+    """Rank each of n images by its scores and cosines (n, c + r)."""
+    c = len(rules.names)
+    labels, rejects = scores[:, :c], scores[:, c:]  # (n, c), (n, r)
+    order = best_places(labels, c if rules.independent else rules.top_k)  # (n, k)
+    is_rejected = (rejects > labels.max(axis=1, keepdims=True)).any(axis=1).tolist()
+    shown = zip(
+        paths,
+        order.tolist(),
+        six_digits(np.take_along_axis(labels, order, axis=1)).tolist(),
+        six_digits(np.take_along_axis(cosines, order, axis=1)).tolist(),
+        _parents(labels, cosines, rules),
+        is_rejected,
+        reject_scores,
+        strict=True,
+    )
+    return [_classified(*told, rules) for told in shown]
+
+
+def _classified(
+    path: str,
+    order: list[int],
+    labels: list[float],
+    cosines: list[float],
+    parents: tuple[LabelScore, ...],
+    is_rejected: bool,
+    reject_score: float | None,
+    rules: ScoringRules,
 ) -> Classified:
-    labels, rejects = row[: len(rules.names)], row[len(rules.names) :]  # (c,), (r,)
-    # Stable, so that labels with equal scores keep the order of the label set.
-    order = np.argsort(-labels, kind="stable")[: rules.top_k]
-    top = tuple(LabelScore(rules.names[i], _digits(labels[i]), _digits(cosines[i])) for i in order)
-    is_rejected = bool(rejects.size) and rejects.max() > labels.max()
+    """Decide about one image of which the k best labels are known."""
+    names = rules.names
+    ranked = tuple(
+        [LabelScore(names[i], p, s) for i, p, s in zip(order, labels, cosines, strict=True)]
+    )
+    if reject_score is not None and rules.reject_threshold is not None:
+        is_rejected = is_rejected or reject_score > rules.reject_threshold
+    candidates = ranked if rules.independent else ranked[:1]
+    accepted = tuple([s for s in candidates if _is_enough(s, rules) and not is_rejected])
     return Classified(
         path=path,
-        top=top,
-        decision=_decide(top[0], is_rejected, rules),
-        parents=_sum_into_parents(labels, cosines, rules, groups),
+        top=ranked[: rules.top_k],
+        decision=_decide(accepted, is_rejected),
+        parents=parents,
+        labels=accepted if rules.independent else None,
+        reject_score=reject_score,
     )
 
 
-def _decide(best: LabelScore, is_rejected: bool, rules: ScoringRules) -> Decision:
-    if is_rejected:
-        return "rejected"
-    if best.probability < rules.thresholds.get(best.label, rules.min_prob):
-        return "below_threshold"
-    return "label"
+def _decide(accepted: Sequence[LabelScore], is_rejected: bool) -> Decision:
+    if accepted:
+        return "label"
+    return "rejected" if is_rejected else "below_threshold"
+
+
+def _is_enough(score: LabelScore, rules: ScoringRules) -> bool:
+    return score.probability >= rules.thresholds.get(score.label, rules.min_prob)
 
 
 def _groups(rules: ScoringRules) -> dict[str, list[int]]:
@@ -142,19 +233,19 @@ def _groups(rules: ScoringRules) -> dict[str, list[int]]:
     return groups
 
 
-def _sum_into_parents(
-    labels: NDArray[np.float64],
-    cosines: NDArray[np.float64],
-    rules: ScoringRules,
-    groups: Mapping[str, list[int]],
-) -> tuple[LabelScore, ...]:
+def _parents(
+    labels: NDArray[np.float64], cosines: NDArray[np.float64], rules: ScoringRules
+) -> Iterable[tuple[LabelScore, ...]]:
     """Sum the children's probabilities; sigmoid ones join as independent chances instead."""
-    scores = []
-    for parent, rows in groups.items():
-        total = labels[rows].sum() if rules.kind == "softmax" else 1 - np.prod(1 - labels[rows])
-        scores.append(LabelScore(parent, _digits(float(total)), _digits(cosines[rows].max())))
-    return tuple(sorted(scores, key=lambda s: -s.probability))
-
-
-def _digits(value: float) -> float:
-    return float(f"{value:.{SIGNIFICANT_DIGITS}g}") + 0.0  # no negative zero
+    groups = _groups(rules)
+    if not groups:
+        return [()] * len(labels)
+    is_one_choice = rules.kind == "softmax" and not rules.independent
+    columns = []  # one of each parent, n scores in it
+    for parent, places in groups.items():
+        children = labels[:, places]  # (n, children)
+        totals = children.sum(axis=1) if is_one_choice else 1 - np.prod(1 - children, axis=1)
+        best = cosines[:, places].max(axis=1)  # (n,)
+        shown = zip(six_digits(totals).tolist(), six_digits(best).tolist(), strict=True)
+        columns.append([LabelScore(parent, *told) for told in shown])
+    return [tuple(sorted(row, key=lambda s: -s.probability)) for row in zip(*columns, strict=True)]

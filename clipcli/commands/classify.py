@@ -9,6 +9,7 @@ from clipcli.errors import ExitCode, LabelSetError
 
 if TYPE_CHECKING:
     from clipcli.classifier import Classifier
+    from clipcli.commands.decisions import Decisions
     from clipcli.commands.runs import Run
     from clipcli.render.outputs import OutputRequest
 
@@ -19,7 +20,11 @@ def classify(
     templates: options.Templates = None,
     model: options.Model = None,
     top_k: options.TopK = 5,
-    min_prob: options.MinProb = 0.0,
+    min_prob: options.MinProbByMode = None,
+    independent: options.Independent = False,
+    reject_threshold: options.RejectThreshold = None,
+    calibration: options.CalibrationFile = None,
+    no_calibration: options.NoCalibration = False,
     format_: options.Format = None,
     output: options.Outputs = None,
     overwrite: options.Overwrite = False,
@@ -37,25 +42,28 @@ def classify(
 
     clipcli classify photos/ --labels animals
     """
+    from clipcli.commands.decisions import Decisions
     from clipcli.commands.runs import Inputs, ModelOptions, Run
     from clipcli.render.notes import Notes
     from clipcli.render.outputs import requested
 
+    decisions = Decisions(min_prob, reject_threshold, independent, calibration, no_calibration)
     request = requested(format_, output, overwrite=overwrite)
     run = Run(
         inputs=Inputs(tuple(paths or ()), from_file, null),
         model=ModelOptions(model, device, precision, exact, max_pixels, no_cache),
         notes=Notes(quiet=quiet, verbose=verbose),
     )
-    classifier = open_classifier(run, labels, templates, top_k, min_prob)
+    classifier = open_classifier(run, labels, templates, top_k, decisions)
     return _classify(run, classifier, request)
 
 
 def open_classifier(
-    run: Run, labels: str | None, templates: str | None, top_k: int, min_prob: float
+    run: Run, labels: str | None, templates: str | None, top_k: int, decisions: Decisions
 ) -> Classifier:
     """Make the classifier that the options of a command ask for."""
     from clipcli.classifier import Classifier
+    from clipcli.commands.decisions import decide
     from clipcli.labelsets import builtin_label_sets, load_label_set
 
     if labels is None:
@@ -64,16 +72,18 @@ def open_classifier(
             hint="--labels FILE, --labels 'cat, dog', or a built-in set: "
             + ", ".join(sorted(builtin_label_sets())),
         )
-    return Classifier(
+    classifier = Classifier(
         load_label_set(labels),
         templates=templates,
         top_k=top_k,
-        min_prob=min_prob,
+        min_prob=decisions.least_probability,
+        independent=decisions.independent,
         options=run.model.decoding(),
         encoder=run.encoder,
         cache=run.model.cache(),
         image_cache=run.image_cache,
     )
+    return decide(classifier, decisions, run.notes)
 
 
 def _classify(run: Run, classifier: Classifier, request: OutputRequest) -> ExitCode:
@@ -83,7 +93,13 @@ def _classify(run: Run, classifier: Classifier, request: OutputRequest) -> ExitC
     from clipcli.render.outputs import Outputs
 
     found, is_handful = run.find()
-    outputs = Outputs(request, classifier.label_set, top_k=classifier.top_k, ranked=is_handful)
+    outputs = Outputs(
+        request,
+        classifier.label_set,
+        top_k=classifier.top_k,
+        ranked=is_handful,
+        independent=classifier.independent,
+    )
     started = now()
     try:
         with run.notes.progress(run.total(), is_wanted=not outputs.fills_terminal) as advance:

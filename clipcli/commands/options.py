@@ -49,9 +49,9 @@ def _precisions() -> Iterable[str]:
     return PRECISIONS
 
 
-def _checked_number(value: float) -> float:
+def _checked_number(value: float | None) -> float | None:
     """Refuse NaN and infinity, which pass every comparison of a range."""
-    if not math.isfinite(value):
+    if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is not a number to compare with")
     return value
 
@@ -140,6 +140,46 @@ MinProb: TypeAlias = Annotated[
         help="Below this probability there is no label.",
         callback=_checked_number,
     ),
+]
+MinProbByMode: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        max=1.0,
+        metavar="PROBABILITY",
+        help="Below this probability there is no label. Left out: 0; with --independent 0.5.",
+        callback=_checked_number,
+        show_default=False,
+    ),
+]
+Independent: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--independent",
+        help="Ask each label by itself, yes or no: a picture may get several, or none. "
+        "Left out: the labels compete.",
+    ),
+]
+RejectThreshold: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--reject-threshold",
+        metavar="SCORE",
+        help="Say 'none of these' where neutral words get more than this share beside the labels: "
+        "0 to 1, or 'fitted'. Left out: only reject prompts of the label file count.",
+    ),
+]
+CalibrationFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration",
+        metavar="FILE",
+        help="The calibration to use. Left out: the label set's own, if one was fitted.",
+    ),
+]
+NoCalibration: TypeAlias = Annotated[
+    bool,
+    typer.Option("--no-calibration", help="Use no calibration. Left out: one that fits is used."),
 ]
 Format: TypeAlias = Annotated[
     str | None,

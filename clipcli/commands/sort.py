@@ -89,6 +89,7 @@ def sort(
     Nothing is ever overwritten. Pictures that cannot be read stay where they are (exit code 5).
     """
     from clipcli.commands.classify import open_classifier
+    from clipcli.commands.decisions import Decisions
     from clipcli.commands.runs import Inputs, ModelOptions, Run
     from clipcli.images.find import FindReport
     from clipcli.render.notes import Notes
@@ -110,7 +111,7 @@ def sort(
         notes=Notes(quiet=quiet, verbose=verbose),
         report=FindReport(links=[]),
     )
-    classifier = open_classifier(run, labels, templates, 5, min_prob)
+    classifier = open_classifier(run, labels, templates, 5, Decisions(min_prob))
     plan = _make_plan(run, classifier, watched, wishes, request)
     return _sort(run, plan, watched, into, wishes)
 

@@ -90,7 +90,7 @@ class JsonDocument:
 
 
 class ParquetDocument:
-    """Columns path, path_bytes, status, label, probability, decision, reason, top."""
+    """Columns path, path_bytes, status, label, probability, decision, reason, top and on."""
 
     def __init__(self, sink: Sink) -> None:
         pa = require_pyarrow()
@@ -103,6 +103,7 @@ class ParquetDocument:
         columns = [(name, pa.string()) for name in names]
         columns += [("probability", pa.float64()), ("decision", pa.string())]
         columns += [("reason", pa.string()), ("top", pa.list_(score)), ("parents", pa.list_(score))]
+        columns += [("labels", pa.list_(score)), ("reject_score", pa.float64())]
         self._schema = pa.schema(columns)
         self._rows: list[dict[str, Any]] = []
         self._stream = pa.PythonFile(SinkStream(sink), mode="w")

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -104,21 +104,27 @@ class Outputs:
     """All outputs of a run: each result goes to each, all end together."""
 
     def __init__(
-        self, request: OutputRequest, label_set: LabelSet, *, top_k: int, ranked: bool
+        self,
+        request: OutputRequest,
+        label_set: LabelSet,
+        *,
+        top_k: int,
+        ranked: bool,
+        independent: bool = False,
     ) -> None:
-        n_listed = min(top_k, len(label_set.names))
+        csv_lines = partial(CsvLines, min(top_k, len(label_set.names)), independent=independent)
         self._n_written = 0
         self._files: list[_FileWriter] = []
         self._stdout: Document | None = None
         try:
             for path in request.files:
-                writer = _FileWriter(path, top_k=n_listed, overwrite=request.overwrite)
+                writer = _FileWriter(path, csv_lines, overwrite=request.overwrite)
                 self._files.append(writer)
         except BaseException:
             self.abandon()
             raise
         if request.format is not None or not request.files:
-            self._stdout = _stdout_writer(request.format, label_set, top_k=n_listed, ranked=ranked)
+            self._stdout = _stdout_writer(request.format, label_set, csv_lines, ranked=ranked)
         self.fills_terminal = self._stdout is not None and sys.stdout.isatty()
         self.has_table = isinstance(self._stdout, Table)
 
@@ -169,14 +175,14 @@ class Outputs:
 
 
 def _stdout_writer(
-    chosen: str | None, label_set: LabelSet, *, top_k: int, ranked: bool
+    chosen: str | None, label_set: LabelSet, csv_lines: Callable[..., CsvLines], *, ranked: bool
 ) -> Document:
     on_terminal = sys.stdout.isatty()
     name = chosen or ("table" if on_terminal else "tsv")
     if name == "table":
         parents = {label.parent for label in label_set.labels if label.parent}
         return Table([*label_set.names, *parents], ranked=ranked)
-    return _StreamWriter(_Stdout(), name, top_k=top_k, for_terminal=on_terminal)
+    return _StreamWriter(_Stdout(), name, csv_lines, for_terminal=on_terminal)
 
 
 class _Stdout:
@@ -199,13 +205,13 @@ class _StreamWriter:
         self,
         sink: Sink,
         name: str,
+        csv_lines: Callable[..., CsvLines],
         *,
-        top_k: int,
         for_terminal: bool = False,
         folder: Path | None = None,  # where the document will lie, if that is known
     ) -> None:
         self._sink, self._name, self._folder = sink, name, folder
-        self._top_k, self._for_terminal = top_k, for_terminal
+        self._csv_lines, self._for_terminal = csv_lines, for_terminal
         self._document: Document | None = None
 
     def write(self, result: Result) -> None:
@@ -227,7 +233,7 @@ class _StreamWriter:
             case "html":
                 return HtmlDocument(self._sink, self._folder)
             case "csv":
-                lines = CsvLines(self._top_k, for_terminal=self._for_terminal)
+                lines = self._csv_lines(for_terminal=self._for_terminal)
                 return LineDocument(self._sink, lines.line, header=lines.header())
             case "jsonl":
                 return LineDocument(self._sink, partial(jsonl_line, ascii_only=self._for_terminal))
@@ -238,10 +244,10 @@ class _StreamWriter:
 class _FileWriter:
     """A file, and its ``.meta.json`` where the format has no room for provenance."""
 
-    def __init__(self, path: Path, *, top_k: int, overwrite: bool) -> None:
+    def __init__(self, path: Path, csv_lines: Callable[..., CsvLines], *, overwrite: bool) -> None:
         self._format, self._overwrite = format_of(path), overwrite
         self._file = NewFile(path, overwrite=overwrite)
-        self._stream = _StreamWriter(self._file, self._format, top_k=top_k, folder=path.parent)
+        self._stream = _StreamWriter(self._file, self._format, csv_lines, folder=path.parent)
 
     def write(self, result: Result) -> None:
         self._stream.write(result)

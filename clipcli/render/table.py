@@ -29,7 +29,7 @@ class Table:
     def __init__(
         self, names: Sequence[str], *, ranked: bool, console: Console | None = None
     ) -> None:
-        self._console = console or _console(sys.stdout)
+        self._console = console or terminal(sys.stdout)
         self._ranked = ranked
         at_least = 0 if ranked else max(map(len, VERDICTS.values()))
         widths = (_cells(visible(name)) for name in names)
@@ -54,7 +54,8 @@ class Table:
         if result.decision != "label":
             path.append(f"  {VERDICTS[result.decision]}", style="yellow")
         is_sure = result.decision == "label"
-        bars = [self._bar_line(s, is_best=is_sure and i == 0) for i, s in enumerate(result.top)]
+        best = result.top[:1] if result.labels is None else result.labels
+        bars = [self._bar_line(s, is_best=is_sure and s in best) for s in result.top]
         groups = [self._bar_line(s, is_best=False) for s in result.parents[:PARENTS_SHOWN]]
         heading = [Text("  in groups", style="dim")] if groups else []
         return [path, *bars, *heading, *groups, Text()]
@@ -75,7 +76,7 @@ class Table:
         return line
 
     def _one_line(self, result: Result) -> Text:
-        """Write probability, label and path: the path is last, so that it is never cut."""
+        """Write probability, label and path: what may be long is last, so that nothing is cut."""
         from rich.text import Text
 
         if isinstance(result, Skipped):
@@ -84,7 +85,10 @@ class Table:
             return line.append(visible(result.reason))
         line = Text(f"{percent(result.probability):>{PERCENT_CELLS}}  ")
         line.append_text(self._verdict(result))
-        return line.append(f"  {visible(result.path)}")
+        line.append(f"  {visible(result.path)}")
+        if others := (result.labels or ())[1:]:
+            line.append("  also " + ", ".join(visible(s.label) for s in others), style="green")
+        return line
 
     def _verdict(self, result: Classified) -> Text:
         if result.label is not None:
@@ -92,7 +96,8 @@ class Table:
         return _fitted(VERDICTS[result.decision], self._label_cells, "yellow")
 
 
-def _console(file: IO[str]) -> Console:
+def terminal(file: IO[str]) -> Console:
+    """Return a console that shows text of users as it is, and leaves a closed pipe to others."""
     from rich.console import Console
 
     class OurConsole(Console):

@@ -39,6 +39,8 @@ PROVENANCE_KEYS = {
     "started",
     "finished",
     "counts",
+    "temperature",
+    "reject_threshold",
 }
 CSV_COLUMNS = ["path", "status", "label", "probability", "reason"]
 
@@ -165,6 +167,8 @@ def test_parquet_has_typed_columns_and_provenance(
         "reason",
         "top",
         "parents",
+        "labels",
+        "reject_score",
     ]
     assert table["path"].to_pylist() == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
     assert table["probability"].to_pylist() == [0.7, None, 0.4, 1e-7]

@@ -12,11 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clipcli.render.text import visible
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 FOLDER = Path(__file__).parent / "templates"
-STYLES = ("style.css", "gallery.css")
+STYLES = ("style.css", "gallery.css", "evaluation.css")
 SCRIPTS = ("theme.js", "pictures.js", "detail.js", "gallery.js")  # share one scope, in this order
 
 
@@ -53,7 +55,7 @@ def _environment() -> Environment:
         "script": Markup(script),  # noqa: S704 - our own files
         "policy": _policy(style, script),
     }
-    environment.filters |= {"count": _count, "percent": _percent}
+    environment.filters |= {"count": _count, "percent": _percent, "visible": visible}
     return environment
 
 

@@ -1,0 +1,99 @@
+"""This file knows about fitting probabilities to what came true: temperature scaling.
+
+Guo et al. 2017 divide logits by one number, fitted on pictures whose label is known; that changes
+how sure a classifier is and never what it says. A sigmoid model gets a bias beside it, as in
+Platt 1999.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from clipcli.evaluation.metrics import Numbers, Places
+from clipcli.scoring import ScoringRules, probabilities, sigmoid, softmax
+
+N_FOLDS = 5
+SEED = 0
+SCALES = (0.01, 10_000.0)  # the logit scale is looked for between these
+HALVINGS = 60  # leaves less than float64 tells apart
+NEWTON_STEPS = 50
+RIDGE = 1e-6  # keeps a sigmoid's scale finite where the labels are told apart without fault
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What replaces the model's own logit scale and bias."""
+
+    logit_scale: float
+    logit_bias: float
+
+    def applied(self, rules: ScoringRules) -> ScoringRules:
+        """Return the rules with these numbers."""
+        return replace(rules, logit_scale=self.logit_scale, logit_bias=self.logit_bias)
+
+
+def fit(cosines: Numbers, truth: Places, rules: ScoringRules) -> Fit:
+    """Fit to cosines (n, c + r) and the true labels' places (n,), by greatest likelihood."""
+    if rules.kind == "sigmoid":
+        return _fit_sigmoid(cosines[:, : len(rules.names)], truth, rules)
+    return Fit(_fit_softmax(cosines, truth), rules.logit_bias)
+
+
+def _fit_softmax(cosines: Numbers, truth: Places) -> float:
+    """Return the logit scale at which the likelihood's slope is zero.
+
+    The slope is the mean expected cosine less the mean cosine of the truth; it only ever rises
+    with the scale, so that halving finds the place.
+    """
+    own = np.take_along_axis(cosines, truth[:, None], axis=1).mean()
+    low, high = np.log(SCALES)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        expected = (softmax(np.exp(middle) * cosines) * cosines).sum(axis=1).mean()
+        low, high = (middle, high) if expected < own else (low, middle)
+    return float(np.exp((low + high) / 2))
+
+
+def _fit_sigmoid(cosines: Numbers, truth: Places, rules: ScoringRules) -> Fit:
+    """Fit scale and bias of n x c yes-or-no questions by Newton's method."""
+    x = cosines.ravel()  # (n c,)
+    y = (np.arange(cosines.shape[1]) == truth[:, None]).ravel()  # (n c,)
+    design = np.stack([x, np.ones_like(x)], axis=1)  # (n c, 2)
+    start = weights = np.array([rules.logit_scale, rules.logit_bias])
+    for _ in range(NEWTON_STEPS):
+        p = sigmoid(design @ weights)
+        slope = design.T @ (p - y) / len(x) + RIDGE * (weights - start)
+        curve = (design * (p * (1 - p))[:, None]).T @ design / len(x) + RIDGE * np.eye(2)
+        step = np.linalg.solve(curve, slope)
+        weights = weights - step
+        if np.abs(step).max() < 1e-9 * max(1.0, np.abs(weights).max()):
+            break
+    scale = float(np.clip(weights[0], *SCALES))
+    return Fit(scale, float(weights[1]))
+
+
+def cross_fitted(cosines: Numbers, truth: Places, rules: ScoringRules) -> Numbers:
+    """Return probabilities (n, c + r), each by a fit that its picture had no part in."""
+    result = np.empty(cosines.shape)
+    for inside, outside in folds(truth):
+        fitted = fit(cosines[inside], truth[inside], rules)
+        result[outside] = probabilities(cosines[outside], fitted.applied(rules))
+    return result
+
+
+def folds(truth: Places) -> Iterator[tuple[Places, Places]]:
+    """Yield (to fit on, to judge) as places of pictures; each is judged once.
+
+    Every class is dealt out evenly, and the dealing goes on from class to class, so that classes
+    of one picture are spread as well.
+    """
+    generator = np.random.default_rng(SEED)
+    shuffled = generator.permutation(len(truth))
+    dealt = shuffled[np.argsort(truth[shuffled], kind="stable")]  # class by class
+    n_folds = min(N_FOLDS, len(truth))
+    for i in range(n_folds):
+        judged = np.sort(dealt[i::n_folds])
+        yield np.setdiff1d(np.arange(len(truth)), judged), judged
