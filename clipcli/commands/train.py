@@ -15,14 +15,6 @@ from clipcli.render.notes import Notes
 
 
 def train(
-    data: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DATA",
-            help="A folder whose folders are named for what is in them; or a .csv, .tsv or .jsonl "
-            "with the columns image and caption; or a packed folder.",
-        ),
-    ],
     out: Annotated[
         Path,
         typer.Option(
@@ -31,6 +23,16 @@ def train(
             "goes on.",
         ),
     ],
+    data: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="DATA",
+            help="A folder whose folders are named for what is in them; a .csv, .tsv or .jsonl "
+            "with image and caption; .tar files as webdataset's; a packed folder. Several are "
+            "trained on together. Left out: what --config names.",
+            show_default=False,
+        ),
+    ] = None,
     init: Annotated[
         str | None,
         typer.Option(
@@ -89,6 +91,14 @@ def train(
             help="fp32, bf16 or fp16. Left out: what the device computes fast.",
         ),
     ] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=X",
+            help="How often pairs of a source are drawn, which is called as its file or folder. "
+            "Left out: all alike.",
+        ),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Changes every draw of chance. Left out: 0.")
     ] = None,
@@ -119,12 +129,15 @@ def train(
         loss=loss,
         freeze=freeze,
         precision=precision,
+        weight=weight,
         seed=seed,
         device=device,
     )
     with joined() as group, watching(quiet=quiet or not group.is_first) as (say, advance):
         try:
-            run_training(data, out, settings, init=init, say=say, advance=advance, group=group)
+            run_training(
+                data or [], out, settings, init=init, say=say, advance=advance, group=group
+            )
         except PeerError as error:
             return error.exit_code
     return ExitCode.DONE

@@ -18,7 +18,7 @@ from clipcli.tokenizer import Tokenizer
 from clipcli.training.config import TrainingConfig
 from clipcli.training.journal import Say
 from clipcli.training.objectives import PLAIN, Contrastive, ObjectiveFunction, Targets, pad_tokens
-from clipcli.training.pairs import Pairs, is_packed, open_packed
+from clipcli.training.pairs import Pairs, open_packed
 from clipcli.training.schedule import Budget
 from clipcli.training.scorer import MakeClassifier, Scorer
 from clipcli.training.start import Start
@@ -27,15 +27,8 @@ from clipcli.training.targets import TargetTable, TextVectors, build_targets, re
 from clipcli.training.zero_shot import evaluation_sets
 
 DEFAULT_EPOCHS = 10.0
+NAME_TEMPLATES = (*template_set(DEFAULT_TEMPLATES), *PLAIN)
 PROMPTS_AT_ONCE = 256
-
-
-def with_templates(config: TrainingConfig, data: Path) -> TrainingConfig:
-    """Choose templates for captions that are names, where the configuration leaves it open."""
-    if config.contrastive.templates is not None or not data.is_dir() or is_packed(data):
-        return config
-    templates = (*template_set(DEFAULT_TEMPLATES), *PLAIN)
-    return replace(config, contrastive=replace(config.contrastive, templates=templates))
 
 
 def make_budget(config: TrainingConfig, batches_per_epoch: int) -> Budget:
@@ -84,7 +77,7 @@ def make_objective(
     if table is not None:
         return Targets(pairs, table.to(device), config.targets)
     _tell_cut(pairs, start.tokenizer, say)
-    return Contrastive(pairs, start.tokenizer, config.contrastive)
+    return Contrastive(pairs, start.tokenizer, config.contrastive, NAME_TEMPLATES)
 
 
 def _check_said(pairs: Pairs, config: TrainingConfig) -> None:
@@ -133,7 +126,7 @@ def make_scorer(held_out: Pairs | None, start: Start, config: TrainingConfig) ->
     path = config.evaluation.vectors or (
         config.targets.vectors if config.objective == "targets" else ""
     )
-    by_names = _fixed(read_vectors(Path(path))) if path else _by_tower(start, config)
+    by_names = _fixed(read_vectors(Path(path))) if path else _by_tower(held_out, start, config)
     sets = list(evaluation_sets(held_out, config.evaluation.limit))
     return Scorer(held_out, sets, by_names, start.model.preprocessing)
 
@@ -142,9 +135,10 @@ def _fixed(vectors: TextVectors) -> MakeClassifier:
     return lambda _, classes: vectors.means(classes)
 
 
-def _by_tower(start: Start, config: TrainingConfig) -> MakeClassifier:
+def _by_tower(held_out: Pairs, start: Start, config: TrainingConfig) -> MakeClassifier:
     tokenizer = start.tokenizer
-    templates = config.contrastive.templates or PLAIN
+    are_names = all(held_out.are_names) and held_out.are_names
+    templates = config.contrastive.templates or (NAME_TEMPLATES if are_names else PLAIN)
 
     def classifier(student: Student, classes: Sequence[Sequence[str]]) -> Tensor:
         """Average over names and templates, as `classify` does: (c, d)."""

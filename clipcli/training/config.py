@@ -25,6 +25,15 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceConfig:
+    """Data of one kind: a folder tree, a table, tars or a packed folder."""
+
+    path: str
+    weight: float = 1.0  # how often each of its pairs is drawn in an epoch
+    name: str = ""  # absent: the file's or folder's
+
+
+@dataclass(frozen=True, slots=True)
 class OptimiserConfig:
     """AdamW (Loshchilov & Hutter 2019) with warm-up, cosine and clipping."""
 
@@ -62,8 +71,8 @@ class ContrastiveConfig:
     equal_captions: EqualCaptions = "positives"  # what other pictures of the same caption are
     scale: float | None = None  # fixed logit scale (1 / temperature); absent: it is learned
     max_scale: float = 100.0  # bound of the learned one
-    # One is drawn a row. Absent: those of `classify` for a folder tree, whose captions are names;
-    # "{}" for all else, whose captions may be sentences.
+    # One is drawn a row. Absent: those of `classify` where a caption is a name (of a folder, or a
+    # class in a tar), "{}" where it may be a sentence.
     templates: tuple[str, ...] | None = None
 
 
@@ -114,6 +123,7 @@ class TrainingConfig:
     """Everything that decides what a run does, apart from its data and where it starts."""
 
     objective: Objective = "contrastive"
+    data: tuple[SourceConfig, ...] = ()  # where the command names none
     seed: int = 0
     epochs: float | None = None  # one of the three says how long; default: 10 epochs
     steps: int | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -57,7 +58,23 @@ def with_options(config: TrainingConfig, **options: Any) -> TrainingConfig:
         config = dataclasses.replace(config, contrastive=contrastive)
     if freeze := given.pop("freeze", None):
         config = dataclasses.replace(config, frozen=(*config.frozen, freeze))
+    if weights := given.pop("weight", None):
+        config = dataclasses.replace(config, sources=config.sources | _weights(weights))
     return check_config(dataclasses.replace(config, **given))
+
+
+def _weights(told: Sequence[str]) -> dict[str, float]:
+    """Read ``name=number``; a name may have an ``=`` of its own."""
+    weights = {}
+    for text in told:
+        name, _, number = text.rpartition("=")
+        try:
+            weights[name] = float(number)
+        except ValueError:
+            name = ""
+        if not name:
+            raise UsageError(f"--weight {text!r}: expected NAME=X, such as photos=2")
+    return weights
 
 
 def check_config(config: TrainingConfig) -> TrainingConfig:
@@ -70,6 +87,9 @@ def check_config(config: TrainingConfig) -> TrainingConfig:
             raise UsageError(f"{name}: must be above zero")
     if config.chunk_size < 0:
         raise UsageError("chunk_size: must not be below zero")
+    for name, weight in config.sources.items():
+        if not 0 <= weight < math.inf:
+            raise UsageError(f"weight of {name!r}: must not be below zero")
     if config.architecture is not None and not config.vocabulary:
         raise UsageError("vocabulary: missing, and `architecture` needs one")
     if config.objective == "targets":

@@ -10,46 +10,19 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clipcli.errors import InputError
 from clipcli.images.find import ImageFile, find_images
+from clipcli.training.pair import Pair
 
 COLUMNS = ("image", "caption")
 SEVERAL = "|"
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A picture on disk and what is said of it."""
-
-    path: Path
-    captions: tuple[str, ...]  # at least one
-
-
-def read_pairs(data: Path) -> list[Pair]:
-    """Read a folder tree or a table; every picture exists and has a caption.
-
-    Raises
-    ------
-    InputError
-        If it is neither, or pictures or captions are missing: how many, and which first.
-    """
-    if data.is_dir():
-        return _read_tree(data)
-    reader = READERS.get(data.suffix.lower())
-    if reader is None or not data.is_file():
-        raise InputError(
-            f"{data}: "
-            + ("not a table of pictures" if data.is_file() else "no such file or folder"),
-            hint="give a folder of named folders, or a .csv, .tsv or .jsonl file",
-        )
-    return _read_table(data, reader)
-
-
-def _read_tree(top: Path) -> list[Pair]:
+def read_tree(top: Path) -> list[Pair]:
+    """Read a folder tree; each picture lies in a folder with a name."""
     found = [Path(one.path) for one in find_images([str(top)]) if isinstance(one, ImageFile)]
     loose = [path for path in found if path.parent == top]
     if loose:
@@ -59,12 +32,22 @@ def _read_tree(top: Path) -> list[Pair]:
         )
     if not found:
         raise InputError(f"{top}: no pictures in it")
-    return [Pair(path, (path.parent.name.replace("_", " ").strip(),)) for path in found]
+    return [Pair(path, (_name(path.parent),), is_name=True) for path in found]
 
 
-def _read_table(
-    table: Path, reader: Callable[[Path], Iterator[tuple[int, Any, Any]]]
-) -> list[Pair]:
+def _name(folder: Path) -> str:
+    return folder.name.replace("_", " ").strip()
+
+
+def read_table(table: Path) -> list[Pair]:
+    """Read a table of a kind in :data:`READERS`; every picture exists and has a caption.
+
+    Raises
+    ------
+    InputError
+        If pictures or captions are missing: how many, and which first.
+    """
+    reader = READERS[table.suffix.lower()]
     pairs: list[Pair] = []
     silent: list[int] = []
     try:

@@ -43,10 +43,17 @@ class ObjectiveFunction(Protocol):
 class Contrastive:
     """Pictures and captions of a batch find each other, through both towers."""
 
-    def __init__(self, pairs: Pairs, tokenizer: Tokenizer, config: ContrastiveConfig) -> None:
+    def __init__(
+        self,
+        pairs: Pairs,
+        tokenizer: Tokenizer,
+        config: ContrastiveConfig,
+        name_templates: Sequence[str] = PLAIN,
+    ) -> None:
         self._pairs = pairs
         self._tokenizer = tokenizer
         self._config = config
+        self._name_templates = name_templates  # where the configuration says none
 
     def __call__(self, towers: Towers, batch: Batch) -> tuple[Tensor, Figures]:
         """Embed both sides and compare all with all."""
@@ -71,10 +78,16 @@ class Contrastive:
         return captions[int(draw.integers(len(captions)))] if len(captions) > 1 else captions[0]
 
     def _dressed(self, captions: Sequence[str], batch: Batch) -> list[str]:
-        templates = self._config.templates or PLAIN
-        chosen = batch.draw.integers(len(templates), size=len(captions)).tolist()
+        are_names = self._pairs.are_names
+        sets = [
+            self._config.templates
+            or (self._name_templates if are_names and are_names[r] else PLAIN)
+            for r in batch.rows.tolist()
+        ]
+        chosen = batch.draw.integers([len(templates) for templates in sets]).tolist()
         return [
-            templates[t].replace("{}", caption) for t, caption in zip(chosen, captions, strict=True)
+            templates[t].replace("{}", caption)
+            for templates, t, caption in zip(sets, chosen, captions, strict=True)
         ]
 
 

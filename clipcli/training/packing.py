@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +20,8 @@ from clipcli.architecture import Preprocessing
 from clipcli.errors import ImageError, InputError, OutputError
 from clipcli.images.load import load_pixels
 from clipcli.training.journal import Say
-from clipcli.training.manifest import Pair
-from clipcli.training.pairs import COLUMNS, Pairs, Pixels, is_packed, open_packed
+from clipcli.training.pair import Pair
+from clipcli.training.pairs import COLUMNS, NAME, Pairs, Pixels, is_packed, open_packed
 
 KEY_NAME = "packed.json"
 CHUNK = 256  # pictures that are decoded ahead
@@ -53,9 +54,12 @@ def pack(pairs: Sequence[Pair], preprocessing: Preprocessing, folder: Path, say:
 def _key(pairs: Sequence[Pair], preprocessing: Preprocessing) -> str:
     """Return what changes when a picture, a caption or the size does."""
     digest = hashlib.sha256(repr(preprocessing).encode())
+    statuses: dict[Path, os.stat_result] = {}
     for pair in pairs:
-        status = pair.path.stat()
-        row = (str(pair.path), pair.captions, status.st_size, status.st_mtime_ns)
+        status = statuses.get(pair.path) or pair.path.stat()
+        statuses[pair.path] = status  # a tar is many pairs'
+        told = (pair.title, pair.captions, pair.is_name, pair.source)
+        row = (*told, status.st_size, status.st_mtime_ns)
         digest.update(json.dumps(row).encode("ascii"))
     return digest.hexdigest()
 
@@ -81,7 +85,7 @@ def _write(
     broken: list[str] = []
     for pair, pixels in _decoded(pairs, preprocessing):
         if isinstance(pixels, ImageError):
-            broken.append(f"{pair.path} ({pixels.message})")
+            broken.append(f"{pair.title} ({pixels.message})")
         else:
             array[len(kept)] = pixels
             kept.append(pair)
@@ -100,7 +104,8 @@ def _decoded(
 ) -> Iterator[tuple[Pair, Pixels | ImageError]]:
     def decode(pair: Pair) -> Pixels | ImageError:
         try:
-            return load_pixels(pair.path, preprocessing)
+            source: Any = pair.content()  # what `decode` takes, `load_pixels` hands on
+            return load_pixels(source, preprocessing)
         except ImageError as error:
             return error
 
@@ -113,8 +118,10 @@ def _decoded(
 def _write_table(folder: Path, pairs: Sequence[Pair]) -> None:
     lines = ["\t".join(COLUMNS)]
     for pair in pairs:
-        path = json.dumps(str(pair.path))[1:-1]  # a path may hold tabs, and bytes that are no text
-        lines.append("\t".join(("", path, "", "train", "|".join(pair.captions), "")))
+        # A path may hold tabs, and bytes that are no text; and a name what was typed.
+        source, path = (json.dumps(text)[1:-1] for text in (pair.source, pair.title))
+        captions = "|".join(caption.replace("|", "/") for caption in pair.captions)
+        lines.append("\t".join((source, path, "", NAME if pair.is_name else "", captions, "")))
     _write_text(folder / "pictures.tsv", "\n".join(lines) + "\n")
 
 

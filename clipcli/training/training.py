@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 
-from clipcli.errors import ClipcliError, ExitCode, OutputExistsError
+from clipcli.errors import ClipcliError, ExitCode, OutputExistsError, UsageError
 from clipcli.training.assemble import (
     make_budget,
     make_objective,
@@ -18,17 +19,16 @@ from clipcli.training.assemble import (
     make_student,
     make_targets,
     split_held_out,
-    with_templates,
 )
 from clipcli.training.batches import Batches
 from clipcli.training.checkpoint import checkpoint_paths
-from clipcli.training.config import TrainingConfig
+from clipcli.training.config import SourceConfig, TrainingConfig
 from clipcli.training.finish import write_model
 from clipcli.training.group import ALONE, Group, LostPeerError, peer_error
 from clipcli.training.journal import Advance, Journal, Say, Silence
 from clipcli.training.launch import device_of
 from clipcli.training.loop import Run
-from clipcli.training.open_data import open_data
+from clipcli.training.open_data import open_data, source_weights
 from clipcli.training.precision import training_precision
 from clipcli.training.runlock import locked
 from clipcli.training.start import Start, starting_point
@@ -38,7 +38,7 @@ from clipcli.weights import ModelFolder, open_model_folder
 
 
 def train(
-    data: Path,
+    data: Path | Sequence[Path],
     out: Path,
     config: TrainingConfig,
     *,
@@ -48,7 +48,9 @@ def train(
     advance: Advance | None = None,
     group: Group = ALONE,
 ) -> ModelFolder:
-    """Train on ``data`` and write ``out/model``; go on from ``out/checkpoints`` if there are any.
+    """Train on ``data``, or if there is none on the configuration's, and write ``out/model``.
+
+    Goes on from ``out/checkpoints`` if there are any.
 
     Raises
     ------
@@ -62,19 +64,24 @@ def train(
         In a process that is not the group's first, where the first says what is wrong.
     """
     _use_threads()
+    paths = [data] if isinstance(data, Path) else data
+    if paths:
+        config = replace(config, data=tuple(SourceConfig(str(path)) for path in paths))
+    if not config.data:
+        raise UsageError("no data is named", hint="name it, or `data` in the configuration")
 
     def prepare() -> _Prepared:
         if not group.is_first:
-            return _prepare(data, out, config, init, Silence(), group)
+            return _prepare(out, config, init, Silence(), group)
         stack.enter_context(locked(out))
         journal = Journal(out / "log.jsonl", say, say_every_s, advance)
         stack.callback(journal.close)
-        return _prepare(data, out, config, init, journal, group)
+        return _prepare(out, config, init, journal, group)
 
     with ExitStack() as stack:
         ready = group.first_first(prepare)
         try:
-            return _run(ready, data, out, group)
+            return _run(ready, out, group)
         except (ClipcliError, KeyboardInterrupt) as error:
             if group.is_first or isinstance(error, LostPeerError):
                 raise
@@ -93,7 +100,6 @@ class _Prepared:
 
 
 def _prepare(
-    data: Path,
     out: Path,
     config: TrainingConfig,
     init: str | None,
@@ -101,13 +107,13 @@ def _prepare(
     group: Group,
 ) -> _Prepared:
     device = device_of(config.device, group)
-    config = with_templates(config, data)
     _check_out(out)
     start = starting_point(config, init)
     if config.objective == "contrastive":
         start, loss = start.for_loss(config.contrastive.loss)
         config = replace(config, contrastive=replace(config.contrastive, loss=loss))
-    pairs = open_data(data, out / "pictures", start.model.preprocessing, journal.say)
+    config = replace(config, sources=source_weights(config.data, config.sources))
+    pairs = open_data(config.data, out / "pictures", start.model.preprocessing, journal.say)
     pairs, held_out = split_held_out(pairs, config)
     table = make_targets(pairs, start, config)
     precision = training_precision(config.precision, device)
@@ -128,9 +134,9 @@ def _prepare(
     return _Prepared(run, start, config, len(pairs))
 
 
-def _run(ready: _Prepared, data: Path, out: Path, group: Group) -> ModelFolder:
+def _run(ready: _Prepared, out: Path, group: Group) -> ModelFolder:
     run = ready.run
-    run.journal.record(event="start", **_provenance(data, run, run.state, ready.n_pictures))
+    run.journal.record(event="start", **_provenance(run, run.state, ready.n_pictures))
     run.resume()
     run.run()
 
@@ -154,11 +160,11 @@ def _check_out(out: Path) -> None:
         )
 
 
-def _provenance(data: Path, run: Run, state: TrainingState, n_pictures: int) -> dict[str, Any]:
+def _provenance(run: Run, state: TrainingState, n_pictures: int) -> dict[str, Any]:
     return {
         "version": __version__,
         "torch": str(torch.__version__),
-        "data": str(data),
+        "data": [source.path for source in run.config.data],
         "pictures": n_pictures,
         "parameters": sum(p.numel() for p in state.student.parameters()),
         "trained_parameters": sum(p.numel() for p in state.trained),

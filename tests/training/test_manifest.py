@@ -9,7 +9,7 @@ from PIL import Image
 
 from clipcli.architecture import Preprocessing
 from clipcli.errors import InputError
-from clipcli.training.manifest import read_pairs
+from clipcli.training.open_data import read_pairs
 from clipcli.training.packing import pack
 
 

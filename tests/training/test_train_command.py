@@ -90,6 +90,8 @@ def test_configuration_file_counts_and_options_win(
         (["--batch-size", "99"], 3, "clipcli: batch_size 99: the data has only 23 pairs"),
         (["--config", "none.yaml"], 2, "clipcli: none.yaml: No such file"),
         (["--device", "abacus"], 2, "clipcli: device 'abacus'"),
+        (["--weight", "photos"], 2, "--weight 'photos': expected NAME=X"),
+        (["--weight", "cats=2"], 3, "sources: 'cats' is not a source of the data"),
         (["--loss", "hinge"], 2, "loss: expected softmax or sigmoid, got 'hinge'"),
         (["--freeze", "tower"], 2, "freeze: expected image or text, got 'tower'"),
         (["--precision", "fp8"], 2, "precision: expected auto or fp32 or bf16 or fp16, got 'fp8'"),
@@ -117,6 +119,34 @@ def test_bad_options_are_one_line_and_their_code(
 
     assert found == code
     assert message in capsys.readouterr().err
+
+
+def test_several_sources_with_weights_are_trained_on_together(
+    tmp_path: Path, tiny_model: Path, photos: Path
+) -> None:
+    packed, out = tmp_path / "start", tmp_path / "out"
+    words = ["train", str(photos), str(packed), "--out", str(out), "--init", str(tiny_model), "-q"]
+
+    code = run([*words, "--weight", "photos=2", "--steps", "1", "--batch-size", "8"])
+
+    log = (out / "log.jsonl").read_text(encoding="utf-8")
+    assert code == 0
+    assert '"pictures": 31' in log  # 24 photos and 8 packed, one of them held out
+    assert '"sources": {"photos": 2.0}' in log
+
+
+def test_data_may_stand_in_the_configuration(
+    tmp_path: Path, tiny_model: Path, photos: Path
+) -> None:
+    settings = tmp_path / "t.yaml"
+    settings.write_text(
+        f"steps: 1\nbatch_size: 4\ndata:\n- {{path: '{photos}', weight: 0.5}}\n", encoding="utf-8"
+    )
+    words = ["train", "--config", str(settings), "--out", str(tmp_path / "out"), "-q"]
+
+    code = run([*words, "--init", str(tiny_model)])
+
+    assert code == 0
 
 
 def test_missing_data_is_told(
