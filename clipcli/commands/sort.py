@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from clipcli.render.outputs import OutputRequest
     from clipcli.results import Result
     from clipcli.sorting.inputs import Watched
-    from clipcli.sorting.journal import Action
     from clipcli.sorting.plan import Plan, Rules
+    from clipcli.sorting.records import Action
 
 
 def sort(
@@ -102,11 +102,11 @@ def sort(
         check_askable(f"move pictures into {into}?", is_agreed=yes)
     wishes = _Wishes(action, check_folder_name(unsure), margin, sidecars, yes)
     request = requested(None, output, overwrite=overwrite)
-    watched = Watched(str(source), open_places(source, into))
+    watched = Watched(_spelt(source), open_places(source, into))
     if action == "hardlink":
         check_hard_links(watched.places)
     run = Run(
-        inputs=Inputs((str(source),)),
+        inputs=Inputs((watched.typed,)),
         model=ModelOptions(model, device, precision, exact, max_pixels, no_cache),
         notes=Notes(quiet=quiet, verbose=verbose),
         report=FindReport(links=[]),
@@ -114,6 +114,11 @@ def sort(
     classifier = open_classifier(run, labels, templates, 5, Decisions(min_prob))
     plan = _make_plan(run, classifier, watched, wishes, request)
     return _sort(run, plan, watched, into, wishes)
+
+
+def _spelt(source: Path) -> str:
+    """Return SOURCE as inputs take it: a folder, even one that is called as standard input is."""
+    return str(source) if str(source) != "-" else "./-"
 
 
 @dataclass(frozen=True, slots=True)

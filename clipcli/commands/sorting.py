@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from clipcli.render.notes import Notes
     from clipcli.render.sorting import SortLines
     from clipcli.sorting.inputs import Watched
-    from clipcli.sorting.journal import Action
     from clipcli.sorting.plan import Plan
+    from clipcli.sorting.records import Action
 
 SHOWN = 10  # names on standard error; the rest is a count
 

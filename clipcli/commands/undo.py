@@ -14,7 +14,8 @@ from clipcli.errors import ExitCode, InputError
 if TYPE_CHECKING:
     from clipcli.render.notes import Notes
     from clipcli.render.sorting import UndoLines
-    from clipcli.sorting.journal import Journal, Log
+    from clipcli.sorting.journal import Journal
+    from clipcli.sorting.records import Log
     from clipcli.sorting.undo import Undone
 
 

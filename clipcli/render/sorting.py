@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from clipcli.render.rows import print_line, print_rows
 from clipcli.render.text import digits, escape_tsv
 from clipcli.sorting.execute import Outcome, Placed
-from clipcli.sorting.journal import Log
 from clipcli.sorting.plan import Places, Plan
+from clipcli.sorting.records import Log
 from clipcli.sorting.undo import Undone
 
 VERBS = {

@@ -14,12 +14,13 @@ from clipcli.images.files import failure_reason
 from clipcli.interrupts import held
 from clipcli.sorting import transfer
 from clipcli.sorting.filestate import RefusedError, check_unchanged, digest, is_relative, place
-from clipcli.sorting.journal import Action, Journal, Step, step_record
+from clipcli.sorting.journal import Journal
 from clipcli.sorting.plan import Group, Left, Member, Places, Plan
+from clipcli.sorting.records import Action, Step, step_record
 
 # Of one file, not of the place that all are going to.
 _SINGLE = frozenset(
-    {errno.ENOENT, errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG, errno.ETXTBSY, errno.EBUSY}
+    {errno.ENOENT, errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG, errno.ETXTBSY, errno.EMLINK}
 )
 
 
@@ -123,7 +124,7 @@ class _Runner:
             self._journal.write({"void": step.number})
             return False
         except OSError as error:
-            raise _failure(error, path, goal) from error
+            raise _failure(error, step, path, goal) from error
         self._journal.write({"done": step.number}, is_urgent=False)
         return True
 
@@ -160,12 +161,14 @@ class _Runner:
         self._folders.add(folder)
 
 
-def _failure(error: OSError, path: str, goal: str) -> RefusedError | OutputError:
+def _failure(error: OSError, step: Step, path: str, goal: str) -> RefusedError | OutputError:
     """Tell a file that cannot go from a place that takes nothing."""
     is_of_source = error.filename == path and error.errno in (errno.EACCES, errno.EPERM)
+    if step.action in ("link", "hardlink") and error.errno not in _SINGLE:
+        return OutputError(
+            f"{goal}: could not be linked ({error.strerror or error})",
+            hint="not every file system and user can: --copy instead",
+        )
     if error.errno in _SINGLE or is_of_source:
         return RefusedError(failure_reason(error, path))
-    if error.errno == errno.EXDEV:
-        reason = "on another file system than its picture, where hard links do not reach"
-        return OutputError(f"{goal}: {reason}", hint="--copy or --link instead")
     return OutputError(f"{goal}: could not be written ({error.strerror or error})")

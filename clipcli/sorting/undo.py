@@ -18,7 +18,8 @@ from clipcli.images.files import failure_reason
 from clipcli.interrupts import held
 from clipcli.sorting import transfer
 from clipcli.sorting.filestate import RefusedError, digest, is_beginning, look, place
-from clipcli.sorting.journal import Journal, Log, Step
+from clipcli.sorting.journal import Journal
+from clipcli.sorting.records import Log, Step
 
 CLOCK_SLACK_NS = 2 * 10**9  # FAT keeps even seconds; a folder and the journal have two clocks
 

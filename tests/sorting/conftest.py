@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from clipcli.sorting.execute import Outcome, carry_out, source_folders
-from clipcli.sorting.journal import Action, journals, new_journal, open_journal
+from clipcli.sorting.journal import journals, new_journal, open_journal
 from clipcli.sorting.plan import Plan
+from clipcli.sorting.records import Action
 from clipcli.sorting.undo import Undone, undo
 
 Sort = Callable[[Plan, Action], list[Outcome]]
