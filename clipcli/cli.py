@@ -15,7 +15,7 @@ from typing import IO, Annotated, Any
 
 import typer
 
-from clipcli.commands import classify, doctor, embed, labels, models, sort, train, undo
+from clipcli.commands import classify, doctor, embed, labels, models, search, sort, train, undo
 from clipcli.commands import eval as evaluation
 from clipcli.errors import ClipcliError, ExitCode
 
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 app.command()(classify.classify)
 app.command()(embed.embed)
+app.command()(search.search)
 app.command()(sort.sort)
 app.command()(undo.undo)
 app.command(name="eval")(evaluation.eval_)

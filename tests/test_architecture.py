@@ -95,6 +95,7 @@ LAYERS = {
     "modelimport": 6,
     "evaluation": 6,
     "diagnosis": 6,
+    "search": 6,
     "sorting": 6,
     "render": 7,
     "commands": 8,
