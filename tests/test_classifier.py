@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import clipcli
-from clipcli import Classified, Classifier, LabelSet, Skipped, pipeline
+from clipcli import Classified, Classifier, LabelSet, Skipped, feeder
 from clipcli.cache import TextCache
 from clipcli.cli import run
 from clipcli.errors import DeviceError, ImageError, LabelSetError, ModelError, TemplateError
@@ -80,7 +80,7 @@ def test_nothing_is_loaded_before_there_is_a_question() -> None:
 def test_results_come_while_inputs_are_still_being_given(
     pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(feeder, "PATIENCE_S", 0.05)
     has_result = threading.Event()
 
     def paths() -> Iterator[Path]:
