@@ -18,7 +18,7 @@ from clipcli.architecture import ModelConfig
 from clipcli.errors import DeviceError
 from clipcli.modelchoice import open_named
 from clipcli.modelsource import ModelSource, source_of
-from clipcli.textplan import TEXT_PRECISION, is_for_accelerator, text_precision
+from clipcli.textplan import is_for_card
 from clipcli.tokenizer import TextTokenizer
 from clipcli.weights import ModelFolder
 
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from clipcli.model.run import TorchRunner
     from clipcli.numpytext import NumpyTextTower
 
-__all__ = ["TEXT_PRECISION", "Encoder", "ModelEncoder", "load_encoder"]
+# Rows of labels are kept on disk and each decides about all pictures. With shared beginnings
+# computed once (see ``textpacking``), bf16 would gain too little to be worth a second kind of row.
+TEXT_PRECISION = "fp32"
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -61,13 +63,9 @@ class Encoder(Protocol):
 
     def start(self) -> None: ...
 
-    def text_precision(self, n_prompts: int) -> str: ...
-
     def encode_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]: ...
 
-    def encode_texts(
-        self, prompts: Sequence[str], precision: str = TEXT_PRECISION
-    ) -> NDArray[np.float32]: ...
+    def encode_texts(self, prompts: Sequence[str]) -> NDArray[np.float32]: ...
 
 
 class ModelEncoder:
@@ -147,28 +145,22 @@ class ModelEncoder:
         with self._running:
             return runner.encode_images(pixels)
 
-    def text_precision(self, n_prompts: int) -> str:
-        """Say in which precision a label set of that many prompts is encoded: fp32 or bf16."""
-        return text_precision(self.config.architecture.text, n_prompts, *self._asked)
-
-    def encode_texts(
-        self, prompts: Sequence[str], precision: str = TEXT_PRECISION
-    ) -> NDArray[np.float32]:
+    def encode_texts(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         """Encode p prompts into unit rows (p, d), float32; over-long ones are cut.
 
-        In fp32 this is done by numpy, and torch stays out of it, unless they are so many that a
-        graphics card pays.
+        This is done by numpy, and torch stays out of it, unless they are so many that a graphics
+        card pays.
         """
         texts = [self.tokenizer.tokenize(prompt).ids for prompt in prompts]
-        if precision == TEXT_PRECISION and not self._is_for_accelerator(len(texts)):
+        if not self._is_for_card(len(texts)):
             return self._numpy_tower.encode(texts)
         runner = self._runner
         with self._running:
-            return runner.encode_texts(texts, precision)
+            return runner.encode_texts(texts)
 
-    def _is_for_accelerator(self, n_prompts: int) -> bool:
+    def _is_for_card(self, n_prompts: int) -> bool:
         shape, device = self.config.architecture.text, self._asked[0]
-        return is_for_accelerator(shape, n_prompts, device) and self.device != "cpu"
+        return is_for_card(shape, n_prompts, device) and self.device != "cpu"
 
     @cached_property
     def _numpy_tower(self) -> NumpyTextTower:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clipcli.cache import CutPrompt, TextCache, TextRow, text_key
+from clipcli.encoder import TEXT_PRECISION
 from clipcli.errors import LabelSetError
 from clipcli.labelsets import LabelSet
 from clipcli.prompts import prompts_for_label
@@ -32,7 +33,6 @@ class LabelRows:
     classifier: NDArray[np.float32]
     cut: tuple[CutPrompt, ...]  # prompts that did not fit the context
     n_encoded: int  # rows that the cache did not have
-    precision: str  # of all of them: one label set never mixes precisions
 
 
 def encode_labels(
@@ -42,19 +42,16 @@ def encode_labels(
     import numpy as np
 
     prompts = _prompts(label_set, templates)
-    # Subtle: of the whole set, not of what is missing, or the cache's state would show.
-    precision = encoder.text_precision(sum(map(len, prompts)))
-    keys = [text_key(encoder.config.fingerprint, precision, told) for told in prompts]
+    keys = [text_key(encoder.config.fingerprint, TEXT_PRECISION, told) for told in prompts]
     rows = {key: row for key in keys if (row := cache.get(key)) is not None}
     missing = {key: told for key, told in zip(keys, prompts, strict=True) if key not in rows}
-    for key, row in _encode(missing, encoder, precision):
+    for key, row in _encode(missing, encoder):
         rows[key] = row
         cache.put(key, row)
     return LabelRows(
         classifier=np.stack([rows[key].row for key in keys]),  # (c + r, d)
         cut=tuple(dict.fromkeys(cut for key in keys for cut in rows[key].cut)),
         n_encoded=len(missing),
-        precision=precision,
     )
 
 
@@ -72,15 +69,13 @@ def _prompts(label_set: LabelSet, templates: Sequence[str]) -> list[tuple[str, .
     return prompts + [(reject,) for reject in label_set.reject]
 
 
-def _encode(
-    missing: dict[str, tuple[str, ...]], encoder: Encoder, precision: str
-) -> Iterator[tuple[str, TextRow]]:
+def _encode(missing: dict[str, tuple[str, ...]], encoder: Encoder) -> Iterator[tuple[str, TextRow]]:
     """Encode the prompts of many labels together, then average each label's own."""
     from clipcli.scoring import ensemble
 
     for keys in _groups(missing):
         prompts = [prompt for key in keys for prompt in missing[key]]
-        rows = encoder.encode_texts(prompts, precision)  # (p, d), all labels' prompts in one block
+        rows = encoder.encode_texts(prompts)  # (p, d), all labels' prompts in one block
         start = 0
         for key in keys:
             end = start + len(missing[key])

@@ -56,7 +56,6 @@ class FakeEncoder:
 
     device, precision = "cpu", "fp32"
     asked, is_loaded = ("cpu", "fp32"), True
-    huge = 10**9  # prompts of a label set that is encoded in bf16
 
     def __init__(self, batch_size: int = 4, **changes: object) -> None:
         self.config = fake_config(**changes)
@@ -64,7 +63,6 @@ class FakeEncoder:
         self.batch_size = batch_size
         self.n_starts = 0
         self.texts: list[str] = []  # all that were encoded
-        self.text_precisions: list[str] = []  # of each call
         self.batches: list[int] = []  # the size of each batch of pictures
 
     def start(self) -> None:
@@ -77,12 +75,8 @@ class FakeEncoder:
         colours = pixels.astype(float).mean(axis=(1, 2))  # (n, 3)
         return _unit(colours @ np.stack([letter_counts(name) for name in CHANNELS]))
 
-    def text_precision(self, n_prompts: int) -> str:
-        return "fp32" if n_prompts < self.huge else "bf16"
-
-    def encode_texts(self, prompts: Sequence[str], precision: str = "fp32") -> Rows:
+    def encode_texts(self, prompts: Sequence[str]) -> Rows:
         self.texts += prompts
-        self.text_precisions.append(precision)
         return _unit(np.stack([letter_counts(prompt) for prompt in prompts]))
 
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from clipcli.architecture import ModelConfig
-from clipcli.textplan import TEXT_PRECISION
 from clipcli.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
@@ -62,19 +61,14 @@ class TimedEncoder:
     def start(self) -> None:
         self._encoder.start()
 
-    def text_precision(self, n_prompts: int) -> str:
-        return self._encoder.text_precision(n_prompts)
-
     def encode_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         self._load()
         with self._counted("images_s"):
             return self._encoder.encode_images(pixels)
 
-    def encode_texts(
-        self, prompts: Sequence[str], precision: str = TEXT_PRECISION
-    ) -> NDArray[np.float32]:
+    def encode_texts(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         with self._counted("texts_s"):  # mostly without torch, so there is no waiting for it
-            return self._encoder.encode_texts(prompts, precision)
+            return self._encoder.encode_texts(prompts)
 
     def _load(self) -> None:
         with self._counted("loading_s"):

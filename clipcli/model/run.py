@@ -1,12 +1,11 @@
 """This file knows about running the network on a device: pixels and token ids in, unit rows out.
 
-Images run in the chosen precision; texts in fp32, because each decides about all images, or in bf16
-where they are very many. Rows are brought to unit length in fp32 either way.
+Images run in the chosen precision; texts in fp32, because each decides about all images. Rows are
+brought to unit length in fp32 either way.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -64,12 +63,11 @@ class TorchRunner:
         # The towers have different types, and moving one must not touch the other.
         self._image_tower = model.visual
         del model.visual
-        self._pixel_scale = _prepare(self._image_tower, preprocessing)
+        self._pixel_scale = prepare_tower(self._image_tower, preprocessing)
         self._image_tower.eval().to(device, self._dtype)
         if device.type == "cpu" and precision == "bf16":
             pack_blocks(self._image_tower)
-        self._stored_texts = model.eval()  # seldom needed, so converted when it is
-        self._text_towers: dict[str, CLIP | Siglip] = {}  # by precision
+        self._text_tower = model.eval()  # seldom needed (see numpytext), so converted when it is
 
     @classmethod
     def load(
@@ -99,32 +97,22 @@ class TorchRunner:
         rows = _encode_all(pixels, self._image_batch, self._encode_image_batch)
         return self._stack(rows)
 
-    def encode_texts(self, texts: Sequence[Sequence[int]], precision: str = "fp32") -> Rows:
+    def encode_texts(self, texts: Sequence[Sequence[int]]) -> Rows:
         """Encode p lists of token ids, start and end included, into unit rows (p, d).
 
         Texts of one length are encoded together, so that no padding is computed: attention is
         causal in CLIP, and the embedding is read at the end (SigLIP's come filled up).
         """
         check_ids(texts, self._architecture)
-        tower = self._text_tower(precision)
+        self._text_tower.to(self.device, torch.float32)
         restored = np.empty((len(texts), self._architecture.embed_dim), dtype=np.float32)
         by_length: dict[int, list[int]] = {}
         for i, ids in enumerate(texts):
             by_length.setdefault(len(ids), []).append(i)
         for alike in by_length.values():
-            rows = _encode_all(
-                [texts[i] for i in alike],
-                self._text_batch,
-                lambda batch: self._encode_text_batch(tower, batch),
-            )
+            rows = _encode_all([texts[i] for i in alike], self._text_batch, self._encode_text_batch)
             restored[alike] = self._stack(rows)
         return restored
-
-    def _text_tower(self, precision: str) -> CLIP | Siglip:
-        if precision not in self._text_towers:
-            tower = copy.deepcopy(self._stored_texts).to(self.device, PRECISIONS[precision])
-            self._text_towers[precision] = tower
-        return self._text_towers[precision]
 
     @torch.inference_mode()
     def _encode_image_batch(self, pixels: NDArray[np.uint8]) -> Rows:
@@ -145,10 +133,10 @@ class TorchRunner:
         return pixels.to(self.device)
 
     @torch.inference_mode()
-    def _encode_text_batch(self, tower: CLIP | Siglip, texts: Sequence[Sequence[int]]) -> Rows:
+    def _encode_text_batch(self, texts: Sequence[Sequence[int]]) -> Rows:
         filled = [*texts, *[texts[0]] * (-len(texts) % TEXT_STEP)]
         tokens = torch.tensor(filled).to(self.device)  # (p, l), p a multiple of the step
-        return self._unit_rows(tower.encode_text(tokens)[: len(texts)])
+        return self._unit_rows(self._text_tower.encode_text(tokens)[: len(texts)])
 
     def _unit_rows(self, embeddings: Tensor) -> Rows:
         rows: Rows = F.normalize(embeddings.float(), dim=1).cpu().numpy()  # (n, d)
@@ -211,7 +199,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return any(sign in str(error) for sign in OUT_OF_MEMORY)
 
 
-def _prepare(
+def prepare_tower(
     tower: VisionTower | ResNetTower | SiglipVisionTower, preprocessing: Preprocessing
 ) -> tuple[Tensor, Tensor] | None:
     """Fold what can be folded; return pixels' mean and std (3, 1, 1) if they are still to apply."""
