@@ -7,13 +7,13 @@ Windows bound what is under way, so memory does not grow with the number of pict
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeAlias
 
+from clipcli.cores import usable_cores
 from clipcli.decoding import DecodeOptions, Embedded, Fresh, Reader
 from clipcli.imagecache.identity import Identity, identity_of
 from clipcli.images.files import status_of
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 WINDOW_BYTES = 96 * 2**20  # decoded pictures that wait, at most
 WINDOW_IMAGES = 1024  # however small they are
 LEAST_WINDOW = 4
-FOUND_AHEAD = 4096  # inputs that wait to be looked up
-LOOK_UP_AT_ONCE = 1024  # inputs
+FOUND_AHEAD = 2048  # inputs that wait to be looked up
+LOOK_UP_AT_ONCE = 512  # inputs
 ANSWERS_AHEAD = 4  # lists of so many
-GATHERED = 1024  # entries that are handed over at once
+GATHERED = 512  # entries that are handed over at once
 PATIENCE_S = 0.5  # how long a half-full batch waits for a slow producer or a slow decode
 PAUSE_S = 0.01
 
@@ -43,13 +43,6 @@ class _End:
 
 Found: TypeAlias = "ImageFile | Skipped | BaseException | _End"
 Ahead: TypeAlias = "list[Entry] | Future[Entry] | BaseException | _End"
-
-
-def usable_cores() -> int:
-    """Count the processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Feeder:

@@ -91,6 +91,7 @@ def _precision(cache: ImageCache, encoder: Encoder) -> str | None:
     first run with a model decodes while torch is imported.
     """
     choice = cache.choice(encoder.asked)
-    if choice is not None:
-        return choice[1]
-    return encoder.precision if cache.knows_model(encoder.config.fingerprint) else None
+    if choice is None and cache.knows_model(encoder.config.fingerprint):
+        choice = (encoder.device, encoder.precision)
+        cache.note_choice(encoder.asked, *choice)
+    return choice[1] if choice is not None else None

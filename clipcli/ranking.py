@@ -6,8 +6,12 @@ what comes out is what sorting and formatting one number after the other gives, 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # Six significant digits are about what float16 vectors can carry; more would be noise that
 # differs between a warm and a cold run.

@@ -8,15 +8,14 @@ from __future__ import annotations
 import base64
 import os
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 Decision: TypeAlias = Literal["label", "below_threshold", "rejected"]
 ProbabilityKind: TypeAlias = Literal["softmax", "sigmoid", "calibrated", "independent"]
 
 
-@dataclass(frozen=True, slots=True)
-class LabelScore:
-    """One label's standing on one image."""
+class LabelScore(NamedTuple):
+    """One label's standing on one image; a tuple, since there are millions of them."""
 
     label: str
     probability: float  # 0..1
@@ -85,6 +84,7 @@ class Provenance:
     counts: dict[str, int] = field(default_factory=dict)  # ok, skipped, ignored
     temperature: float = 1.0  # what the model's logits were divided by
     reject_threshold: float | None = None
+    backend: str = ""  # another engine than torch, and how far its vectors are from torch's
 
 
 def path_fields(path: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 
 from clipcli.ranking import best_places, six_digits
 from clipcli.results import Classified, Decision, LabelScore
+
+_PROBABILITY = attrgetter("probability")
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
@@ -248,4 +251,5 @@ def _parents(
         best = cosines[:, places].max(axis=1)  # (n,)
         shown = zip(six_digits(totals).tolist(), six_digits(best).tolist(), strict=True)
         columns.append([LabelScore(parent, *told) for told in shown])
-    return [tuple(sorted(row, key=lambda s: -s.probability)) for row in zip(*columns, strict=True)]
+    rows = zip(*columns, strict=True)
+    return [tuple(sorted(row, key=_PROBABILITY, reverse=True)) for row in rows]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clipcli.imagecache.cache import ImageCache
     from clipcli.pipeline import DecodeOptions, Embedded
 
+GOING_ON = "going on without the cache"
 SKIPPED_SHOWN = 10  # reasons on standard error; the rest is a count
 PROMPTS_SHOWN = 5  # that were too long for the model
 UNCHOSEN = (
@@ -84,6 +85,7 @@ class ModelOptions:
     exact: bool = False
     max_megapixels: float = 200.0
     no_cache: bool = False
+    backend: str = "torch"
 
     def is_unchosen(self) -> bool:
         """Tell whether nobody said which model is to serve."""
@@ -121,14 +123,18 @@ class Run:
     report: FindReport = field(default_factory=FindReport)
     n_ok: int = 0
     n_skipped: int = 0
+    _goes_without_cache: bool = False  # and it was told
 
     @cached_property
     def encoder(self) -> TimedEncoder:
         """The model; torch is not imported before it is needed."""
         from clipcli.encoder import load_encoder
 
-        options = self.model
-        return TimedEncoder(load_encoder(options.model, options.device, options.precision))
+        asked = self.model
+        encoder = load_encoder(asked.model, asked.device, asked.precision, asked.backend)
+        if asked.backend != "torch" and encoder.has_to_export:
+            self.notes.say(f"making the model ready for {asked.backend}, once: a minute or two")
+        return TimedEncoder(encoder)
 
     @cached_property
     def image_cache(self) -> ImageCache:
@@ -190,13 +196,18 @@ class Run:
             )
         if len(classifier.cut_prompts) > PROMPTS_SHOWN:
             self.notes.say(f"{len(classifier.cut_prompts):,} prompts were cut in all")
-        if classifier.cache.problem:
-            self.notes.say(f"cache: {classifier.cache.problem}")
+        self._tell_cache(classifier.cache.problem)
         n_labels, n_encoded = len(classifier.classifier), classifier.n_encoded
         self.notes.detail(
             f"{_several(n_labels, 'label')}: {n_encoded:,} encoded, "
             f"{n_labels - n_encoded:,} from the cache"
         )
+
+    def _tell_cache(self, problem: str | None) -> None:
+        """Say what is wrong with a cache; a folder that neither can use is told of once."""
+        if problem and not (self._goes_without_cache and problem.endswith(GOING_ON)):
+            self.notes.say(f"cache: {problem}")
+            self._goes_without_cache = problem.endswith(GOING_ON)
 
     def _tell_details(self) -> None:
         """Say, to those who asked for it, what ran where and how long it took."""
@@ -230,8 +241,9 @@ class Run:
             self.notes.say(f"{left_out} left out, no picture by ending or content")
         if not self.n_ok:
             raise InputError(f"{self.inputs.in_words()}: no picture could be read")
-        if self.image_cache.problem:
-            self.notes.say(f"cache: {self.image_cache.problem}")
+        if self.encoder.is_loaded and self.encoder.note:
+            self.notes.say(self.encoder.note)
+        self._tell_cache(self.image_cache.problem)
         if self.model.is_unchosen():
             self.notes.say(UNCHOSEN)
         self._tell_details()

@@ -13,7 +13,7 @@ import platform
 import sys
 from collections.abc import Sequence
 from glob import glob
-from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 # What shows that a GPU, its driver or the access to it came or went.
@@ -48,10 +48,10 @@ def facts_of(asked: Sequence[str]) -> str:
 
 
 def _torch_version() -> str:
-    try:
-        return metadata.version("torch")  # with the build, such as +cpu
-    except metadata.PackageNotFoundError:
-        return ""
+    """Return the text in which torch tells its version and build, without running any of it."""
+    spec = find_spec("torch")
+    origin = spec.origin if spec is not None else None
+    return _head(str(Path(origin).with_name("version.py"))) if origin else ""
 
 
 def _processor() -> list[str]:

@@ -65,7 +65,7 @@ def connect(path: Path) -> sqlite3.Connection:
             f"journal_size_limit = {WAL_BYTES}",
             "trusted_schema = OFF",
             "cell_size_check = ON",
-            "cache_size = -16000",
+            "cache_size = -4000",
         ):
             connection.execute(f"PRAGMA {pragma}")
         _turn_on_wal(connection)
