@@ -18,6 +18,7 @@ from typing import Any
 from clipcli.errors import ModelError
 
 LENGTH_BYTES = 8
+METADATA = "__metadata__"
 MAX_HEADER_BYTES = 100_000_000  # the reference implementation's own bound
 CHUNK_BYTES = 1 << 20
 ITEM_BYTES = {
@@ -70,21 +71,42 @@ def read_tensor_table(path: Path) -> dict[str, TensorPlace]:
     ModelError
         If the file cannot be read, is something else, or is truncated or damaged.
     """
+    header, end, size = _read_header(path)
+    try:
+        table = _places(path, json.loads(header), end)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path}: damaged: its header makes no sense") from error
+    _check_whole(path, table, end, size)
+    return table
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Read what a file tells beside its tensors; nothing where it tells nothing.
+
+    Raises
+    ------
+    ModelError
+        As :func:`read_tensor_table`.
+    """
+    header, _, _ = _read_header(path)
+    try:
+        told = json.loads(header).get(METADATA) or {}
+        return {str(key): str(value) for key, value in told.items()}
+    except (ValueError, AttributeError) as error:
+        raise ModelError(f"{path}: damaged: its header makes no sense") from error
+
+
+def _read_header(path: Path) -> tuple[bytes, int, int]:
+    """Return the header as it is written, where it ends, and the size of the file."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             start = file.read(LENGTH_BYTES + len(IMPOSTORS[0][0]))
             length = _header_length(path, start, size)
             file.seek(LENGTH_BYTES)
-            header = file.read(length)
+            return file.read(length), LENGTH_BYTES + length, size
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from error
-    try:
-        table = _places(path, json.loads(header), LENGTH_BYTES + length)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path}: damaged: its header makes no sense") from error
-    _check_whole(path, table, LENGTH_BYTES + length, size)
-    return table
 
 
 def read_bytes(path: Path, place: TensorPlace) -> Iterator[bytes]:
@@ -114,9 +136,18 @@ def read_number(path: Path, place: TensorPlace) -> float:
 
 def write_tensors(path: Path, tensors: Mapping[str, RawTensor]) -> None:
     """Write a safetensors file; equal tensors make equal files."""
+    with path.open("wb") as file:
+        for piece in tensor_pieces(tensors):
+            file.write(piece)
+
+
+def tensor_pieces(
+    tensors: Mapping[str, RawTensor], metadata: Mapping[str, str] | None = None
+) -> Iterator[bytes | memoryview]:
+    """Yield a safetensors file piece by piece; ``metadata`` is told beside the tensors."""
     # Wide items first, then by name: so every tensor is aligned in a memory map.
     ordered = sorted(tensors.items(), key=lambda item: (-ITEM_BYTES[item[1].dtype], item[0]))
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    header: dict[str, Any] = {METADATA: {"format": "pt"} | dict(metadata or {})}
     end = 0
     for name, tensor in ordered:
         begin, end = end, end + math.prod(tensor.shape) * ITEM_BYTES[tensor.dtype]
@@ -128,10 +159,9 @@ def write_tensors(path: Path, tensors: Mapping[str, RawTensor]) -> None:
         }
     told = json.dumps(header, separators=(",", ":")).encode("utf-8")
     told += b" " * (-len(told) % LENGTH_BYTES)
-    with path.open("wb") as file:
-        file.write(struct.pack("<Q", len(told)) + told)
-        for _, tensor in ordered:
-            file.write(tensor.data)
+    yield struct.pack("<Q", len(told)) + told
+    for _, tensor in ordered:
+        yield tensor.data
 
 
 def _header_length(path: Path, start: bytes, size: int) -> int:
@@ -153,7 +183,7 @@ def _header_length(path: Path, start: bytes, size: int) -> int:
 def _places(path: Path, header: dict[str, Any], start: int) -> dict[str, TensorPlace]:
     table = {}
     for name, told in header.items():
-        if name == "__metadata__":
+        if name == METADATA:
             continue
         shape = tuple(int(axis) for axis in told["shape"])
         begin, end = (start + int(offset) for offset in told["data_offsets"])
