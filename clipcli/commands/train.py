@@ -19,8 +19,8 @@ def train(
         Path,
         typer.Option(
             metavar="DIR",
-            help="Where the run lives: DIR/model, checkpoints, log. A run that was stopped there "
-            "goes on.",
+            help="Where the run lives: DIR/model, checkpoints, log.jsonl and curves.html. A "
+            "run that was stopped there goes on.",
         ),
     ],
     data: Annotated[
@@ -116,6 +116,7 @@ def train(
     from clipcli.training.configfile import read_config, with_options
     from clipcli.training.group import PeerError
     from clipcli.training.launch import joined
+    from clipcli.training.loop import DivergedError
     from clipcli.training.training import train as run_training
 
     settings = with_options(
@@ -140,7 +141,29 @@ def train(
             )
         except PeerError as error:
             return error.exit_code
+        except (KeyboardInterrupt, DivergedError):
+            draw_curves(out, say)
+            raise
+        if group.is_first:
+            draw_curves(out, say)
     return ExitCode.DONE
+
+
+def draw_curves(out: Path, say: Callable[[str], None]) -> None:
+    """Draw what the run's log tells so far as ``curves.html`` beside it."""
+    from clipcli.render.pages.curves import curves_page
+    from clipcli.training.curves import read_curves
+
+    log, path = out / "log.jsonl", out / "curves.html"
+    if not log.is_file():
+        return
+    charts = [(own.title, own.lines, own.is_share) for own in read_curves(log)]
+    try:
+        path.write_text(curves_page(out.absolute().name, charts), encoding="utf-8")
+    except OSError as error:
+        say(f"{path}: {error.strerror or error}")
+    else:
+        say(f"learning curves: {path}")
 
 
 Watching: TypeAlias = "tuple[Callable[[str], None], Callable[[float, str], None] | None]"

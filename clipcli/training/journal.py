@@ -14,6 +14,7 @@ from clipcli.errors import OutputError
 Say: TypeAlias = Callable[[str], None]
 Advance: TypeAlias = Callable[[float, str], None]  # share of the run (0..1), latest figures
 
+EVERY = 1 / 400  # share of a run after which figures are written, for the curves
 SHOWN = ("step", "loss", "accuracy", "lr", "scale", "pictures_per_s", "size_px")
 
 
@@ -33,6 +34,7 @@ class Journal:
         self._advance = advance
         self._last_s = -float("inf")
         self._figures = ""
+        self._noted = -1.0  # progress at the last record
         self.say = say
 
     def record(self, **fields: Any) -> None:
@@ -51,10 +53,12 @@ class Journal:
     def step(self, progress: float, fields: Callable[[], dict[str, Any]]) -> None:
         """Note that a step is done; its figures are asked for only when they are due."""
         is_due = time.monotonic() - self._last_s >= self._every_s or progress >= 1
-        if is_due:
-            self._last_s = time.monotonic()
+        if is_due or progress - self._noted >= EVERY:
             found = fields()
             self.record(event="step", progress=progress, **found)
+            self._noted = progress
+        if is_due:
+            self._last_s = time.monotonic()
             self._figures = " · ".join(_shown(name, found[name]) for name in SHOWN if name in found)
         if self._advance is not None:
             self._advance(progress, self._figures)

@@ -55,6 +55,8 @@ def test_trains_on_a_folder_tree(
     assert "packing 24 pictures at 40 px" in told.err
     assert "zero-shot top-1: held out" in told.err
     assert open_model_folder(out / "model").config.name == "out"
+    page = (out / "curves.html").read_text(encoding="utf-8")
+    assert page.count("<polyline") >= 5
 
 
 def test_same_command_goes_on(tmp_path: Path, tiny_model: Path, photos: Path) -> None:
