@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clipcli.render.sorting import VERBS, several
+from clipcli.render.sorting import DONE, several
 from clipcli.sorting.execute import Placed, source_folders
 from clipcli.sorting.execute import carry_out as carry_out_plan
 from clipcli.sorting.journal import new_journal
@@ -61,7 +61,7 @@ def carry_out(plan: Plan, action: Action, lines: SortLines, notes: Notes) -> int
                     if isinstance(outcome, Placed):
                         n_placed += 1
                     else:
-                        reasons.tell(outcome.path, outcome.reason)
+                        reasons.tell(lines.source(outcome), outcome.reason)
                     lines.placed(outcome)
                     advance()
         except BaseException:
@@ -73,9 +73,8 @@ def carry_out(plan: Plan, action: Action, lines: SortLines, notes: Notes) -> int
 
 
 def _outcome(n_placed: int, n_files: int, action: Action) -> str:
-    done = VERBS[action][1]
-    told = (
-        several(n_placed, "file") if n_placed == n_files else f"{n_placed:,} of {n_files:,} files"
-    )
-    verb = "was" if n_placed == n_files == 1 else "were"
-    return f"{told} {verb} {done}; `clipcli undo` takes that back"
+    done = DONE[action]
+    if not n_placed:
+        return f"no file was {done}"
+    of_all = "" if n_placed == n_files else f" of {n_files:,}"
+    return f"{done} {n_placed:,}{of_all} files; `clipcli undo` takes that back"

@@ -63,6 +63,7 @@ def _newest() -> Path:
 def _undo(journal: Journal, log: Log, notes: Notes, *, is_dry: bool, is_agreed: bool) -> ExitCode:
     from clipcli.commands.sorting import Reasons
     from clipcli.render.sorting import UndoLines, undo_counts
+    from clipcli.render.text import visible
     from clipcli.sorting.undo import plan_undo
 
     for problem in log.problems:
@@ -71,8 +72,9 @@ def _undo(journal: Journal, log: Log, notes: Notes, *, is_dry: bool, is_agreed: 
         notes.say(f"{journal.path}: was taken back already")
         return ExitCode.DONE
     plan, lines = plan_undo(log), UndoLines(log.places)
+    is_asked = not (is_agreed or is_dry) and any(not entry.refusal for entry in plan)
     for told in undo_counts(plan, log):
-        notes.say(told)
+        typer.echo(visible(told), err=True) if is_asked else notes.say(told)
     if is_dry:
         reasons = Reasons(notes)
         for entry in plan:
@@ -81,8 +83,8 @@ def _undo(journal: Journal, log: Log, notes: Notes, *, is_dry: bool, is_agreed: 
                 reasons.tell(lines.target(entry), entry.refusal)
         reasons.conclude()
         return ExitCode.SKIPPED if reasons.n or log.problems else ExitCode.DONE
-    if any(not entry.refusal for entry in plan):
-        ask(f"take back the sort into {log.places.into}?", is_agreed=is_agreed)
+    if is_asked:
+        ask(f"take back the sort into {log.places.into}?", is_agreed=False)
     return _take_back(journal, log, plan, lines, notes)
 
 

@@ -13,12 +13,7 @@ from clipcli.sorting.plan import Places, Plan
 from clipcli.sorting.records import Log
 from clipcli.sorting.undo import Undone
 
-VERBS = {
-    "move": ("move", "moved"),
-    "copy": ("copy", "copied"),
-    "link": ("link", "linked"),
-    "hardlink": ("hard-link", "hard-linked"),
-}
+DONE = {"move": "moved", "copy": "copied", "link": "linked", "hardlink": "hard-linked"}
 
 
 class SortLines:
@@ -46,13 +41,16 @@ class SortLines:
             except BrokenPipeError:  # who read there has enough; the files are to go all the same
                 self._is_read = False
 
+    def source(self, outcome: Outcome) -> str:
+        """Return the path of a file in SOURCE, as SOURCE was typed."""
+        return os.path.join(self._source, outcome.path)
+
     def _row(self, outcome: Placed) -> Sequence[str]:
         result = self._results.get(outcome.path)
         told = ("", "")  # a sidecar
         if result is not None:
             told = (result.label or "", digits(result.probability))
-        paths = os.path.join(self._source, outcome.path), os.path.join(self._into, outcome.target)
-        return (*paths, *told)
+        return (self.source(outcome), os.path.join(self._into, outcome.target), *told)
 
 
 class UndoLines:

@@ -13,7 +13,14 @@ from clipcli.errors import OutputError
 from clipcli.images.files import failure_reason
 from clipcli.interrupts import held
 from clipcli.sorting import transfer
-from clipcli.sorting.filestate import RefusedError, check_unchanged, digest, is_relative, place
+from clipcli.sorting.filestate import (
+    RefusedError,
+    check_unchanged,
+    digest,
+    is_relative,
+    place,
+    sync_folder,
+)
 from clipcli.sorting.journal import Journal
 from clipcli.sorting.plan import Group, Left, Member, Places, Plan
 from clipcli.sorting.records import Action, Step, step_record
@@ -155,7 +162,7 @@ class _Runner:
                 raise OutputError(f"{path}: {error.strerror or error}") from error
             else:
                 self._journal.write({"done": step.number}, is_urgent=False)
-                transfer.sync_folder(os.path.dirname(path))
+                sync_folder(os.path.dirname(path))
         if os.path.islink(path) or not os.path.isdir(path):
             raise OutputError(f"{path}: is there and is not a folder")
         self._folders.add(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -122,3 +123,13 @@ def place(root: str, relative: str) -> str:
     if os.path.realpath(folder) != folder:
         raise RefusedError("a folder above it is a symbolic link now")
     return path
+
+
+def sync_folder(path: str) -> None:
+    """Have the names in a folder on the disk, where the system can do that."""
+    with contextlib.suppress(OSError):  # Windows opens no folders
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,10 +1,10 @@
 """This file knows about journals: what a sort is about to do, on the disk before it does it.
 
-A journal is a file of JSON lines. The first says what is sorted where; then each step is told
-before it is taken (``step``) and after (``done``, or ``void`` where its name was taken), and an undo
-tells how it is about to take steps back (``undo``), and when all are (``undone``). So whenever a sort
-ends, one step at most is uncertain, and it can be seen on the disk which way it went. A line that
-was cut off is that of a step that was never taken.
+A journal is a file of JSON lines. The first says what is sorted where. Each step is told before it
+is taken (``step``) and after (``done``, or ``void`` where its name was taken); an undo tells how it
+is about to take steps back (``undo``), and when all are (``undone``). So whenever a sort ends, one
+step at most is uncertain, and the disk shows which way it went. A line that was cut off is that of
+a step that was never taken.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.errors import InputError, OutputError, UsageError
+from clipcli.sorting.filestate import sync_folder
 from clipcli.sorting.plan import Places
 from clipcli.sorting.records import MAGIC, VERSION, Action, Log, parse
 
@@ -124,6 +125,7 @@ def new_journal(places: Places, action: Action, folders: Mapping[str, int]) -> I
         header = {"journal": MAGIC, "version": VERSION, "started": started.isoformat()}
         told = {"source": places.source, "into": places.into, "action": action}
         journal.write(header | told | {"folders": dict(folders)})
+        sync_folder(str(folder))
         yield journal
 
 

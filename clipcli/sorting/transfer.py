@@ -20,6 +20,7 @@ from clipcli.sorting.filestate import (
     check_unchanged,
     digest,
     open_file,
+    sync_folder,
 )
 
 CLAIM_MODE = 0o600  # nobody else reads what is half there
@@ -64,16 +65,6 @@ def copy(source: str, target: str, state: FileState, sha256: str) -> None:
         claim.fill(source, sha256)
         check_unchanged(source, state)
         claim.is_kept = True
-
-
-def sync_folder(path: str) -> None:
-    """Have the names in a folder on the disk, where the system can do that."""
-    with contextlib.suppress(OSError):  # Windows opens no folders
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 class _Claim:

@@ -17,7 +17,14 @@ from clipcli.errors import OutputError
 from clipcli.images.files import failure_reason
 from clipcli.interrupts import held
 from clipcli.sorting import transfer
-from clipcli.sorting.filestate import RefusedError, digest, is_beginning, look, place
+from clipcli.sorting.filestate import (
+    RefusedError,
+    digest,
+    is_beginning,
+    look,
+    place,
+    sync_folder,
+)
 from clipcli.sorting.journal import Journal
 from clipcli.sorting.records import Log, Step
 
@@ -254,7 +261,7 @@ def _restore_folders(log: Log, mtimes: dict[str, int]) -> None:
             path = place(log.places.source, folder)
             if folder in mtimes:
                 os.utime(path, ns=(os.stat(path).st_atime_ns, mtimes[folder]))
-            transfer.sync_folder(path)
+            sync_folder(path)
 
 
 def _failure(error: OSError, step: Step, log: Log) -> OutputError:

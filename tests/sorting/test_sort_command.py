@@ -270,13 +270,15 @@ def test_a_reader_that_has_enough_does_not_stop_a_move(
     command = [sys.executable, "-m", "clipcli", *map(str, arguments)]
 
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
     ) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
+        err = process.stderr.read().decode()
 
-    assert process.returncode == 0
+    assert process.returncode == 0, err
     assert names(pictures) == []
     assert len(names(into)) == 43
 
