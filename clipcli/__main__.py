@@ -12,6 +12,9 @@ from pathlib import Path
 def main() -> None:
     """Run the command line and leave with its exit code."""
     _open_closed_streams()
+    # Numpy's products run on our own threads (see numpytext); its library's would wait for each
+    # other in busy loops and take the processor from the threads that decode.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from clipcli import interrupts
         from clipcli.cli import run

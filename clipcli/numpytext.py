@@ -9,7 +9,7 @@ side by side, one on each core, and each layer's weights are converted when its 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice, repeat
 
@@ -77,11 +77,24 @@ class NumpyTextTower:
     def _embed(self, several: list[Pack], pool: ThreadPoolExecutor) -> Iterator[Array]:
         """Yield each pack's unit rows (m, d)."""
         streams = [self._start(pack) for pack in several]
-        for i in range(self._shape.layers):
-            block = read_block(self._reader, f"transformer.resblocks.{i}", self._shape)
+        for i, block in enumerate(self._blocks(pool)):
             is_last = i == self._shape.layers - 1
             streams = list(pool.map(self._advance, streams, repeat(block), repeat(is_last)))
         yield from self._finish([stream.x for stream in streams])
+
+    def _blocks(self, pool: ThreadPoolExecutor) -> Iterator[Block]:
+        """Yield each layer's weights; the next ones are being read while these are in use."""
+        names = [f"transformer.resblocks.{i}" for i in range(self._shape.layers)]
+
+        def submit(i: int) -> Future[Block]:
+            return pool.submit(read_block, self._reader, names[i], self._shape)
+
+        reading = submit(0)
+        for i in range(len(names)):
+            block = reading.result()
+            if i + 1 < len(names):
+                reading = submit(i + 1)
+            yield block
 
     def _start(self, pack: Pack) -> _Stream:
         x = self._reader.read_rows("token_embedding.weight", pack.tokens)  # (t, w)
