@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from clipcli.backends.openvino import OpenVinoRunner
     from clipcli.model.run import TorchRunner
     from clipcli.numpytext import NumpyTextTower
 
@@ -35,6 +36,7 @@ TEXT_PRECISION = "fp32"
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+BACKENDS = ("torch", "openvino")
 
 
 class Encoder(Protocol):
@@ -59,6 +61,9 @@ class Encoder(Protocol):
     def precision(self) -> str: ...
 
     @property
+    def note(self) -> str: ...
+
+    @property
     def batch_size(self) -> int: ...
 
     def start(self) -> None: ...
@@ -72,13 +77,17 @@ class ModelEncoder:
     """A model that answers with vectors; torch is imported when first needed."""
 
     def __init__(
-        self, model: ModelSource | ModelFolder, device: str = "auto", precision: str = "auto"
+        self,
+        model: ModelSource | ModelFolder,
+        device: str = "auto",
+        precision: str = "auto",
+        backend: str = "torch",
     ) -> None:
         self._source = model if isinstance(model, ModelSource) else source_of(model)
-        self._asked = (device, precision)
+        self._asked, self._backend = (device, precision), backend
         self._lock = threading.Lock()
         self._running = threading.Lock()  # the network is not for two threads at once
-        self._loading: Future[TorchRunner] | None = None
+        self._loading: Future[TorchRunner | OpenVinoRunner] | None = None
 
     @property
     def config(self) -> ModelConfig:
@@ -99,18 +108,34 @@ class ModelEncoder:
                     target=self._load_into, args=(self._loading,), name="load", daemon=True
                 ).start()
 
-    def _load_into(self, future: Future[TorchRunner]) -> None:
+    def _load_into(self, future: Future[TorchRunner | OpenVinoRunner]) -> None:
         try:
-            from clipcli.model.run import TorchRunner
-
-            future.set_result(TorchRunner.load(self._source, *self._asked))
+            future.set_result(self._load())
         except BaseException as error:  # whatever it is, it belongs to the thread that waits
             future.set_exception(error)
 
+    def _load(self) -> TorchRunner | OpenVinoRunner:
+        if self._backend == "openvino":
+            from clipcli.backends.openvino import OpenVinoRunner
+
+            return OpenVinoRunner.load(self._source, *self._asked)
+        from clipcli.model.run import TorchRunner
+
+        return TorchRunner.load(self._source, *self._asked)
+
     @property
     def asked(self) -> tuple[str, ...]:
-        """The device and precision that were asked for; "auto" leaves it to torch."""
-        return self._asked
+        """The device, precision and backend that were asked for; "auto" leaves it to the latter."""
+        return self._asked if self._backend == "torch" else (*self._asked, self._backend)
+
+    @property
+    def has_to_export(self) -> bool:
+        """Whether loading begins with making the model ready for its backend, which is slow."""
+        if self._backend == "torch" or self.is_loaded:
+            return False
+        from clipcli.backends.openvino import has_to_export
+
+        return has_to_export(self._source, *self._asked)
 
     @property
     def is_loaded(self) -> bool:
@@ -119,7 +144,7 @@ class ModelEncoder:
         return loading is not None and loading.done() and loading.exception() is None
 
     @property
-    def _runner(self) -> TorchRunner:
+    def _runner(self) -> TorchRunner | OpenVinoRunner:
         self.start()
         assert self._loading is not None
         return self._loading.result()
@@ -131,8 +156,13 @@ class ModelEncoder:
 
     @property
     def precision(self) -> str:
-        """The precision of the image tower: fp32, bf16 or fp16."""
+        """The precision of the image tower: fp32, bf16, fp16, or a backend's, as int8-openvino."""
         return self._runner.precision
+
+    @property
+    def note(self) -> str:
+        """How far the backend is from torch, in a line; nothing for torch itself."""
+        return self._runner.note
 
     @property
     def batch_size(self) -> int:
@@ -170,7 +200,10 @@ class ModelEncoder:
 
 
 def load_encoder(
-    model: str | None = None, device: str = "auto", precision: str = "auto"
+    model: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    backend: str = "torch",
 ) -> ModelEncoder:
     """Open a model by name, folder or file (None: the default one) without importing torch.
 
@@ -179,14 +212,27 @@ def load_encoder(
     ModelError
         If there is no such model, or its folder is not whole.
     DeviceError
-        If there is no device or precision of that name; at first use, if there is none here.
+        If there is no device, precision or backend of that name; at first use, if there is none
+        here.
+    MissingExtraError
+        If the backend is not installed.
     """
-    _check_names(device, precision)
-    return ModelEncoder(open_named(model), device, precision)
+    _check_names(device, precision, backend)
+    return ModelEncoder(open_named(model), device, precision, backend)
 
 
-def _check_names(device: str, precision: str) -> None:
-    """Refuse, before anything is loaded, what is a device or precision nowhere."""
+def _check_names(device: str, precision: str, backend: str) -> None:
+    """Refuse, before anything is loaded, what is a device, precision or backend nowhere."""
+    if backend == "openvino":
+        from clipcli.backends.openvino import check_installed, resolve
+
+        check_installed()
+        resolve(device, precision)
+        return
+    if backend not in BACKENDS:
+        raise DeviceError(f"backend {backend!r} is not known", hint=f"use {' or '.join(BACKENDS)}")
+    if precision == "int8":
+        raise DeviceError("precision 'int8' needs another backend", hint="add --backend openvino")
     if device not in DEVICES and not re.fullmatch("cuda:[0-9]+", device):
         raise DeviceError(f"device {device!r} is not known", hint="use cpu, cuda, cuda:N or mps")
     if precision not in PRECISIONS:

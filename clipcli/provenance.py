@@ -60,6 +60,7 @@ def describe(classifier: Classifier, started: str, counts: dict[str, int]) -> Pr
         counts=counts,
         temperature=classifier.calibration.temperature if classifier.calibration else 1.0,
         reject_threshold=classifier.reject_threshold,
+        backend=encoder.note if encoder.is_loaded else "",
     )
 
 

@@ -54,7 +54,7 @@ class FakeEncoder:
     that is all red lies exactly where the text "red" does.
     """
 
-    device, precision = "cpu", "fp32"
+    device, precision, note = "cpu", "fp32", ""
     asked, is_loaded = ("cpu", "fp32"), True
 
     def __init__(self, batch_size: int = 4, **changes: object) -> None:

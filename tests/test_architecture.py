@@ -46,6 +46,7 @@ LAYERS = {
     "classtree": 2,
     "cache": 2,
     "imagecache": 2,
+    "cachecare": 2,
     "tensorfile": 2,
     "modelconfig": 2,
     "released": 2,
@@ -78,6 +79,8 @@ LAYERS = {
     "textblock": 3,
     "numpytext": 3,
     "textplan": 3,
+    # Other engines than torch.
+    "backends": 3,
     # The one door to torch.
     "encoder": 4,
     # Pictures and labels in, results out.

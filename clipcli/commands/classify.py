@@ -32,6 +32,7 @@ def classify(
     null: options.Null = False,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    backend: options.Backend = "torch",
     exact: options.Exact = False,
     max_pixels: options.MaxPixels = 200.0,
     no_cache: options.NoCache = False,
@@ -51,7 +52,7 @@ def classify(
     request = requested(format_, output, overwrite=overwrite)
     run = Run(
         inputs=Inputs(tuple(paths or ()), from_file, null),
-        model=ModelOptions(model, device, precision, exact, max_pixels, no_cache),
+        model=ModelOptions(model, device, precision, exact, max_pixels, no_cache, backend),
         notes=Notes(quiet=quiet, verbose=verbose),
     )
     classifier = open_classifier(run, labels, templates, top_k, decisions)

@@ -28,6 +28,7 @@ def embed(
     null: options.Null = False,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    backend: options.Backend = "torch",
     exact: options.Exact = False,
     max_pixels: options.MaxPixels = 200.0,
     no_cache: options.NoCache = False,
@@ -45,7 +46,7 @@ def embed(
     check_vector_target(output, overwrite=overwrite)
     run = Run(
         inputs=Inputs(tuple(paths or ()), from_file, null),
-        model=ModelOptions(model, device, precision, exact, max_pixels, no_cache),
+        model=ModelOptions(model, device, precision, exact, max_pixels, no_cache, backend),
         notes=Notes(quiet=quiet, verbose=verbose),
     )
     return _embed(run, output, overwrite=overwrite)

@@ -55,6 +55,10 @@ class TimedEncoder:
         return self._encoder.precision
 
     @property
+    def note(self) -> str:
+        return self._encoder.note
+
+    @property
     def batch_size(self) -> int:
         return self._encoder.batch_size
 

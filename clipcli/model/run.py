@@ -46,6 +46,8 @@ OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 class TorchRunner:
     """A model on its device. Not for two threads at once."""
 
+    note = ""  # there is nothing to tell: other engines are measured by this one
+
     def __init__(
         self,
         model: CLIP | Siglip,

@@ -41,6 +41,7 @@ PROVENANCE_KEYS = {
     "counts",
     "temperature",
     "reject_threshold",
+    "backend",
 }
 CSV_COLUMNS = ["path", "status", "label", "probability", "reason"]
 

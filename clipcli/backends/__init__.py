@@ -1,0 +1,1 @@
+"""Other engines than torch, each an extra; chosen with ``--backend``."""
