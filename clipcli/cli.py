@@ -15,7 +15,18 @@ from typing import IO, Annotated, Any
 
 import typer
 
-from clipcli.commands import classify, doctor, embed, labels, models, search, sort, train, undo
+from clipcli.commands import (
+    cache,
+    classify,
+    doctor,
+    embed,
+    labels,
+    models,
+    search,
+    sort,
+    train,
+    undo,
+)
 from clipcli.commands import eval as evaluation
 from clipcli.errors import ClipcliError, ExitCode
 
@@ -39,6 +50,7 @@ app.command()(sort.sort)
 app.command()(undo.undo)
 app.command(name="eval")(evaluation.eval_)
 app.add_typer(labels.app, name="labels")
+app.add_typer(cache.app, name="cache")
 app.add_typer(models.app, name="models")
 app.command()(doctor.doctor)
 app.command()(train.train)

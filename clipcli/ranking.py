@@ -52,10 +52,11 @@ def six_digits(values: NDArray[np.float64]) -> NDArray[np.float64]:
     scaled = sizes * powers  # 100000 to 999999 and a fraction
     whole = np.rint(scaled)
     # A whole number over an exact power of ten is the float64 nearest to those digits.
-    rounded = np.copysign(whole / powers, values)
+    rounded: NDArray[np.float64] = np.copysign(whole / powers, values)
     is_certain &= (whole >= _MOST / 10) & (whole <= _MOST)
     is_certain &= np.abs(np.abs(scaled - whole) - 0.5) > _DOUBT
     for place in np.argwhere(~is_certain):
         index = tuple(place)
         rounded[index] = float(f"{values[index]:.{SIGNIFICANT_DIGITS}g}")
-    return rounded + 0.0  # no negative zero
+    rounded += 0.0  # no negative zero
+    return rounded

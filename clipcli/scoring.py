@@ -185,10 +185,11 @@ def _rank(
         reject_scores,
         strict=True,
     )
-    return [_classified(*told, rules) for told in shown]
+    return [_classified(rules, *told) for told in shown]
 
 
 def _classified(
+    rules: ScoringRules,
     path: str,
     order: list[int],
     labels: list[float],
@@ -196,7 +197,6 @@ def _classified(
     parents: tuple[LabelScore, ...],
     is_rejected: bool,
     reject_score: float | None,
-    rules: ScoringRules,
 ) -> Classified:
     """Decide about one image of which the k best labels are known."""
     names = rules.names

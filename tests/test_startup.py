@@ -54,6 +54,8 @@ def test_help_version_and_label_lists_import_nothing_heavy(poison: Path) -> None
         ["--help"],
         ["--version"],
         *([name, "--help"] for name in command_names()),
+        ["cache", "info"],
+        ["cache", "path"],
         ["labels", "list"],
         ["labels", "show", "animals"],
         ["labels", "show", "cat,dog", "--prompts"],

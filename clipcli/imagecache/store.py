@@ -11,12 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clipcli.imagecache.eviction import evict
 from clipcli.imagecache.form import tag_of
 from clipcli.imagecache.identity import Identity
 from clipcli.imagecache.schema import CHUNK_BITS, CONTENT_BITS, connect
+
+if TYPE_CHECKING:
+    import sqlite3
 
 # json_each keeps the query text the same however many files are asked for, and CROSS JOIN the
 # order of the joins: files by inode, then entries in the order in which they lie in the file.
@@ -141,7 +144,7 @@ class Store:
     def write(self, kept: Iterable[Kept], used: Iterable[tuple[int, int]], now: int) -> None:
         """Store values, and that chunks (content, setting) were used, all or nothing."""
         used = set(used)
-        with self._transaction():
+        with self.transaction():
             for item in kept:
                 number = self._content(item.content)
                 if item.identity is not None:
@@ -167,19 +170,25 @@ class Store:
 
     def shrink(self, limit_bytes: int) -> int:
         """Throw away what was used longest ago until the store fits; return how many entries."""
-        with self._transaction():
-            n_gone = evict(self._connection, limit_bytes)
+        with self.transaction() as connection:
+            n_gone = evict(connection, limit_bytes)
         if n_gone:
-            with self._lock:
-                self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+            self.give_back()
         return n_gone
 
+    def give_back(self) -> None:
+        """Return the pages that are free to the file system."""
+        with self._lock:
+            self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Let several changes come true together or not at all."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                yield
+                yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:
                 # A full disk may have rolled it back already.
