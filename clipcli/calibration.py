@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from clipcli.errors import CalibrationError
+from clipcli.errors import CalibrationError, OutputError
 from clipcli.labelsets import BUILT_IN, INLINE, LabelSet
 from clipcli.textfiles import read_text
 
@@ -112,13 +112,13 @@ def read_calibrations(path: Path) -> list[Calibration]:
         if told["format"] != FORMAT:
             raise CalibrationError(
                 f"{path}: is of format {told['format']!r}, which this clipcli does not know",
-                hint="eval --calibrate writes it anew",
+                hint="fit it anew, into another file: clipcli eval --calibrate",
             )
         return [_from_data(one) for one in told["calibrations"]]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CalibrationError(
             f"{path}: is not a calibration that clipcli wrote",
-            hint="eval --calibrate writes it anew",
+            hint="name another file, or none",
         ) from error
 
 
@@ -128,7 +128,9 @@ def write_calibration(path: Path, calibration: Calibration) -> None:
     Raises
     ------
     CalibrationError
-        If the file cannot be written, or is something else than calibrations.
+        If the file is something else than calibrations.
+    OutputError
+        If it cannot be written.
     """
     kept = read_calibrations(path) if path.exists() else []
     kept = [one for one in kept if one.purpose.difference(calibration.purpose) is not None]
@@ -141,7 +143,7 @@ def write_calibration(path: Path, calibration: Calibration) -> None:
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except OSError as error:
-        raise CalibrationError(
+        raise OutputError(
             f"{path}: could not be written ({error.strerror or error})",
             hint="name another place with --calibration FILE",
         ) from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from clipcli.commands.decisions import Decisions, decide, purpose_of
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from clipcli.images.find import ImageFile
     from clipcli.pipeline import Embedded
     from clipcli.render.notes import Notes
+
+LABEL_CHARACTERS = 200  # of the labels that a calibration serves, in a note
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +70,14 @@ class Evaluation:
         started = now()
         self._tree = read_class_tree(self.task.source)
         classifier, places = self._classifier(self.settings)
+        rivals = [(variant, *self._classifier(variant.settings)) for variant in self.task.variants]
+        self._check_strangers()
         self._found = self._find()
         answers = self._answers(self.settings, classifier, places)
         strangers = self._strangers(classifier)
         calibrating, file = self._calibrate(classifier, answers, strangers)
         classes = _classes(classifier, self._tree, places)
-        comparisons = compare_all(answers, [self._rival(variant) for variant in self.task.variants])
+        comparisons = compare_all(answers, [self._rival(*rival) for rival in rivals])
         self.run.tell_labels(classifier)
         return Evaluated(
             source=self.task.source,
@@ -115,6 +121,9 @@ class Evaluation:
         if not found:
             raise InputError(f"{self.task.source}: no pictures found")
         labels = {entry.path: self._tree.label_of(entry.path) for entry in found}
+        if self._tree.splits:
+            several = ", ".join(self._tree.splits)
+            self.notes.say(f"splits are judged together: {several}; for one, name its folder")
         inside = [e for e in found if labels[e.path] is not None or isinstance(e, Skipped)]
         if len(found) > len(inside):
             n = len(found) - len(inside)
@@ -153,6 +162,11 @@ class Evaluation:
                     self.skipped.append(entry)
         return pictures
 
+    def _check_strangers(self) -> None:
+        source = self.task.out_of_set
+        if source is not None and not os.path.lexists(source):
+            raise InputError(f"{source}: no such file or folder", hint="check --out-of-set")
+
     def _strangers(self, classifier: Classifier) -> Scores | None:
         from clipcli.evaluation.answers import score_pictures
         from clipcli.images.find import find_images
@@ -180,12 +194,14 @@ class Evaluation:
         path = self.task.calibration_file or default_path(classifier.label_set)
         write_calibration(path, calibrating.calibration)
         self.notes.say(f"the calibration is in {path}")
+        if self.settings.labels is None:
+            names = shorten(", ".join(classifier.label_set.names), LABEL_CHARACTERS)
+            self.notes.say(f"it serves these labels in this order: {names}")
         return calibrating, str(path)
 
-    def _rival(self, variant: Variant) -> Rival:
+    def _rival(self, variant: Variant, classifier: Classifier, places: dict[str, int]) -> Rival:
         from clipcli.evaluation.comparing import Rival
 
-        classifier, places = self._classifier(variant.settings)
         answers = self._answers(variant.settings, classifier, places)
         return Rival(variant.name, answers, _classes(classifier, self._tree, places))
 

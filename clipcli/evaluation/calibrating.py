@@ -11,7 +11,13 @@ from clipcli.errors import InputError
 from clipcli.evaluation.answers import Answers, Scores
 from clipcli.evaluation.detection import RECALL, threshold_at
 from clipcli.evaluation.fitting import cross_fitted, fit, folds
-from clipcli.evaluation.reliability import Bin, calibration_error, reliability
+from clipcli.evaluation.reliability import (
+    Bin,
+    Coverage,
+    calibration_error,
+    coverage,
+    reliability,
+)
 
 LEAST_PICTURES = 10  # with fewer a temperature is noise
 
@@ -23,6 +29,7 @@ class Calibrating:
     calibration: Calibration
     before: tuple[Bin, ...]
     after: tuple[Bin, ...]
+    coverage: tuple[Coverage, ...]  # after
     kept: float  # share of the set's pictures at or below a threshold fitted without them
     turned_away: float | None  # share of strangers above the fitted threshold
 
@@ -53,6 +60,7 @@ def calibrate(answers: Answers, strangers: Scores | None, maker: Maker) -> Calib
     before = reliability(answers.first_probabilities, answers.is_right)
     fair = cross_fitted(answers.cosines, answers.truth, rules)[:, : len(rules.names)]  # (n, c)
     after = reliability(fair.max(axis=1), answers.is_right)
+    covered = coverage(fair.max(axis=1), answers.is_right)
     fitted = fit(answers.cosines, answers.truth, rules)
     threshold = threshold_at(answers.reject_scores, RECALL)
     calibration = Calibration(
@@ -72,6 +80,7 @@ def calibrate(answers: Answers, strangers: Scores | None, maker: Maker) -> Calib
         calibration=calibration,
         before=tuple(before),
         after=tuple(after),
+        coverage=tuple(covered),
         kept=_kept(answers),
         turned_away=None if strangers is None else _share_above(strangers, threshold),
     )

@@ -20,6 +20,7 @@ SEED = 0
 SCALES = (0.01, 10_000.0)  # the logit scale is looked for between these
 HALVINGS = 60  # leaves less than float64 tells apart
 NEWTON_STEPS = 50
+TINY = 1e-9  # a step that changes nothing any more
 RIDGE = 1e-6  # keeps a sigmoid's scale finite where the labels are told apart without fault
 
 
@@ -58,21 +59,29 @@ def _fit_softmax(cosines: Numbers, truth: Places) -> float:
 
 
 def _fit_sigmoid(cosines: Numbers, truth: Places, rules: ScoringRules) -> Fit:
-    """Fit scale and bias of n x c yes-or-no questions by Newton's method."""
-    x = cosines.ravel()  # (n c,)
-    y = (np.arange(cosines.shape[1]) == truth[:, None]).ravel()  # (n c,)
-    design = np.stack([x, np.ones_like(x)], axis=1)  # (n c, 2)
-    start = weights = np.array([rules.logit_scale, rules.logit_bias])
+    """Fit scale and bias of n x c yes-or-no questions by Newton's method, in steps that help."""
+    is_true = (np.arange(cosines.shape[1]) == truth[:, None]).ravel()  # (n c,)
+    design = np.stack([cosines.ravel(), np.ones(cosines.size)], axis=1)  # (n c, 2)
+    ours = np.array([rules.logit_scale, rules.logit_bias])
+
+    def loss(weights: Numbers) -> float:
+        logits = design @ weights  # (n c,)
+        mean = (np.logaddexp(0, logits) - is_true * logits).mean()
+        return float(mean + RIDGE / 2 * ((weights - ours) ** 2).sum())
+
+    weights: Numbers = np.zeros(2)
     for _ in range(NEWTON_STEPS):
-        p = sigmoid(design @ weights)
-        slope = design.T @ (p - y) / len(x) + RIDGE * (weights - start)
-        curve = (design * (p * (1 - p))[:, None]).T @ design / len(x) + RIDGE * np.eye(2)
+        p = sigmoid(design @ weights)  # (n c,)
+        slope = design.T @ (p - is_true) / len(p) + RIDGE * (weights - ours)
+        curve = (design.T * (p * (1 - p))) @ design / len(p) + RIDGE * np.eye(2)
         step = np.linalg.solve(curve, slope)
+        before = loss(weights)
+        while loss(weights - step) > before and np.abs(step).max() > TINY:
+            step = step / 2
         weights = weights - step
-        if np.abs(step).max() < 1e-9 * max(1.0, np.abs(weights).max()):
+        if np.abs(step).max() < TINY * max(1.0, np.abs(weights).max()):
             break
-    scale = float(np.clip(weights[0], *SCALES))
-    return Fit(scale, float(weights[1]))
+    return Fit(float(np.clip(weights[0], *SCALES)), float(weights[1]))
 
 
 def cross_fitted(cosines: Numbers, truth: Places, rules: ScoringRules) -> Numbers:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from clipcli.classtree import ClassTree
 from clipcli.errors import LabelSetError
 from clipcli.labels import folded_text
-from clipcli.labelsets import LabelSet
+from clipcli.labelsets import BUILT_IN, INLINE, LabelSet
 
 NAMED = 8  # classes in an error message; the rest is a count
 # What data sets put before a name: "n02085620-" (WordNet), "001." (CUB-200), "01_".
@@ -99,7 +99,13 @@ def _unmatched(tree: ClassTree, label_set: LabelSet, missing: Sequence[str]) -> 
     near = difflib.get_close_matches(readable(missing[0]), words, n=1)
     meant = f"{readable(missing[0])!r} may be {near[0]!r}: " if near else ""
     return LabelSetError(
-        f"{label_set.source}: no label for {len(missing)} of {len(tree.classes)} classes in "
+        f"{_named(label_set)}: no label for {len(missing)} of {len(tree.classes)} classes in "
         f"{tree.source}: {shown}{more}",
         hint=f"{meant}add them as labels or synonyms, or leave out --labels",
     )
+
+
+def _named(label_set: LabelSet) -> str:
+    if label_set.source == INLINE:
+        return "--labels"
+    return label_set.name if label_set.source == BUILT_IN else label_set.source

@@ -90,6 +90,7 @@ def _calibration(evaluated: Evaluated, calibrating: Calibrating) -> dict[str, An
         "calibration_error_after": fitted.error_after,
         "reliability_before": _bins(calibrating.before),
         "reliability_after": _bins(calibrating.after),
+        "coverage_after": [asdict(one) for one in calibrating.coverage],
         "kept": calibrating.kept,
         "turned_away": calibrating.turned_away,
     }

@@ -5,7 +5,7 @@ The terminal and the page show the same sections.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from clipcli.evaluation.chance import Interval
     from clipcli.evaluation.comparing import Comparison
     from clipcli.evaluation.evaluated import Evaluated
+    from clipcli.evaluation.reliability import Bin, Coverage
     from clipcli.evaluation.report import LabelReport, OutOfSet, Report
 
 
@@ -46,8 +47,9 @@ def sections(
     if report.pairs:
         yield _pairs(report, pairs_shown)
     yield _labels(report.labels, labels_shown)
-    yield _reliability(report)
-    yield _coverage(report)
+    fitted = evaluated.calibrating
+    yield _reliability(fitted.after if fitted else report.bins, is_fitted=bool(fitted))
+    yield _coverage(fitted.coverage if fitted else report.coverage)
 
 
 def _main(evaluated: Evaluated) -> Section:
@@ -190,7 +192,7 @@ def share(value: float | None) -> str:
     return "-" if value is None else percent(value)
 
 
-def _reliability(report: Report) -> Section:
+def _reliability(bins: Sequence[Bin], *, is_fitted: bool) -> Section:
     rows = [
         (
             f"{one.low * 100:.0f} to {one.high * 100:.0f} %",
@@ -198,16 +200,16 @@ def _reliability(report: Report) -> Section:
             percent(one.mean_probability),
             percent(one.accuracy),
         )
-        for one in report.bins
+        for one in bins
     ]
     header = ("probability", "pictures", "mean probability", "right")
-    return Section("Can probabilities be believed?", header, tuple(rows))
+    title = "Can probabilities be believed?" + (" (calibrated)" if is_fitted else "")
+    return Section(title, header, tuple(rows))
 
 
-def _coverage(report: Report) -> Section:
+def _coverage(covered: Sequence[Coverage]) -> Section:
     rows = [
-        (f"{one.min_prob:.3f}", percent(one.coverage), percent(one.accuracy))
-        for one in report.coverage
+        (f"{one.min_prob:.3f}", percent(one.coverage), percent(one.accuracy)) for one in covered
     ]
     return Section(
         "What --min-prob would do",
