@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from clipcli.sorting.journal import journals, new_journal, open_journal
 from clipcli.sorting.plan import Plan
 from clipcli.sorting.records import Action
 from clipcli.sorting.undo import Undone, undo
+
+SHARED_MEMORY = Path("/dev/shm")
 
 Sort = Callable[[Plan, Action], list[Outcome]]
 Undo = Callable[[], list[Undone]]
@@ -37,6 +40,22 @@ def take_back() -> Undo:
             return list(undo(journal.read(), journal))
 
     return run
+
+
+@pytest.fixture
+def quick_folder(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder where an fsync is no wait: what a kill leaves behind is the same there."""
+    if not SHARED_MEMORY.is_dir():
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def quick_journals(quick_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep journals in such a folder."""
+    monkeypatch.setenv("CLIPCLI_STATE", str(quick_folder / "state"))
 
 
 @pytest.fixture

@@ -8,39 +8,30 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Finished
 from tests.sorting.trees import make_tree, snapshot
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="SIGKILL is a signal of POSIX")
-SHARED_MEMORY = Path("/dev/shm")
+pytestmark = [
+    pytest.mark.skipif(os.name != "posix", reason="SIGKILL is a signal of POSIX"),
+    pytest.mark.usefixtures("quick_journals"),
+]
 FEW, MANY = (5, 40), (200, 500)  # kills, files
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path) -> Iterator[Path]:
+def elsewhere(tmp_path: Path, quick_folder: Path) -> Path:
     """Return a folder on another file system than the test's own."""
-    if not SHARED_MEMORY.is_dir() or SHARED_MEMORY.stat().st_dev == tmp_path.stat().st_dev:
+    if quick_folder.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("there is no second file system to be had")
-    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY) as folder:
-        yield Path(folder)
-
-
-@pytest.fixture(autouse=True)
-def quick_journals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Keep journals where an fsync is no wait: what a kill leaves behind is the same."""
-    if not SHARED_MEMORY.is_dir():
-        yield
-        return
-    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY) as folder:
-        monkeypatch.setenv("CLIPCLI_STATE", f"{folder}/state")
-        yield
+    return quick_folder
 
 
 def test_a_killed_move_is_taken_back(tmp_path: Path) -> None:
@@ -73,6 +64,38 @@ def test_others_killed_at_fifty_moments_are_taken_back(tmp_path: Path, action: s
     kill_and_undo(tmp_path, tmp_path / "sorted", 50, 200, 6, action=action)
 
 
+@pytest.mark.soak
+def test_the_whole_command_killed_at_twenty_moments_is_taken_back(
+    tmp_path: Path, use_tiny_model: None, clipcli_process: Callable[..., Finished]
+) -> None:
+    source, into, chance = tmp_path / "photos", tmp_path / "sorted", random.Random(7)
+    source.mkdir()
+    for i in range(60):
+        shade = (i, chance.randrange(256), chance.randrange(256))
+        Image.new("RGB", (12, 9), shade).save(source / f"{i}.png")
+        os.utime(source / f"{i}.png", ns=(10**18, 10**18 + i))
+    before, n_caught = snapshot(source), 0
+    command = ["sort", source, "--into", into, "--labels", "cat,dog", "--move", "--yes"]
+    assert clipcli_process(*command).returncode == 0
+    whole = journal_size()
+    assert clipcli_process("undo", "--yes").returncode == 0
+    for i in range(20):
+        clear_journals()
+        child = subprocess.Popen(
+            [sys.executable, "-m", "clipcli", *map(str, command)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        )
+        n_caught += kill_at(child, chance.uniform(0, whole), chance)
+        done = clipcli_process("undo", "--yes")
+
+        assert done.returncode == (3 if is_untouched() else 0), done.stderr
+        assert snapshot(source) == before, f"round {i}"
+        assert not into.exists(), f"round {i}"
+    assert n_caught > 15
+
+
 def kill_and_undo(
     folder: Path, into: Path, n_kills: int, n_files: int, seed: int, *, action: str = "move"
 ) -> None:
@@ -86,9 +109,9 @@ def kill_and_undo(
     n_sorts = n_undos = 0
     for i in range(n_kills):
         clear_journals()
-        n_sorts += kill_at(chance.uniform(0, whole), chance, "sort", source, into, action)
+        n_sorts += kill_at(start("sort", source, into, action), chance.uniform(0, whole), chance)
         if i % 2 and not is_untouched():
-            n_undos += kill_after(chance.uniform(0, undoing_s), "undo")
+            n_undos += kill_after(chance.uniform(0, 0.8 * undoing_s), "undo")
         if not is_untouched():
             undoing_s = (undoing_s + run("undo")) / 2
 
@@ -136,9 +159,8 @@ def run(*arguments: object) -> float:
     return time.perf_counter() - began
 
 
-def kill_at(n_bytes: float, chance: random.Random, *arguments: object) -> bool:
+def kill_at(child: subprocess.Popen[Any], n_bytes: float, chance: random.Random) -> bool:
     """Kill a child a moment after its journal has got so long; tell whether it was at work."""
-    child = start(*arguments)
     while journal_size() < n_bytes and child.poll() is None:
         time.sleep(0.0002)
     time.sleep(chance.uniform(0, 0.003))
@@ -152,7 +174,7 @@ def kill_after(seconds: float, *arguments: object) -> bool:
     return kill(child)
 
 
-def kill(child: subprocess.Popen[str]) -> bool:
+def kill(child: subprocess.Popen[Any]) -> bool:
     child.send_signal(signal.SIGKILL)
     child.communicate()
     return child.returncode == -signal.SIGKILL
