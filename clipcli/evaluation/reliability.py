@@ -59,10 +59,10 @@ def calibration_error(bins: list[Bin]) -> float:
 
 
 def coverage(probabilities: Numbers, is_right: Flags) -> Iterator[Coverage]:
-    """Yield what is reached by answering the surest 100, 90, … 10 % of n pictures."""
+    """Yield what is reached by answering the surest 100, 90, … 10 % of n pictures, each once."""
     order = np.argsort(-probabilities, kind="stable")
     ranked = probabilities[order]
-    for wanted in COVERAGES:
-        least = float(ranked[max(1, round(wanted * len(ranked))) - 1])
+    leasts = [float(ranked[max(1, round(wanted * len(ranked))) - 1]) for wanted in COVERAGES]
+    for least in dict.fromkeys(leasts):
         answered = probabilities >= least  # pictures with equal probabilities come together
         yield Coverage(least, float(answered.mean()), float(is_right[answered].mean()))

@@ -12,7 +12,7 @@ from clipcli.render.text import visible
 if TYPE_CHECKING:
     from clipcli.evaluation.evaluated import Evaluated
 
-PAIRS_SHOWN = 50
+PAIRS_SHOWN = 15
 MATRIX_LABELS = 60  # more do not fit on a screen; --confusion has them
 
 
