@@ -57,6 +57,24 @@ def pictures(kind: Kind, n: int, folder: Path = FOLDER) -> Path:
     return partial.rename(place)
 
 
+def copies(kind: Kind, n_distinct: int, n: int, folder: Path = FOLDER) -> Path:
+    """Return a folder of ``n`` files, copies of a few: a link would be the same input again."""
+    made = pictures(kind, n_distinct, folder)
+    if n == n_distinct:
+        return made
+    place = folder / f"{kind.name}-{n}-copies"
+    if not place.exists():
+        partial = place.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        files = sorted(made.iterdir())
+        for i in range(n):
+            file = files[i % len(files)]
+            shutil.copyfile(file, partial / f"{i:06}{file.suffix}")
+        partial.rename(place)
+    return place
+
+
 def _picture(store: Path, kind: Kind, index: int) -> Path:
     path = store / f"{index:06}.{'png' if kind is PNG else 'jpg'}"
     if not path.exists():

@@ -11,6 +11,10 @@ from pathlib import Path
 
 START = time.perf_counter()
 
+import vision_library  # noqa: E402
+
+vision_library.prepare()
+
 from transformers import pipeline  # noqa: E402
 
 

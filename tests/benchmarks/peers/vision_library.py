@@ -7,13 +7,17 @@ operators for detection do not exist; they are declared here, and never called.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import torch
 
 OPERATORS = ("nms", "qnms", "roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool", "deform_conv2d")
 
 
 def prepare() -> None:
-    """Make ``import torchvision`` work."""
+    """Make ``import torchvision`` work, if it is installed."""
+    if find_spec("torchvision") is None:
+        return
     try:
         import torchvision  # noqa: F401
     except (RuntimeError, OSError):

@@ -1,0 +1,133 @@
+"""Whole runs, start-up included: clipcli beside others, the same network and the same pictures.
+
+``python tests/benchmarks/bench_classify.py 640x480|12mp|png [--rounds 3] [--count 1000]``
+
+Peers that are not installed are left out. Nobody uses a cache. OpenCLIP runs as its readme shows,
+with a torch DataLoader with as many workers as there are cores; transformers' pipeline as its
+documentation shows, picture by picture: so slow that its time for all is reckoned from its first
+hundred.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import inputs
+import measure
+
+DISTINCT = {"640x480": 1000, "12mp": 100, "png": 300}
+COUNTS = {"640x480": 1000, "12mp": 400, "png": 300}
+KINDS = {kind.name: kind for kind in (inputs.SMALL, inputs.LARGE, inputs.PNG)}
+PIPELINE_COUNT = 100
+OURS = "clipcli"
+
+
+def clipcli(folder: Path, model: inputs.Model, *more: str) -> Callable[[], float]:
+    """Return a run of clipcli; torch's vectors are not kept, and so found nowhere."""
+    command = [*measure.CLIPCLI, "classify", folder, "--model", model.ours, "--no-cache", *more]
+    command += ["--labels", ", ".join(inputs.LABELS), "--templates", inputs.TEMPLATE]
+    return lambda: _all_lines(measure.run(command), folder).seconds
+
+
+def open_clip(folder: Path, model: inputs.Model, precision: str) -> Callable[[], float]:
+    """Return a run of OpenCLIP with a DataLoader."""
+    script, weights = measure.PEERS / "open_clip_loader.py", model.ours / "model.safetensors"
+    command = [sys.executable, script, folder, weights, "--labels", ",".join(inputs.LABELS)]
+    command += ["--workers", str(os.cpu_count()), "--precision", precision]
+    return lambda: _all_lines(measure.run(command), folder).seconds
+
+
+def pipeline(folder: Path, model: inputs.Model) -> Callable[[], float]:
+    """Return a run of transformers' pipeline over some, and what all would take at its pace."""
+    script = measure.PEERS / "hugging_face_pipeline.py"
+    command = [sys.executable, script, folder, model.hugging_face]
+    command += ["--labels", ",".join(inputs.LABELS), "--count", str(PIPELINE_COUNT)]
+
+    def seconds() -> float:
+        done = measure.run(command)
+        times = [float(told) for told in re.findall(r"^# (\S+) s$", done.output, re.MULTILINE)]
+        pace = (times[-1] - times[9]) / (len(times) - 10)  # the first ten warm up
+        return done.seconds + pace * (len(list(folder.iterdir())) - len(times))
+
+    return seconds
+
+
+def onnx_runtime(folder: Path, model: inputs.Model) -> Callable[[], float]:
+    """Return a run of ONNX Runtime in fp32, exported beforehand."""
+    script = measure.PEERS / "onnx_runtime.py"
+    exported = model.ours.parent / "vit-b-32.onnx"
+    if not exported.exists():
+        measure.run([sys.executable, script, "--export", model.ours, exported])
+    command = [sys.executable, script, folder, exported]
+    return lambda: _all_lines(measure.run(command), folder).seconds
+
+
+def _all_lines(done: measure.Finished, folder: Path) -> measure.Finished:
+    answers = [line for line in done.output.splitlines() if "\t" in line]
+    assert len(answers) == len(list(folder.iterdir())), "somebody left pictures out"
+    return done
+
+
+def contenders(
+    folder: Path, model: inputs.Model, only: str | None
+) -> dict[str, Callable[[], float]]:
+    """Return who is installed, by name."""
+    found = {OURS: clipcli(folder, model)}
+    if find_spec("openvino") and find_spec("nncf"):
+        found["clipcli --backend openvino"] = clipcli(folder, model, "--backend", "openvino")
+    peers = os.environ.get("PEERS_PATH", "")
+    if find_spec("open_clip") or (Path(peers) / "open_clip").exists():
+        found["OpenCLIP, DataLoader"] = open_clip(folder, model, "fp32")
+        found["OpenCLIP, DataLoader, bf16 by autocast"] = open_clip(folder, model, "amp_bf16")
+    if find_spec("transformers"):
+        found["transformers' pipeline"] = pipeline(folder, model)
+    if find_spec("onnxruntime"):
+        found["ONNX Runtime, fp32, threads"] = onnx_runtime(folder, model)
+    return {name: run for name, run in found.items() if only is None or re.search(only, name)}
+
+
+def main() -> None:
+    """Measure one kind of picture."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--count", type=int)
+    parser.add_argument("--only", help="a pattern of contenders' names")
+    parser.add_argument("--folder", type=Path, default=inputs.FOLDER)
+    options = parser.parse_args()
+    n = options.count or COUNTS[options.kind]
+    folder = inputs.copies(KINDS[options.kind], min(n, DISTINCT[options.kind]), n, options.folder)
+    model = inputs.vit_b_32(options.folder)
+    os.environ.setdefault("CLIPCLI_CACHE", str(options.folder / "cache"))
+    running = contenders(folder, model, options.only)
+    for name in running:
+        if "openvino" in name:
+            clipcli(
+                inputs.pictures(inputs.SMALL, 4, options.folder), model, "--backend", "openvino"
+            )()
+    figures = measure.rounds(running, options.rounds)
+    rows = [
+        [
+            name,
+            measure.middle(seconds),
+            measure.middle([n / s for s in seconds]),
+            measure.ratio(seconds, figures[OURS]) if name != OURS else "1",
+            measure.ratio(seconds, fast)
+            if (fast := figures.get("clipcli --backend openvino"))
+            else "",
+        ]
+        for name, seconds in figures.items()
+    ]
+    print(f"{n:,} pictures, ViT-B/32, {options.rounds} rounds: median (least to greatest)\n")
+    header = ["", "seconds", "pictures a second", "time / clipcli's", "time / openvino's"]
+    print(measure.table(header, rows))
+
+
+if __name__ == "__main__":
+    main()

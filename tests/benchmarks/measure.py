@@ -1,0 +1,82 @@
+"""Timing of whole programs: contenders take turns, so a busy machine disturbs all alike.
+
+A ratio is the median of the rounds' ratios, and its spread is their least and greatest.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CLIPCLI = (sys.executable, "-m", "clipcli")
+PEERS = ROOT / "tests" / "benchmarks" / "peers"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a program needed, and what it said."""
+
+    seconds: float
+    processor_s: float  # of it and all that it started
+    peak_mb: float  # resident, of the process itself
+    output: str
+    notes: str
+
+
+def run(command: Sequence[object], **environment: str) -> Finished:
+    """Run a program to its end; it must succeed, or have skipped some inputs (5)."""
+    # A peer may lie in a folder of its own (PEERS_PATH): no part of what we install.
+    paths = [str(ROOT), *filter(None, [os.environ.get("PEERS_PATH")])]
+    settings = os.environ | {"PYTHONPATH": os.pathsep.join(paths)} | environment
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as notes:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            [str(part) for part in command], stdout=output, stderr=notes, env=settings, cwd=ROOT
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        notes.seek(0)
+        told = output.read().decode(), notes.read().decode()
+    if process.returncode not in (0, 5):
+        raise SystemExit(f"{command} failed with {process.returncode}:\n{told[1][-2000:]}")
+    return Finished(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, *told)
+
+
+Figures = dict[str, list[float]]  # by contender, one a round
+
+
+def rounds(contenders: Mapping[str, Callable[[], float]], n: int) -> Figures:
+    """Let everybody run once a round."""
+    figures: Figures = {name: [] for name in contenders}
+    for _ in range(n):
+        for name, contender in contenders.items():
+            figures[name].append(contender())
+            print(f"  {name}: {figures[name][-1]:.3f}", file=sys.stderr, flush=True)
+    return figures
+
+
+def middle(values: Sequence[float], digits: int = 1) -> str:
+    """Tell the median and the spread."""
+    low, high = min(values), max(values)
+    return f"{statistics.median(values):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def ratio(theirs: Sequence[float], ours: Sequence[float]) -> str:
+    """Tell how many times as much they need, round by round."""
+    return middle([a / b for a, b in zip(theirs, ours, strict=True)], 2)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lay out a table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
