@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from clipcli.cache import CutPrompt, TextCache, default_folder
 from clipcli.encoder import Encoder, load_encoder
-from clipcli.errors import ImageError
+from clipcli.errors import ImageError, UsageError
 from clipcli.imagecache.cache import ImageCache
 from clipcli.imagecache.form import rounded, vector_type
 from clipcli.images.find import FindReport, ImageFile, find_images
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clipcli.calibration import Calibration
+    from clipcli.probefile import Probe
     from clipcli.scoring import ScoringRules
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ class Classifier:
 
     Parameters
     ----------
-    labels : LabelSet, str, or iterable of str
+    labels : LabelSet, str, or iterable of str, optional
         What to choose from: a label set, what ``--labels`` takes (a built-in name such as
         ``"animals"``, a file, or names joined by commas), or a list of names.
     model : str, optional
@@ -63,6 +64,8 @@ class Classifier:
     independent : bool
         Ask each label by itself, yes or no: probabilities do not sum to one, and several labels
         may reach ``min_prob``.
+    probe : Probe, optional
+        A linear classifier from ``clipcli probe fit`` in place of ``labels`` and ``templates``.
     encoder : Encoder, optional
         Used in place of ``model``, ``device`` and ``precision``.
     cache : TextCache, optional
@@ -85,7 +88,7 @@ class Classifier:
 
     def __init__(
         self,
-        labels: LabelSet | str | Iterable[str],
+        labels: LabelSet | str | Iterable[str] | None = None,
         model: str | None = None,
         templates: str | None = None,
         device: str = "auto",
@@ -97,17 +100,19 @@ class Classifier:
         calibration: Calibration | None = None,
         reject_threshold: float | None = None,
         independent: bool = False,
+        probe: Probe | None = None,
         options: DecodeOptions | None = None,
         encoder: Encoder | None = None,
         cache: TextCache | None = None,
         image_cache: ImageCache | None = None,
     ) -> None:
-        self.label_set = _as_label_set(labels)
+        self.label_set = _the_label_set(labels, probe)
         self.label_set.check(is_choice=not independent)
         self.encoder = encoder or load_encoder(model, device, precision)
-        self.templates = choose_templates(
-            templates, self.label_set.templates, self.encoder.config.templates
-        )
+        if probe is not None:
+            probe.check_model(self.encoder.config.name, self.encoder.config.fingerprint)
+        self.probe = probe
+        self.templates = self._templates(templates)
         self.report = FindReport()
         self.top_k, self.min_prob = top_k, min_prob
         self.calibration, self.reject_threshold = calibration, reject_threshold
@@ -200,9 +205,12 @@ class Classifier:
         return self.encoder.encode_texts(list(_as_many(texts, str)))
 
     @property
-    def classifier(self) -> NDArray[np.float32]:
-        """The label rows (c + r, d), float32, unit length: c labels, then r reject prompts."""
-        return self._rows.classifier
+    def classifier(self) -> NDArray[np.floating[Any]]:
+        """The label rows (c + r, d), unit length: c labels, then r reject prompts.
+
+        They are float32; a probe's rows, its weights at unit length, are float64.
+        """
+        return self._rows.classifier if self.probe is None else self.probe.rows
 
     @property
     def logit_scale(self) -> float:
@@ -212,12 +220,18 @@ class Classifier:
     @property
     def cut_prompts(self) -> tuple[CutPrompt, ...]:
         """Prompts that were longer than the model's context and lost their end."""
-        return self._rows.cut
+        return self._rows.cut if self.probe is None else ()
 
     @property
     def n_encoded(self) -> int:
         """How many of the rows had to be encoded, because the cache did not have them."""
-        return self._rows.n_encoded
+        return self._rows.n_encoded if self.probe is None else 0
+
+    def _templates(self, given: str | None) -> tuple[str, ...]:
+        if self.probe is not None:
+            return ()
+        own, model_own = self.label_set.templates, self.encoder.config.templates
+        return choose_templates(given, own, model_own)
 
     @cached_property
     def _rows(self) -> LabelRows:
@@ -242,7 +256,7 @@ class Classifier:
             names=self.label_set.names,
             logit_scale=numbers.logit_scale,
             logit_bias=numbers.logit_bias,
-            kind=config.scoring,
+            kind="softmax" if self.probe else config.scoring,
             top_k=self.top_k,
             min_prob=self.min_prob,
             independent=self.independent,
@@ -250,6 +264,8 @@ class Classifier:
             neutral_scale=config.logit_scale,
             thresholds={x.name: x.threshold for x in labels if x.threshold is not None},
             parents={x.name: x.parent for x in labels if x.parent is not None},
+            scales=self.probe.scales if self.probe else None,
+            biases=self.probe.biases if self.probe else None,
         )
 
     def _pixels(self, picture: Any) -> NDArray[np.uint8]:
@@ -277,6 +293,15 @@ def _as_many(given: Iterable[T], *single: type) -> Iterable[T]:
     """Return what was given; one thing where several belong becomes a list of it."""
     # A string is an iterable of characters, which nobody means.
     return [given] if isinstance(given, single) else given  # type: ignore[list-item]
+
+
+def _the_label_set(labels: LabelSet | str | Iterable[str] | None, probe: Probe | None) -> LabelSet:
+    if (labels is None) == (probe is None):
+        raise UsageError("a classifier takes labels or a probe, one of them")
+    if probe is not None:
+        return probe.label_set
+    assert labels is not None
+    return _as_label_set(labels)
 
 
 def _as_label_set(labels: LabelSet | str | Iterable[str]) -> LabelSet:

@@ -16,18 +16,23 @@ from typing import IO, Annotated, Any
 import typer
 
 from clipcli.commands import (
+    audit,
     cache,
     classify,
+    dedup,
     doctor,
     embed,
     labels,
     models,
+    probe,
     search,
     sort,
     train,
+    train_text,
     undo,
 )
 from clipcli.commands import eval as evaluation
+from clipcli.commands.values import take_as_they_are
 from clipcli.errors import ClipcliError, ExitCode
 
 # Typer carries its own copy of click since 0.26; its usage errors share this ancestor.
@@ -49,11 +54,15 @@ app.command()(search.search)
 app.command()(sort.sort)
 app.command()(undo.undo)
 app.command(name="eval")(evaluation.eval_)
+app.command()(audit.audit)
+app.command()(dedup.dedup)
+app.add_typer(probe.app, name="probe")
 app.add_typer(labels.app, name="labels")
 app.add_typer(cache.app, name="cache")
 app.add_typer(models.app, name="models")
 app.command()(doctor.doctor)
 app.command()(train.train)
+app.command()(train_text.train_text)
 
 
 def _print_versions(is_asked: bool) -> None:
@@ -111,6 +120,7 @@ def _invoke(arguments: list[str]) -> Any:
     versions of Typer, so it is only asked to complete words for a shell.
     """
     command = typer.main.get_command(app)
+    take_as_they_are()
     if "_CLIPCLI_COMPLETE" in os.environ:
         return command.main(arguments, prog_name="clipcli")
     try:

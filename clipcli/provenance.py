@@ -60,11 +60,14 @@ def describe(classifier: Classifier, started: str, counts: dict[str, int]) -> Pr
         counts=counts,
         temperature=classifier.calibration.temperature if classifier.calibration else 1.0,
         reject_threshold=classifier.reject_threshold,
+        probe=classifier.probe.hash if classifier.probe else None,
         backend=encoder.note if encoder.is_loaded else "",
     )
 
 
 def _probability_kind(classifier: Classifier) -> ProbabilityKind:
+    if classifier.probe:
+        return "probe"
     if classifier.independent:
         return "independent"
     return "calibrated" if classifier.calibration else classifier.encoder.config.scoring

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 Decision: TypeAlias = Literal["label", "below_threshold", "rejected"]
-ProbabilityKind: TypeAlias = Literal["softmax", "sigmoid", "calibrated", "independent"]
+ProbabilityKind: TypeAlias = Literal["softmax", "sigmoid", "calibrated", "independent", "probe"]
 
 
 class LabelScore(NamedTuple):
@@ -84,6 +84,7 @@ class Provenance:
     counts: dict[str, int] = field(default_factory=dict)  # ok, skipped, ignored
     temperature: float = 1.0  # what the model's logits were divided by
     reject_threshold: float | None = None
+    probe: str | None = None  # sha256 of the linear classifier that answered in place of labels
     backend: str = ""  # another engine than torch, and how far its vectors are from torch's
 
 

@@ -74,6 +74,9 @@ class ScoringRules:
     neutral_scale: float = 1.0  # the model's own logit scale, which calibration leaves alone
     thresholds: Mapping[str, float] = field(default_factory=dict)
     parents: Mapping[str, str] = field(default_factory=dict)  # label -> parent
+    # A probe's labels have a scale and a bias of their own, (c,) each, in place of the model's.
+    scales: FloatArray | None = None
+    biases: FloatArray | None = None
 
     @property
     def needs_neutral(self) -> bool:
@@ -94,7 +97,10 @@ def similarities(images: FloatArray, classifier: FloatArray) -> NDArray[np.float
 
 def probabilities(cosines: NDArray[np.float64], rules: ScoringRules) -> NDArray[np.float64]:
     """Probabilities (n, c) of cosines (n, c); softmax rows sum to one, sigmoid rows do not."""
-    logits = cosines * rules.logit_scale + rules.logit_bias
+    if rules.scales is not None and rules.biases is not None:
+        logits = cosines * rules.scales + rules.biases
+    else:
+        logits = cosines * rules.logit_scale + rules.logit_bias
     squash = softmax if rules.kind == "softmax" else sigmoid
     return squash(logits).astype(np.float64)
 

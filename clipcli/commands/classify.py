@@ -8,6 +8,8 @@ from clipcli.commands import options
 from clipcli.errors import ExitCode, LabelSetError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from clipcli.classifier import Classifier
     from clipcli.commands.decisions import Decisions
     from clipcli.commands.runs import Run
@@ -24,6 +26,7 @@ def classify(
     independent: options.Independent = False,
     reject_threshold: options.RejectThreshold = None,
     calibration: options.CalibrationFile = None,
+    probe: options.ProbeFile = None,
     no_calibration: options.NoCalibration = False,
     format_: options.Format = None,
     output: options.Outputs = None,
@@ -55,18 +58,27 @@ def classify(
         model=ModelOptions(model, device, precision, exact, max_pixels, no_cache, backend),
         notes=Notes(quiet=quiet, verbose=verbose),
     )
-    classifier = open_classifier(run, labels, templates, top_k, decisions)
+    classifier = open_classifier(run, labels, templates, top_k, decisions, probe)
     return _classify(run, classifier, request)
 
 
 def open_classifier(
-    run: Run, labels: str | None, templates: str | None, top_k: int, decisions: Decisions
+    run: Run,
+    labels: str | None,
+    templates: str | None,
+    top_k: int,
+    decisions: Decisions,
+    probe: Path | None = None,
 ) -> Classifier:
     """Make the classifier that the options of a command ask for."""
     from clipcli.classifier import Classifier
     from clipcli.commands.decisions import decide
+    from clipcli.commands.openprobe import check_alone, open_probe
     from clipcli.labelsets import builtin_label_sets, load_label_set
 
+    if probe is not None:
+        check_alone(labels, templates, decisions)
+        return open_probe(run, probe, top_k, decisions)
     if labels is None:
         raise LabelSetError(
             "no labels were given",

@@ -196,6 +196,15 @@ NoCalibration: TypeAlias = Annotated[
     bool,
     typer.Option("--no-calibration", help="Use no calibration. Left out: one that fits is used."),
 ]
+ProbeFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--probe",
+        metavar="FILE",
+        help="Choose between the classes of a probe (see: clipcli probe fit). Left out: between "
+        "--labels.",
+    ),
+]
 Format: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -227,6 +236,14 @@ Null: TypeAlias = Annotated[
 Overwrite: TypeAlias = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace outputs that exist. Left out: refuse."),
+]
+GuardFormulas: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--guard-formulas",
+        help="In CSV, put an apostrophe before text that a spreadsheet would compute. Left out: "
+        "text as it is.",
+    ),
 ]
 NoCache: TypeAlias = Annotated[
     bool,

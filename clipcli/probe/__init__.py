@@ -1,0 +1,1 @@
+"""Linear classifiers on image vectors: which pictures to fit on, and the fit."""
