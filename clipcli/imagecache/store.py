@@ -179,7 +179,8 @@ class Store:
     def give_back(self) -> None:
         """Return the pages that are free to the file system."""
         with self._lock:
-            self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+            # Subtle: one step gives back one page, and execute() takes a single step here.
+            self._connection.executescript("PRAGMA incremental_vacuum")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     @contextmanager
