@@ -7,6 +7,7 @@ heavy at their top, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import os
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from typing import IO, Annotated, Any
 
 import typer
+from typer.models import CommandInfo
 
 from clipcli.commands import (
     audit,
@@ -119,15 +121,33 @@ def _invoke(arguments: list[str]) -> Any:
     Subtle: ``app()`` has ideas of its own about Ctrl-C and closed pipes, which differ between
     versions of Typer, so it is only asked to complete words for a shell.
     """
-    command = typer.main.get_command(app)
     take_as_they_are()
     if "_CLIPCLI_COMPLETE" in os.environ:
-        return command.main(arguments, prog_name="clipcli")
+        return typer.main.get_command(app).main(arguments, prog_name="clipcli")
+    command = typer.main.get_command(_app_for(arguments))
     try:
         with command.make_context("clipcli", arguments) as context:
             return command.invoke(context)
     except typer.Exit as leave:  # --help and --version
         return leave.exit_code
+
+
+def _app_for(arguments: list[str]) -> typer.Typer:
+    """Return the app with only the command that is called: Typer builds every one that is there.
+
+    Where the first argument is none of them (``--help``, a slip), all are needed.
+    """
+    asked = arguments[0] if arguments else None
+    narrow = copy.copy(app)
+    narrow.registered_commands = [c for c in app.registered_commands if _name(c) == asked]
+    narrow.registered_groups = [g for g in app.registered_groups if g.name == asked]
+    return narrow if narrow.registered_commands or narrow.registered_groups else app
+
+
+def _name(command: CommandInfo) -> str:
+    if command.name or command.callback is None:
+        return command.name or ""
+    return command.callback.__name__.replace("_", "-")
 
 
 def _tell_usage(error: Exception) -> int:

@@ -50,7 +50,9 @@ def train(
     ] = None,
     epochs: Annotated[
         float | None,
-        typer.Option(metavar="N", help="How often each picture is seen. Left out: 10 times."),
+        typer.Option(
+            metavar="N", help="How often each picture is seen. Left out: 10 times, or 100 steps."
+        ),
     ] = None,
     steps: Annotated[
         int | None, typer.Option(metavar="N", help="Length in steps, in the place of --epochs.")
@@ -59,7 +61,7 @@ def train(
         float | None, typer.Option(metavar="N", help="Length in time, in the place of --epochs.")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(metavar="N", help="Pairs in a step. Left out: 128.")
+        int | None, typer.Option(metavar="N", help="Pairs in a step. Left out: 128, or all.")
     ] = None,
     lr: Annotated[
         float | None, typer.Option(metavar="X", help="Highest learning rate. Left out: 0.0001.")
@@ -99,6 +101,14 @@ def train(
             "Left out: all alike.",
         ),
     ] = None,
+    blend: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="How far the model goes from its start to what was trained, 0 to 1; less forgets "
+            "less. Left out: 0.5, from random weights 1.",
+        ),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Changes every draw of chance. Left out: 0.")
     ] = None,
@@ -130,6 +140,7 @@ def train(
         loss=loss,
         freeze=freeze,
         precision=precision,
+        blend=blend,
         weight=weight,
         seed=seed,
         device=device,

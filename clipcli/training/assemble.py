@@ -16,6 +16,7 @@ from clipcli.errors import InputError
 from clipcli.prompts import DEFAULT_TEMPLATES, template_set
 from clipcli.tokenizer import Tokenizer
 from clipcli.training.config import TrainingConfig
+from clipcli.training.group import Group
 from clipcli.training.journal import Say
 from clipcli.training.objectives import PLAIN, Contrastive, ObjectiveFunction, Targets, pad_tokens
 from clipcli.training.pairs import Pairs, open_packed
@@ -26,7 +27,8 @@ from clipcli.training.student import Student
 from clipcli.training.targets import TargetTable, TextVectors, build_targets, read_vectors
 from clipcli.training.zero_shot import evaluation_sets
 
-DEFAULT_EPOCHS = 10.0
+DEFAULT_EPOCHS, DEFAULT_STEPS = 10.0, 100  # whichever is longer
+DEFAULT_BATCH = 128
 NAME_TEMPLATES = (*template_set(DEFAULT_TEMPLATES), *PLAIN)
 PROMPTS_AT_ONCE = 256
 
@@ -35,8 +37,19 @@ def make_budget(config: TrainingConfig, batches_per_epoch: int) -> Budget:
     """Return how long the run is."""
     if config.minutes is not None:
         return Budget(seconds=60 * config.minutes)
-    epochs = DEFAULT_EPOCHS if config.epochs is None else config.epochs
-    return Budget(steps=config.steps or max(1, round(epochs * batches_per_epoch)))
+    if config.steps is not None:
+        return Budget(steps=config.steps)
+    if config.epochs is not None:
+        return Budget(steps=max(1, round(config.epochs * batches_per_epoch)))
+    return Budget(steps=max(DEFAULT_STEPS, round(DEFAULT_EPOCHS * batches_per_epoch)))
+
+
+def with_batch_size(config: TrainingConfig, n_pairs: int, group: Group) -> TrainingConfig:
+    """Choose how many pairs make a step, where the configuration leaves it open."""
+    if config.batch_size:
+        return config
+    share = max(1, min(DEFAULT_BATCH, n_pairs) // group.size)
+    return replace(config, batch_size=share * group.size)
 
 
 def split_held_out(pairs: Pairs, config: TrainingConfig) -> tuple[Pairs, Pairs | None]:

@@ -43,7 +43,7 @@ class OptimiserConfig:
     beta2: float = 0.98  # Radford et al. 2021, table 19
     epsilon: float = 1e-6
     clip_norm: float = 1.0  # 0: gradients are not clipped
-    warmup_steps: int = 100
+    warmup_steps: int = 100  # a tenth of the run at most
     final_lr: float = 0.0  # share of ``lr`` that is left at the end
     layer_decay: float = 1.0  # each layer's rate is this share of the one above it; 0.7 suits ViTs
 
@@ -125,10 +125,10 @@ class TrainingConfig:
     objective: Objective = "contrastive"
     data: tuple[SourceConfig, ...] = ()  # where the command names none
     seed: int = 0
-    epochs: float | None = None  # one of the three says how long; default: 10 epochs
+    epochs: float | None = None  # one of the three says how long; default: 10, 100 steps at least
     steps: int | None = None
     minutes: float | None = None
-    batch_size: int = 128
+    batch_size: int = 0  # 0: 128, or all pairs where there are fewer
     chunk_size: int = 0  # pictures of a batch in memory at a time; 0: all; gradients are the same
     device: str = "auto"
     precision: Precision = "auto"
@@ -141,6 +141,10 @@ class TrainingConfig:
     architecture: dict[str, Any] | None = None  # as in config.json: start from random weights
     preprocessing: dict[str, Any] = field(default_factory=dict)  # with ``architecture``
     vocabulary: str = ""  # merges file, with ``architecture``
+    # How far the finished weights go from the start's towards the trained ones, 0..1. Half way
+    # keeps most of what was learned and of what would be forgotten (Wortsman et al. 2021,
+    # arXiv:2109.01903). Absent: 0.5 from a model, 1 from random weights.
+    blend: float | None = None
     name: str = ""  # of the finished model; default: the out folder's name
     licence: str = ""
     storage: Literal["fp16", "fp32"] = "fp16"

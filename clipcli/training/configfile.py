@@ -9,20 +9,36 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from clipcli.errors import UsageError
 from clipcli.training.config import Loss, Precision, Tower, TrainingConfig
+from clipcli.training.textrun import TextConfig, check_text_config
+
+Settings = TypeVar("Settings", TrainingConfig, TextConfig)
 
 LENGTHS = ("epochs", "steps", "minutes")
 
 
 def read_config(path: Path | None) -> TrainingConfig:
     """Read a YAML file whose keys are the fields of :class:`TrainingConfig`; None: defaults."""
+    config = _read_file(path, TrainingConfig)
+    assert isinstance(config, TrainingConfig)
+    return check_config(config)
+
+
+def read_text_config(path: Path | None, **options: Any) -> TextConfig:
+    """Read the settings of a text tower's run; options win where they are given."""
+    config = _read_file(path, TextConfig)
+    assert isinstance(config, TextConfig)
+    return check_text_config(_with(config, options))
+
+
+def _read_file(path: Path | None, record: type) -> Any:
     if path is None:
-        return TrainingConfig()
+        return record()
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except yaml.YAMLError as error:
@@ -32,7 +48,7 @@ def read_config(path: Path | None) -> TrainingConfig:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise UsageError(f"{path}: {reason}") from error
-    return config_from_dict({} if data is None else data, str(path))
+    return _record({} if data is None else data, record, str(path), "")
 
 
 def config_from_dict(data: object, source: str) -> TrainingConfig:
@@ -45,11 +61,6 @@ def config_from_dict(data: object, source: str) -> TrainingConfig:
 def with_options(config: TrainingConfig, **options: Any) -> TrainingConfig:
     """Put options of the command line, where given, over the configuration."""
     given = {name: value for name, value in options.items() if value is not None}
-    if any(name in given for name in LENGTHS):
-        config = dataclasses.replace(config, epochs=None, steps=None, minutes=None)
-    if "lr" in given:
-        optimiser = dataclasses.replace(config.optimiser, lr=given.pop("lr"))
-        config = dataclasses.replace(config, optimiser=optimiser)
     for name, kind in (("loss", Loss), ("freeze", Tower), ("precision", Precision)):
         if name in given:
             _read(given[name], kind, "command line", name)
@@ -60,7 +71,18 @@ def with_options(config: TrainingConfig, **options: Any) -> TrainingConfig:
         config = dataclasses.replace(config, frozen=(*config.frozen, freeze))
     if weights := given.pop("weight", None):
         config = dataclasses.replace(config, sources=config.sources | _weights(weights))
-    return check_config(dataclasses.replace(config, **given))
+    return check_config(_with(config, given))
+
+
+def _with(config: Settings, options: Mapping[str, Any]) -> Settings:
+    """Put what both kinds of runs have over a configuration."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if any(name in given for name in LENGTHS):
+        config = dataclasses.replace(config, epochs=None, steps=None, minutes=None)
+    if "lr" in given:
+        optimiser = dataclasses.replace(config.optimiser, lr=given.pop("lr"))
+        config = dataclasses.replace(config, optimiser=optimiser)
+    return dataclasses.replace(config, **given)
 
 
 def _weights(told: Sequence[str]) -> dict[str, float]:
@@ -82,11 +104,14 @@ def check_config(config: TrainingConfig) -> TrainingConfig:
     lengths = [n for n in LENGTHS if getattr(config, n) is not None]
     if len(lengths) > 1:
         raise UsageError(f"{' and '.join(lengths)}: give one of them")
-    for name in ("batch_size", *lengths):
+    for name in lengths:
         if getattr(config, name) <= 0:
             raise UsageError(f"{name}: must be above zero")
-    if config.chunk_size < 0:
-        raise UsageError("chunk_size: must not be below zero")
+    for name in ("batch_size", "chunk_size"):
+        if getattr(config, name) < 0:
+            raise UsageError(f"{name}: must not be below zero")
+    if config.blend is not None and not 0 < config.blend <= 1:
+        raise UsageError(f"blend {config.blend:g}: must be above zero and 1 at most")
     for name, weight in config.sources.items():
         if not 0 <= weight < math.inf:
             raise UsageError(f"weight of {name!r}: must not be below zero")

@@ -5,9 +5,10 @@ The teacher may be anything that gave a vector to each text of a corpus; it is n
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,16 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from clipcli.architecture import Activation, TextTransformer
-from clipcli.errors import InputError
+from clipcli.errors import ModelError, OutputError
 from clipcli.model.text import TextTower
 from clipcli.tokenizer import Tokenizer
 from clipcli.training.checkpoint import checkpoint_paths, read_checkpoint, write_checkpoint
 from clipcli.training.config import OptimiserConfig
-from clipcli.training.journal import Journal, Say
+from clipcli.training.corpus import Corpus
+from clipcli.training.journal import Advance, Journal, Say
+from clipcli.training.loop import DivergedError
 from clipcli.training.objectives import pad_tokens
-from clipcli.training.schedule import Budget, learning_rate
+from clipcli.training.schedule import Budget, learning_rate, short_warmup
 from clipcli.training.signals import StopSignal
 from clipcli.training.student import parameter_groups
 from clipcli.training.wordsum import fit_token_vectors, start_as_sum
@@ -52,31 +55,6 @@ class DistilConfig:
     precision: str = "fp32"  # or bf16
     optimiser: OptimiserConfig = field(
         default_factory=lambda: OptimiserConfig(lr=1e-3, weight_decay=0.05, warmup_steps=200)
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Corpus:
-    """Texts with their kind, how often each is drawn, and the teacher's unit rows."""
-
-    texts: Sequence[str]
-    kinds: Sequence[str]
-    weights: np.ndarray[Any, np.dtype[np.float64]]  # (n,)
-    vectors: Tensor  # (n, d)
-
-
-def read_corpus(folder: Path) -> Corpus:
-    """Read ``texts.tsv`` (weight, kind, text) and ``vectors.npy`` (n, d)."""
-    lines = (folder / "texts.tsv").read_text(encoding="utf-8").splitlines()
-    rows = [line.split("\t") for line in lines]
-    if wrong := next((i for i, row in enumerate(rows, start=1) if len(row) != 3), None):
-        raise InputError(f"{folder / 'texts.tsv'}:{wrong}: expected weight, kind and text")
-    vectors = torch.from_numpy(np.load(folder / "vectors.npy").astype(np.float32))
-    if len(vectors) != len(rows):
-        raise InputError(f"{folder}: {len(rows)} texts, but {len(vectors)} vectors")
-    weights = np.array([float(row[0]) for row in rows])
-    return Corpus(
-        [row[2] for row in rows], [row[1] for row in rows], weights, F.normalize(vectors, dim=1)
     )
 
 
@@ -147,7 +125,8 @@ class Distillation:
         self, corpus: Corpus, tokenizer: Tokenizer, config: DistilConfig, *, start: bool = True
     ) -> None:
         torch.manual_seed(config.seed)
-        self.config = config
+        self.budget = Budget(config.steps, None if config.minutes is None else 60 * config.minutes)
+        self.config = replace(config, optimiser=short_warmup(config.optimiser, self.budget))
         self.draws = Draws(corpus, config, tokenizer)
         self.tower = TextTower(config.text, corpus.vectors.shape[1], config.activation)
         if start:
@@ -209,10 +188,16 @@ class Distillation:
             "seconds": self.seconds,
         }
 
-    def load_dict(self, state: dict[str, Any]) -> None:
-        """Become what :meth:`to_dict` returned."""
-        self.tower.load_state_dict(state["tower"])
-        self.optimiser.load_state_dict(state["optimiser"])
+    def load_dict(self, state: dict[str, Any], name: str = "") -> None:
+        """Become what :meth:`to_dict` returned; ``name`` is the checkpoint, for messages."""
+        try:
+            self.tower.load_state_dict(state["tower"])
+            self.optimiser.load_state_dict(state["optimiser"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise ModelError(
+                f"{name}: a checkpoint of another tower",
+                hint="train into another folder, or remove this one",
+            ) from error
         self.step, self.seconds = state["step"], state["seconds"]
 
 
@@ -234,31 +219,73 @@ def token_vectors(corpus: Corpus, draws: Draws, tokenizer: Tokenizer, seed: int)
 
 
 def distil(
-    corpus: Corpus, tokenizer: Tokenizer, config: DistilConfig, out: Path, say: Say = print
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    config: DistilConfig,
+    out: Path,
+    say: Say = print,
+    advance: Advance | None = None,
 ) -> TextTower:
     """Distil a tower, or go on from ``out/checkpoints``; Ctrl-C keeps the state."""
-    folder, journal = out / "checkpoints", Journal(out / "log.jsonl", say)
+    folder = out / "checkpoints"
     paths = checkpoint_paths(folder)
-    run = Distillation(corpus, tokenizer, config, start=not paths)
-    if paths:
-        run.load_dict(read_checkpoint(paths[-1]))
-    else:
-        journal.record(event="score", step=0, **run.score())
-    budget = Budget(config.steps, None if config.minutes is None else 60 * config.minutes)
+    with closing(Journal(out / "log.jsonl", say, advance=advance)) as journal:
+        run = Distillation(corpus, tokenizer, config, start=not paths)
+        if paths:
+            run.load_dict(read_checkpoint(paths[-1]), str(paths[-1]))
+            journal.record(event="resume", step=run.step)
+            say(f"going on from {paths[-1]}")
+        else:
+            _score(run, journal)
+        _run(run, folder, journal)
+    return run.tower
+
+
+def _run(run: Distillation, folder: Path, journal: Journal) -> None:
+    config = run.config
+    budget = run.budget
     saved_s = time.monotonic()
     with StopSignal() as stop:
         while (progress := budget.progress(run.step, run.seconds)) < 1:
             began_s = time.monotonic()
             loss = run.train_step(progress)
             run.seconds += time.monotonic() - began_s
+            if not math.isfinite(loss):
+                raise _diverged(run, folder, loss)
             figures = {"step": run.step, "loss": loss, "seconds": run.seconds}
-            journal.step(progress, figures.copy)
-            is_over = budget.progress(run.step, run.seconds) >= 1
+            done = budget.progress(run.step, run.seconds)
+            journal.step(done, figures.copy)
             is_due = time.monotonic() - saved_s > 60 * config.checkpoint_minutes
-            if stop.is_set or is_over or is_due:
-                write_checkpoint(folder, run.step, run.to_dict(), keep=2)
-                journal.record(event="score", step=run.step, **run.score())
+            if stop.is_set or done >= 1 or is_due:
+                _save(run, folder)
+                _score(run, journal)
                 saved_s = time.monotonic()
             stop.raise_if_set()
-    journal.close()
-    return run.tower
+
+
+def _save(run: Distillation, folder: Path) -> None:
+    try:
+        write_checkpoint(folder, run.step, run.to_dict(), keep=2)
+    except OSError as error:
+        reason = f"{folder}: no checkpoint at step {run.step}: {error.strerror or error}"
+        raise OutputError(reason, hint="free some space and run it again") from error
+
+
+def _score(run: Distillation, journal: Journal) -> None:
+    if not len(run.draws.held_out):
+        return
+    scores = run.score()
+    journal.record(event="score", step=run.step, **scores)
+    journal.say(
+        f"step {run.step}: held-out texts: cosine to the teacher {scores['cosine']:.3f}, "
+        f"nearest {scores['nearest']:.1%}"
+    )
+
+
+def _diverged(run: Distillation, folder: Path, loss: float) -> DivergedError:
+    latest = checkpoint_paths(folder)[-1:]
+    kept = f"the last good state is {latest[0]}" if latest else "there is no checkpoint yet"
+    return DivergedError(
+        f"step {run.step - 1}: the training has diverged to {loss}; {kept}",
+        hint="lower --lr and run the same command again to go on from there",
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clipcli.training.config import OptimiserConfig, Stage
 
@@ -21,6 +21,13 @@ class Budget:
         if self.seconds:
             done = max(done, seconds / self.seconds)
         return min(done, 1.0)
+
+
+def short_warmup(config: OptimiserConfig, budget: Budget) -> OptimiserConfig:
+    """Let the warm-up take a tenth of the run at most; a short one would be over before it is."""
+    if budget.steps is None:
+        return config
+    return replace(config, warmup_steps=min(config.warmup_steps, max(1, budget.steps // 10)))
 
 
 def learning_rate(config: OptimiserConfig, step: int, progress: float) -> float:

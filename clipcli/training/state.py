@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from clipcli.errors import ModelError, UsageError
-from clipcli.model.resize import resized_architecture
+from clipcli.model.resize import resize_positions, resized_architecture
 from clipcli.training.average import MovingAverage
 from clipcli.training.config import TrainingConfig
 from clipcli.training.group import ALONE, Group
@@ -50,6 +50,8 @@ class TrainingState:
         self.step = 0
         self.seconds = 0.0
         self.average: MovingAverage | None = None
+        self._start = _clip_state(student) if (config.blend or 1) < 1 else None
+        self._start_architecture = student.architecture
         self._adopt(student)
 
     @property
@@ -148,7 +150,14 @@ class TrainingState:
 
     def finished(self) -> Mapping[str, Tensor]:
         """Return the student's state as it would be written now."""
-        return self.student.state_dict() if self.average is None else self.average.state
+        trained = self.student.state_dict() if self.average is None else self.average.state
+        if self._start is None or self._config.blend is None:
+            return trained
+        start = resize_positions(self._start, self._start_architecture, self.size_px)
+        return {
+            name: _between(start, name, tensor, self._config.blend)
+            for name, tensor in trained.items()
+        }
 
     @contextmanager
     def as_finished(self) -> Iterator[Student]:
@@ -212,6 +221,18 @@ class TrainingState:
             ) from error
         for group, own in zip(self.optimiser.param_groups, settings, strict=True):
             group.update(own)
+
+
+def _clip_state(student: Student) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in student.clip.state_dict().items()}
+
+
+def _between(start: Mapping[str, Tensor], name: str, trained: Tensor, share: float) -> Tensor:
+    """Return the weight that lies so far on the way; counters and classifiers have no start."""
+    begin = start.get(name.removeprefix("clip."))
+    if begin is None or not trained.is_floating_point():
+        return trained
+    return begin.to(trained.device).lerp(trained, share)
 
 
 def frozen_prefixes(config: TrainingConfig) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from clipcli.training.assemble import (
     make_student,
     make_targets,
     split_held_out,
+    with_batch_size,
 )
 from clipcli.training.batches import Batches
 from clipcli.training.checkpoint import checkpoint_paths
@@ -31,10 +32,13 @@ from clipcli.training.loop import Run
 from clipcli.training.open_data import open_data, source_weights
 from clipcli.training.precision import training_precision
 from clipcli.training.runlock import locked
+from clipcli.training.schedule import short_warmup
 from clipcli.training.start import Start, starting_point
 from clipcli.training.state import TrainingState
 from clipcli.version import __version__
 from clipcli.weights import ModelFolder, open_model_folder
+
+BLEND = 0.5  # of a fine-tuned model
 
 
 def train(
@@ -63,7 +67,7 @@ def train(
     PeerError
         In a process that is not the group's first, where the first says what is wrong.
     """
-    _use_threads()
+    use_threads()
     paths = [data] if isinstance(data, Path) else data
     if paths:
         config = replace(config, data=tuple(SourceConfig(str(path)) for path in paths))
@@ -109,6 +113,8 @@ def _prepare(
     device = device_of(config.device, group)
     _check_out(out)
     start = starting_point(config, init)
+    if config.blend is None:
+        config = replace(config, blend=BLEND if start.weights else 1.0)
     if config.objective == "contrastive":
         start, loss = start.for_loss(config.contrastive.loss)
         config = replace(config, contrastive=replace(config.contrastive, loss=loss))
@@ -117,13 +123,16 @@ def _prepare(
     pairs, held_out = split_held_out(pairs, config)
     table = make_targets(pairs, start, config)
     precision = training_precision(config.precision, device)
+    config = with_batch_size(config, len(pairs), group)
     batches = Batches(config, pairs, start.model.preprocessing, group)
+    budget = make_budget(config, batches.order.batches_per_epoch)
+    config = replace(config, optimiser=short_warmup(config.optimiser, budget))
     run = Run(
         config,
         TrainingState(config, make_student(start, config, table), device, precision, group),
         batches,
         make_objective(pairs, start, config, table, device, journal.say),
-        make_budget(config, batches.order.batches_per_epoch),
+        budget,
         out / "checkpoints",
         journal,
         native_px=start.model.preprocessing.size,
@@ -176,7 +185,7 @@ def _provenance(run: Run, state: TrainingState, n_pictures: int) -> dict[str, An
     }
 
 
-def _use_threads() -> None:
+def use_threads() -> None:
     """Obey OMP_NUM_THREADS even where torch was imported before it was set."""
     if threads := os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]:
         torch.set_num_threads(int(threads))

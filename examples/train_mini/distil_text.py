@@ -14,7 +14,8 @@ from words import word_lists
 from clipcli.architecture import TextTransformer
 from clipcli.tokenizer import Tokenizer
 from clipcli.training.config import OptimiserConfig
-from clipcli.training.distil import DistilConfig, distil, read_corpus
+from clipcli.training.corpus import read_corpus
+from clipcli.training.distil import DistilConfig, distil
 from clipcli.vocabulary import read_vocabulary
 
 CONTEXT = 32  # tokens; one in a thousand captions is longer

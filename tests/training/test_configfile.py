@@ -83,5 +83,5 @@ def test_options_win_over_the_file() -> None:
 
     config = with_options(config, steps=7, lr=0.25, epochs=None, batch_size=None)
 
-    assert (config.steps, config.minutes, config.batch_size) == (7, None, 128)
+    assert (config.steps, config.minutes, config.batch_size) == (7, None, 0)
     assert (config.optimiser.lr, config.optimiser.beta1) == (0.25, 0.5)

@@ -12,14 +12,8 @@ from clipcli.architecture import TextTransformer
 from clipcli.errors import InputError
 from clipcli.tokenizer import Tokenizer
 from clipcli.training.config import OptimiserConfig
-from clipcli.training.distil import (
-    Corpus,
-    DistilConfig,
-    Distillation,
-    distil,
-    distillation_loss,
-    read_corpus,
-)
+from clipcli.training.corpus import Corpus, read_corpus
+from clipcli.training.distil import DistilConfig, Distillation, distil, distillation_loss
 from clipcli.vocabulary import Vocabulary
 
 WORDS = ("dog", "cat", "red", "blue", "car", "tree", "sky", "sea")

@@ -528,3 +528,49 @@ def test_a_log_on_a_full_disk_does_not_stop_the_training(
 
     assert load_model(folder)
     assert sum("log.jsonl: No space left on device; training goes on" in line for line in said) == 1
+
+
+def test_a_finished_model_lies_between_its_start_and_what_was_trained(
+    tmp_path: Path, packed: Path, make_config: Callable[..., TrainingConfig]
+) -> None:
+    first = run(packed, tmp_path / "first", make_config(storage="fp32", steps=1))
+    tuned = replace(make_config(storage="fp32", steps=3), architecture=None, vocabulary="")
+
+    folders = [
+        train(
+            packed,
+            tmp_path / f"{blend}",
+            replace(tuned, blend=blend),
+            init=str(first.path),
+            say=lambda line: None,
+        )
+        for blend in (1.0, 0.25, None)
+    ]
+
+    before = load_model(first).state_dict()
+    whole, quarter, default = (load_model(folder).state_dict() for folder in folders)
+    for name, start in before.items():
+        if not start.is_floating_point():  # how many batches a norm has seen
+            continue
+        torch.testing.assert_close(quarter[name], start + 0.25 * (whole[name] - start))
+        torch.testing.assert_close(default[name], start + 0.5 * (whole[name] - start))
+    assert "25% of the way" in (folders[1].path / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+def test_few_pairs_are_one_batch_and_enough_steps(
+    tmp_path: Path, make_config: Callable[..., TrainingConfig]
+) -> None:
+    config = replace(make_config(evaluation={"held_out": 0}), batch_size=0, steps=None)
+    seen: list[float] = []
+
+    def stop(done: int) -> None:
+        seen.append(done)
+        if done == 2:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        run(write_packed(tmp_path / "few", 24), tmp_path / "out", config, stop)
+
+    (start,) = events(tmp_path / "out", "start")
+    assert start["config"]["batch_size"] == 24
+    assert events(tmp_path / "out", "step")[0]["progress"] == 0.01  # one of 100

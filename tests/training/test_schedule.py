@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from clipcli.training.config import OptimiserConfig, Stage
-from clipcli.training.schedule import Budget, ema_decay, learning_rate, stage_size
+from clipcli.training.schedule import Budget, ema_decay, learning_rate, short_warmup, stage_size
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,12 @@ def test_average_has_a_short_memory_at_first() -> None:
     assert ema_decay(0.999, 0) == 0.1
     assert ema_decay(0.999, 90) == 0.91
     assert ema_decay(0.9, 1000) == 0.9
+
+
+def test_a_short_run_warms_up_in_a_tenth_of_it() -> None:
+    settings = OptimiserConfig(warmup_steps=100)
+
+    assert short_warmup(settings, Budget(steps=50)).warmup_steps == 5
+    assert short_warmup(settings, Budget(steps=3)).warmup_steps == 1
+    assert short_warmup(settings, Budget(steps=5000)).warmup_steps == 100
+    assert short_warmup(settings, Budget(seconds=60.0)).warmup_steps == 100
