@@ -17,7 +17,7 @@ from typing import Any
 
 from clipcli.errors import CalibrationError, OutputError
 from clipcli.labelsets import BUILT_IN, INLINE, LabelSet
-from clipcli.textfiles import read_text
+from clipcli.textfiles import is_file, read_text
 
 ENDING = ".calibration.json"
 FORMAT = 1
@@ -83,7 +83,7 @@ def find_calibration(path: Path, purpose: Purpose) -> tuple[Calibration | None, 
 
     The reason is empty where nothing was ever fitted.
     """
-    if not path.exists():
+    if not is_file(path):
         return None, ""
     try:
         stored = read_calibrations(path)
@@ -132,7 +132,7 @@ def write_calibration(path: Path, calibration: Calibration) -> None:
     OutputError
         If it cannot be written.
     """
-    kept = read_calibrations(path) if path.exists() else []
+    kept = read_calibrations(path) if is_file(path) else []
     kept = [one for one in kept if one.purpose.difference(calibration.purpose) is not None]
     data = {"format": FORMAT, "calibrations": [asdict(one) for one in [*kept, calibration]]}
     try:

@@ -78,9 +78,10 @@ def _find(
     classifier: Classifier, decisions: Decisions, notes: Notes
 ) -> tuple[Calibration | None, str]:
     from clipcli.calibration import default_path, find_calibration
+    from clipcli.textfiles import is_file
 
     path = decisions.calibration or default_path(classifier.label_set)
-    if not path.exists():
+    if not is_file(path):
         if decisions.calibration:
             raise CalibrationError(
                 f"{path}: no such calibration", hint="eval --calibrate --calibration FILE writes it"

@@ -18,7 +18,7 @@ from clipcli.scoring import ScoringRules, probabilities, sigmoid, softmax
 N_FOLDS = 5
 SEED = 0
 SCALES = (0.01, 10_000.0)  # the logit scale is looked for between these
-HALVINGS = 60  # leaves less than float64 tells apart
+HALVINGS = 24  # leaves less than one part in a million
 NEWTON_STEPS = 50
 TINY = 1e-9  # a step that changes nothing any more
 RIDGE = 1e-6  # keeps a sigmoid's scale finite where the labels are told apart without fault

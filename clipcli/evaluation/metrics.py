@@ -56,10 +56,11 @@ def ratio(part: NDArray[Any], whole: NDArray[Any]) -> Numbers:
     return shares
 
 
-def confused_pairs(matrix: Places, limit: int) -> list[tuple[int, int, int]]:
+def confused_pairs(matrix: Places, limit: int | None = None) -> list[tuple[int, int, int]]:
     """Return the most frequent mistakes: (true label, predicted label, count)."""
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
-    pairs = [(int(i // len(wrong)), int(i % len(wrong))) for i in order]
-    return [(i, j, int(wrong[i, j])) for i, j in pairs if wrong[i, j]]
+    rows, columns = np.nonzero(wrong)
+    counts = wrong[rows, columns]
+    order = np.argsort(-counts, kind="stable")[:limit]
+    return [(int(rows[i]), int(columns[i]), int(counts[i])) for i in order]

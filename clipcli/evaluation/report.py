@@ -85,7 +85,7 @@ def report(
         coverage=tuple(reliability.coverage(answers.first_probabilities, answers.is_right)),
         labels=_label_reports(matrix, names, classes),
         confusion=matrix,
-        pairs=tuple(metrics.confused_pairs(matrix, matrix.size)),
+        pairs=tuple(metrics.confused_pairs(matrix)),
         decided=_decided(answers) if answers.has_decisions else None,
         out_of_set=_out_of_set(answers, strangers) if strangers else None,
     )

@@ -24,9 +24,13 @@ Cell = str | float | int | None
 
 
 def json_text(evaluated: Evaluated, *, ascii_only: bool = False) -> str:
-    """Return the whole evaluation as JSON."""
+    """Return the whole evaluation as JSON, each key of it in a line of its own."""
     data = _shortened(evaluation_data(evaluated))
-    return json.dumps(data, indent=1, ensure_ascii=ascii_only, allow_nan=False) + "\n"
+    lines = [
+        f'"{key}": {json.dumps(value, ensure_ascii=ascii_only, allow_nan=False)}'
+        for key, value in data.items()
+    ]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def evaluation_data(evaluated: Evaluated) -> dict[str, Any]:

@@ -395,6 +395,56 @@ def test_a_fitted_threshold_rejects_what_is_not_of_the_set(
         assert (record["label"] is None) == is_out
 
 
+def test_a_sigmoid_model_is_judged_and_calibrated(
+    cli: Cli, tree: Path, fake_model: FakeEncoder
+) -> None:
+    fake_model.config = config(scoring="sigmoid", logit_scale=30.0, logit_bias=-20.0)
+
+    told = cli("eval", tree, "--calibrate", "--out-of-set", tree, "--format", "json").data
+
+    assert told["top1"]["value"] == pytest.approx(13 / 15, abs=1e-5)
+    assert told["provenance"]["probability_kind"] == "sigmoid"
+    assert told["calibration"]["logit_bias"] != -20
+    assert told["out_of_set"]["scores"]["reject score"]["auroc"] == 0.5  # the same pictures
+
+
+@pytest.mark.parametrize("spell", ["{}/", ".", "{}/../tree"])
+def test_a_tree_may_be_named_in_several_ways(
+    spell: str, cli: Cli, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = cli("eval", tree).out
+    monkeypatch.chdir(tree)
+
+    assert cli("eval", spell.format(tree)).out == expected
+
+
+def test_splits_are_judged_together_and_one_by_its_folder(cli: Cli, tree: Path) -> None:
+    both = tree.parent / "both"
+    both.mkdir()
+    tree.rename(both / "test")
+    paint(both / "train" / "red", COLOURS["red"], 2)
+
+    together, one = cli("eval", both), cli("eval", both / "test")
+
+    assert together.out.startswith("pictures\t17\n")
+    assert "splits are judged together: test, train" in together.err
+    assert one.out.startswith("pictures\t15\n")
+
+
+def test_a_label_file_with_a_very_long_name_has_no_calibration_and_no_trouble(
+    cli: Cli, tree: Path, tmp_path: Path
+) -> None:
+    labels = tmp_path / f"{'x' * 245}.txt"
+    labels.write_text("red\ngreen\nblue\n", encoding="utf-8")
+
+    used = cli("classify", tree / "red" / "0.png", "-l", labels)
+    fitted = cli("eval", tree, "-l", labels, "--calibrate")
+
+    assert used.code == 0
+    assert fitted.code == 3
+    assert "--calibration FILE" in fitted.err
+
+
 def test_too_few_pictures_are_not_calibrated(cli: Cli, tmp_path: Path) -> None:
     paint(tmp_path / "tree" / "red", (255, 0, 0), 2)
     paint(tmp_path / "tree" / "blue", (0, 0, 255), 2)
