@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeVar
 
+from clipcli.interrupts import held
 from clipcli.render.sorting import DONE, several
-from clipcli.sorting.execute import Placed, source_folders
+from clipcli.sorting.execute import Outcome, Placed, source_folders
 from clipcli.sorting.execute import carry_out as carry_out_plan
 from clipcli.sorting.journal import new_journal
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from clipcli.sorting.plan import Plan
     from clipcli.sorting.records import Action
 
+T = TypeVar("T")
 SHOWN = 10  # names on standard error; the rest is a count
 
 
@@ -57,19 +60,35 @@ def carry_out(plan: Plan, action: Action, lines: SortLines, notes: Notes) -> int
         notes.say(f"journal: {journal.path}")
         try:
             with notes.progress(lambda: n_files) as advance:
-                for outcome in carry_out_plan(plan, action, journal):
+
+                def tell(outcome: Outcome) -> None:
+                    nonlocal n_placed
                     if isinstance(outcome, Placed):
                         n_placed += 1
                     else:
                         reasons.tell(lines.source(outcome), outcome.reason)
                     lines.placed(outcome)
                     advance()
+
+                for_each(carry_out_plan(plan, action, journal), tell)
         except BaseException:
             notes.say(f"stopped: {_outcome(n_placed, n_files, action)}")
             raise
     reasons.conclude()
     notes.say(_outcome(n_placed, n_files, action))
     return reasons.n
+
+
+def for_each(items: Iterable[T], act: Callable[[T], None]) -> None:
+    """Take items and act on each; an interrupt comes between two, so that none goes untold."""
+    iterator, is_left = iter(items), True
+    while is_left:
+        with held():
+            is_left = False
+            for item in iterator:
+                act(item)
+                is_left = True
+                break
 
 
 def _outcome(n_placed: int, n_files: int, action: Action) -> str:

@@ -91,20 +91,24 @@ def _undo(journal: Journal, log: Log, notes: Notes, *, is_dry: bool, is_agreed: 
 def _take_back(
     journal: Journal, log: Log, plan: list[Undone], lines: UndoLines, notes: Notes
 ) -> ExitCode:
-    from clipcli.commands.sorting import Reasons
+    from clipcli.commands.sorting import Reasons, for_each
     from clipcli.render.sorting import several
     from clipcli.sorting.undo import undo as take_back
 
     n_done, reasons = 0, Reasons(notes)
     try:
-        with notes.progress(lambda: len(plan)) as advance:
-            for entry in take_back(log, journal):
+        with notes.progress(lambda: len(plan), is_wanted=bool(plan)) as advance:
+
+            def tell(entry: Undone) -> None:
+                nonlocal n_done
                 if entry.refusal:
                     reasons.tell(lines.target(entry), entry.refusal)
                 else:
                     n_done += 1
                     lines.done(entry)
                 advance()
+
+            for_each(take_back(log, journal), tell)
     except BaseException:
         notes.say(f"stopped after {several(n_done, 'file')}; the same command goes on")
         raise

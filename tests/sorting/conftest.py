@@ -52,7 +52,7 @@ def quick_folder(tmp_path: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def quick_journals(quick_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep journals in such a folder."""
     monkeypatch.setenv("CLIPCLI_STATE", str(quick_folder / "state"))

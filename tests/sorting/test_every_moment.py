@@ -21,10 +21,7 @@ from clipcli.sorting.records import Action
 from clipcli.sorting.undo import Undone, undo
 from tests.sorting.trees import make_plan, names, snapshot
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork"),
-    pytest.mark.usefixtures("quick_journals"),
-]
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork")
 CALLS = ("open", "write", "fsync", "close", "replace", "unlink", "mkdir", "rmdir", "utime")
 CALLS += ("chmod", "link", "symlink", "ftruncate")
 DIED = 9

@@ -19,10 +19,7 @@ from PIL import Image
 from tests.conftest import ROOT, Finished
 from tests.sorting.trees import make_tree, snapshot
 
-pytestmark = [
-    pytest.mark.skipif(os.name != "posix", reason="SIGKILL is a signal of POSIX"),
-    pytest.mark.usefixtures("quick_journals"),
-]
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="SIGKILL is a signal of POSIX")
 FEW, MANY = (5, 40), (200, 500)  # kills, files
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 from PIL import Image
 
+from clipcli import interrupts
 from clipcli.cli import run
 from clipcli.sorting.journal import journals
 from tests.conftest import COLOURS, ROOT, Finished
@@ -306,3 +307,25 @@ def test_ctrl_c_ends_between_two_files_and_can_be_taken_back(
 
 def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+def test_an_interrupt_between_two_files_leaves_none_untold(
+    cli: Cli, pictures: Path, into: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+
+    def replace_interrupted(source: str, target: str) -> None:
+        replace(source, target)
+        if str(target).startswith(str(into)):  # the cache replaces files as well
+            interrupts._knock(signal.SIGINT, None)
+
+    monkeypatch.setattr(interrupts._Gate, "is_pending", False)
+    with monkeypatch.context() as knocking:
+        knocking.setattr(os, "replace", replace_interrupted)
+        code, out, err = cli("sort", pictures, "--into", into, *LABELS, "--move", "--yes")
+
+    assert code == 130
+    assert len(out.splitlines()) == len(names(into)) == 1
+    assert "stopped: moved 1 of 3 files; `clipcli undo` takes that back" in err
+    assert cli("undo", "--yes").code == 0
+    assert len(names(pictures)) == 3
