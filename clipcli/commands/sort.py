@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from clipcli.render.outputs import OutputRequest
     from clipcli.results import Result
     from clipcli.sorting.inputs import Watched
-    from clipcli.sorting.plan import Plan, Rules
-    from clipcli.sorting.records import Action
+    from clipcli.sorting.plan import Action, Plan, Rules
 
 
 def sort(
@@ -97,10 +96,12 @@ def sort(
     from clipcli.sorting.foldernames import check_folder_name
     from clipcli.sorting.inputs import Watched, check_hard_links, open_places
 
-    action = _action(move=move, copy=copy, link=link, hardlink=hardlink, is_dry=dry_run)
-    if action == "move":
+    action = _action(move=move, copy=copy, link=link, hardlink=hardlink)
+    if action == "move" and not dry_run:
         check_askable(f"move pictures into {into}?", is_agreed=yes)
-    wishes = _Wishes(action, check_folder_name(unsure), margin, sidecars, yes)
+    wishes = _Wishes(
+        action, dry_run or action is None, check_folder_name(unsure), margin, sidecars, yes
+    )
     request = requested(None, output, overwrite=overwrite)
     watched = Watched(_spelt(source), open_places(source, into))
     if action == "hardlink":
@@ -125,7 +126,8 @@ def _spelt(source: Path) -> str:
 class _Wishes:
     """What the options say about the sort itself."""
 
-    action: Action | None  # None: only the plan is wanted
+    action: Action | None
+    is_dry: bool  # only the plan is wanted
     unsure: str
     margin: float
     sidecars: bool
@@ -138,7 +140,7 @@ class _Wishes:
         return Rules(folder_names(names, self.unsure), self.unsure, self.margin)
 
 
-def _action(*, move: bool, copy: bool, link: bool, hardlink: bool, is_dry: bool) -> Action | None:
+def _action(*, move: bool, copy: bool, link: bool, hardlink: bool) -> Action | None:
     wanted: dict[Action, bool] = {"move": move, "copy": copy, "link": link, "hardlink": hardlink}
     chosen = [action for action, is_wanted in wanted.items() if is_wanted]
     if len(chosen) > 1:
@@ -146,7 +148,7 @@ def _action(*, move: bool, copy: bool, link: bool, hardlink: bool, is_dry: bool)
             f"--{chosen[0]} and --{chosen[1]}: only one of them can be done",
             hint="one of --move, --copy, --link, --hardlink",
         )
-    return None if is_dry or not chosen else chosen[0]
+    return chosen[0] if chosen else None
 
 
 def _make_plan(
@@ -156,7 +158,13 @@ def _make_plan(
     from clipcli.sorting.plan import Planner
 
     rules = wishes.rules(classifier.label_set.names)
-    planner = Planner(watched.places, rules, watched.states, with_sidecars=wishes.sidecars)
+    planner = Planner(
+        watched.places,
+        rules,
+        watched.states,
+        action=wishes.action or "move",
+        with_sidecars=wishes.sidecars,
+    )
     for result in _classified(run, classifier, watched, request):
         planner.add(watched.relative(result.path), result)
     return planner.plan
@@ -204,12 +212,13 @@ def _sort(run: Run, plan: Plan, watched: Watched, into: Path, wishes: _Wishes) -
     lines = SortLines(watched.typed, str(into), plan)
     counts = plan.counts()
     n_files = sum(counts.values())
-    if wishes.action is None:
+    if wishes.is_dry or wishes.action is None:
         lines.planned(plan)
         run.notes.say(f"{several(n_files, 'file')} to {several(len(counts), 'folder')} of {into}")
         for line in folder_counts(counts):
             run.notes.say(line)
-        run.notes.say("nothing was done: say --move, --copy, --link or --hardlink")
+        hint = "" if wishes.action else ": say --move, --copy, --link or --hardlink"
+        run.notes.say(f"nothing was done{hint}")
         return outcome
     if not n_files:
         run.notes.say("there is nothing to sort")

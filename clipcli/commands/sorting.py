@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from clipcli.render.notes import Notes
     from clipcli.render.sorting import SortLines
     from clipcli.sorting.inputs import Watched
-    from clipcli.sorting.plan import Plan
-    from clipcli.sorting.records import Action
+    from clipcli.sorting.plan import Action, Plan
 
 T = TypeVar("T")
 SHOWN = 10  # names on standard error; the rest is a count

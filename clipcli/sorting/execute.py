@@ -22,8 +22,8 @@ from clipcli.sorting.filestate import (
     sync_folder,
 )
 from clipcli.sorting.journal import Journal
-from clipcli.sorting.plan import Group, Left, Member, Places, Plan
-from clipcli.sorting.records import Action, Step, step_record
+from clipcli.sorting.plan import Action, Group, Left, Member, Places, Plan
+from clipcli.sorting.records import Step, step_record
 
 # Of one file, not of the place that all are going to.
 _SINGLE = frozenset(

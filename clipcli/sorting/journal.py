@@ -22,8 +22,8 @@ from typing import Any
 
 from clipcli.errors import InputError, OutputError, UsageError
 from clipcli.sorting.filestate import sync_folder
-from clipcli.sorting.plan import Places
-from clipcli.sorting.records import MAGIC, VERSION, Action, Log, parse
+from clipcli.sorting.plan import Action, Places
+from clipcli.sorting.records import MAGIC, VERSION, Log, parse
 
 STATE_ENVIRONMENT = "CLIPCLI_STATE"
 _OPEN_FLAGS = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)

@@ -6,15 +6,15 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from clipcli.errors import OutputExistsError
 from clipcli.results import Classified, Result, Skipped
-from clipcli.sorting.filestate import FileState, RefusedError, look
+from clipcli.sorting.filestate import FileState, RefusedError, is_beginning, look
 from clipcli.sorting.foldernames import name_key, numbered
 from clipcli.sorting.sidecars import Sidecars
 
-IN_PLACE = "in its folder already"
+Action: TypeAlias = Literal["folder", "move", "copy", "link", "hardlink"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +114,15 @@ class Planner:
     """
 
     def __init__(
-        self, places: Places, rules: Rules, states: States, *, with_sidecars: bool = False
+        self,
+        places: Places,
+        rules: Rules,
+        states: States,
+        *,
+        action: Action = "move",
+        with_sidecars: bool = False,
     ) -> None:
-        self.plan = Plan(places)
+        self.plan, self._action = Plan(places), action
         self._rules, self._states = rules, states
         self._sidecars = Sidecars(places.source) if with_sidecars else None
         self._taken: dict[str, set[str]] = {}  # names in each folder of DIR
@@ -134,6 +140,9 @@ class Planner:
             return
         if path not in self._states:
             self.plan.left.append(Left(path, "vanished while it was being read"))
+            return
+        if self._action != "move" and self._is_there(path, folder):
+            self.plan.n_in_place += 1
             return
         stem, members = self._members(path)
         number = self._free_number(folder, stem, members)
@@ -179,6 +188,33 @@ class Planner:
                 os.path.join(into, folder),
             )
         return self._same[key]
+
+    def _is_there(self, path: str, folder: str) -> bool:
+        """Tell whether an earlier sort has put the same there, under any number."""
+        source = os.path.join(self.plan.places.source, path)
+        stem, ending = os.path.splitext(os.path.basename(path))
+        for number in count(1):
+            name = numbered(stem, ending, number)
+            target = os.path.join(self.plan.places.into, folder, name)
+            if not os.path.lexists(target):
+                return False
+            if _is_equivalent(target, source, self._action):
+                return True
+        raise AssertionError("there is always a free number")
+
+
+def _is_equivalent(target: str, source: str, action: Action) -> bool:
+    try:
+        match action:
+            case "link":
+                return os.path.islink(target) and os.readlink(target) == source
+            case "hardlink":
+                mine, other = look(target), look(source)
+                return (mine.device, mine.inode) == (other.device, other.inode)
+            case _:
+                return look(target).size == look(source).size and is_beginning(target, source)
+    except (OSError, RefusedError):
+        return False
 
 
 def _list(path: str) -> list[str]:

@@ -7,16 +7,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from clipcli.errors import InputError
 from clipcli.sorting.filestate import FileState, is_relative
-from clipcli.sorting.plan import Places
+from clipcli.sorting.plan import Action, Places
 
 MAGIC = "clipcli sort"
 VERSION = 1
 
-Action: TypeAlias = Literal["folder", "move", "copy", "link", "hardlink"]
 ACTIONS = ("folder", "move", "copy", "link", "hardlink")
 
 

@@ -10,8 +10,7 @@ import pytest
 
 from clipcli.sorting.execute import Outcome, carry_out, source_folders
 from clipcli.sorting.journal import journals, new_journal, open_journal
-from clipcli.sorting.plan import Plan
-from clipcli.sorting.records import Action
+from clipcli.sorting.plan import Action, Plan
 from clipcli.sorting.undo import Undone, undo
 
 SHARED_MEMORY = Path("/dev/shm")

@@ -17,7 +17,7 @@ import pytest
 
 from clipcli.sorting.execute import carry_out, source_folders
 from clipcli.sorting.journal import journals, new_journal, open_journal
-from clipcli.sorting.records import Action
+from clipcli.sorting.plan import Action
 from clipcli.sorting.undo import Undone, undo
 from tests.sorting.trees import make_plan, names, snapshot
 

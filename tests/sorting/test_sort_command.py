@@ -113,7 +113,7 @@ def test_undo_takes_a_journal_by_name_and_says_when_it_was_taken_back(
     cli: Cli, pictures: Path, into: Path
 ) -> None:
     cli("sort", pictures, "--into", into, *LABELS, "--copy")
-    cli("sort", pictures, "--into", into, *LABELS, "--copy")
+    cli("sort", pictures, "--into", into, *LABELS, "--link")
 
     first = cli("undo", journals()[0], "--yes")
     again = cli("undo", journals()[0])  # asks nothing, as there is nothing to do
@@ -121,6 +121,22 @@ def test_undo_takes_a_journal_by_name_and_says_when_it_was_taken_back(
     assert (first.code, again.code) == (0, 0)
     assert "was taken back already" in again.err
     assert names(into) == [str(Path(x, f"{x} (2).png")) for x in ("blue", "green", "red")]
+
+
+@pytest.mark.parametrize("action", ["copy", "link", "hardlink"])
+def test_the_same_sort_again_finds_everything_there(
+    cli: Cli, pictures: Path, into: Path, action: str
+) -> None:
+    (into / "red").mkdir(parents=True)
+    (into / "red" / "red.png").write_bytes(b"somebody else's")
+    cli("sort", pictures, "--into", into, *LABELS, f"--{action}")
+    before = snapshot(into)
+
+    code, out, err = cli("sort", pictures, "--into", into, *LABELS, f"--{action}")
+
+    assert (code, out) == (0, "")
+    assert "3 pictures in the right folder already" in err
+    assert snapshot(into) == before
 
 
 def test_undo_shows_what_it_would_do(cli: Cli, pictures: Path, into: Path) -> None:

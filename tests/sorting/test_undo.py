@@ -14,8 +14,7 @@ from clipcli.errors import OutputError
 from clipcli.sorting import transfer
 from clipcli.sorting.execute import Placed, carry_out, source_folders
 from clipcli.sorting.journal import journals, new_journal, open_journal
-from clipcli.sorting.plan import Left
-from clipcli.sorting.records import Action
+from clipcli.sorting.plan import Action, Left
 from clipcli.sorting.undo import plan_undo, undo
 from tests.sorting.conftest import Sort, Undo
 from tests.sorting.trees import make_plan, make_tree, names, snapshot
