@@ -12,16 +12,16 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from typing import IO, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.models import CommandInfo
 
 from clipcli.commands import (
     audit,
     cache,
     classify,
     dedup,
+    diff,
     doctor,
     embed,
     labels,
@@ -36,6 +36,9 @@ from clipcli.commands import (
 from clipcli.commands import eval as evaluation
 from clipcli.commands.values import take_as_they_are
 from clipcli.errors import ClipcliError, ExitCode
+
+if TYPE_CHECKING:
+    from typer.models import CommandInfo
 
 # Typer carries its own copy of click since 0.26; its usage errors share this ancestor.
 _ClickError: type[Exception] = next(
@@ -53,6 +56,7 @@ app = typer.Typer(
 app.command()(classify.classify)
 app.command()(embed.embed)
 app.command()(search.search)
+app.command()(diff.diff)
 app.command()(sort.sort)
 app.command()(undo.undo)
 app.command(name="eval")(evaluation.eval_)

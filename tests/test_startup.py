@@ -5,19 +5,44 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
-from clipcli.cli import app
+from clipcli.cli import _app_for, app
 from tests.conftest import ROOT
 
-POISONED = ("torch", "numpy", "rich", "PIL", "pyarrow", "safetensors", "huggingface_hub", "jinja2")
+POISONED = (
+    "torch",
+    "numpy",
+    "rich",
+    "PIL",
+    "ftfy",
+    "pyarrow",
+    "pydantic",  # new Typers check values with it
+    "safetensors",
+    "huggingface_hub",
+    "jinja2",
+    "sklearn",
+)
 
 
-def command_names() -> list[str]:
-    names = [command.name or command.callback.__name__ for command in app.registered_commands]  # type: ignore[union-attr]
-    return names + [str(group.name) for group in app.registered_groups]
+def all_commands() -> list[list[str]]:
+    """Return every command as it is typed, groups and what is in them."""
+    return [[], *_below(typer.main.get_command(app))]
+
+
+def _below(group: Any) -> Iterator[list[str]]:
+    for name, command in getattr(group, "commands", {}).items():
+        yield [name]
+        yield from ([name, *rest] for rest in _below(command))
+
+
+def _names(narrow: typer.Typer) -> list[str]:
+    return list(typer.main.get_command(narrow).commands)  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +76,9 @@ def test_the_poison_works(name: str, poison: Path) -> None:
 
 def test_help_version_and_label_lists_import_nothing_heavy(poison: Path) -> None:
     commands = [
-        ["--help"],
         ["--version"],
-        *([name, "--help"] for name in command_names()),
+        *([*command, "--help"] for command in all_commands()),
+        ["models", "list"],
         ["cache", "info"],
         ["cache", "path"],
         ["labels", "list"],
@@ -87,6 +112,15 @@ def test_import_times_of_help_name_no_heavy_module(poison: Path) -> None:
     imported = {line.rpartition("|")[2].strip() for line in finished.stderr.splitlines()}
     assert "clipcli.cli" in imported
     assert not {name.partition(".")[0] for name in imported} & set(POISONED)
+
+
+def test_only_the_command_that_is_called_is_built_and_all_after_a_slip() -> None:
+    names = [command[0] for command in all_commands() if len(command) == 1]
+
+    assert "classify" in names
+    assert len(names) == len(app.registered_commands) + len(app.registered_groups)
+    assert {name: _names(_app_for([name])) for name in names} == {name: [name] for name in names}
+    assert _names(_app_for(["clasify"])) == _names(_app_for([])) == names
 
 
 def test_the_package_itself_is_light(poison: Path) -> None:
