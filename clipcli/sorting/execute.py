@@ -145,7 +145,7 @@ class _Runner:
             case "link":
                 os.symlink(path, goal)
             case _:
-                os.link(path, goal, follow_symlinks=False)
+                os.link(path, goal)  # of a regular file: it was looked at
 
     def _make_folder(self, folder: str) -> None:
         if folder in self._folders:
