@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -78,6 +79,7 @@ def _write(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / KEY_NAME).unlink(missing_ok=True)
     side = preprocessing.size
+    _check_room(folder, len(pairs) * side**2 * 3)
     array = np.lib.format.open_memmap(
         folder / "pictures.npy", mode="w+", dtype=np.uint8, shape=(len(pairs), side, side, 3)
     )
@@ -97,6 +99,18 @@ def _write(
         say(f"{len(broken)} of {len(pairs)} pictures left out, first {broken[0]}")
     _write_table(folder, kept)
     _write_text(folder / KEY_NAME, json.dumps({"key": key}))
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    """Refuse to begin what does not fit: a mapped file on a full disk ends the process."""
+    old = folder / "pictures.npy"
+    free = shutil.disk_usage(folder).free + (old.stat().st_size if old.exists() else 0)
+    if free < needed:
+        raise OutputError(
+            f"{folder}: the packed pictures take {needed / 1e6:,.0f} MB, "
+            f"there are {free / 1e6:,.0f} MB free",
+            hint="free some space, or choose another --out",
+        )
 
 
 def _decoded(

@@ -74,13 +74,13 @@ def train(
     if not config.data:
         raise UsageError("no data is named", hint="name it, or `data` in the configuration")
 
-    def prepare() -> _Prepared:
+    def prepare() -> Prepared:
         if not group.is_first:
-            return _prepare(out, config, init, Silence(), group)
+            return prepare_run(out, config, init, Silence(), group)
         stack.enter_context(locked(out))
         journal = Journal(out / "log.jsonl", say, say_every_s, advance)
         stack.callback(journal.close)
-        return _prepare(out, config, init, journal, group)
+        return prepare_run(out, config, init, journal, group)
 
     with ExitStack() as stack:
         ready = group.first_first(prepare)
@@ -94,7 +94,7 @@ def train(
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
+class Prepared:
     """A run that can begin, and what its end needs."""
 
     run: Run
@@ -103,13 +103,14 @@ class _Prepared:
     n_pictures: int
 
 
-def _prepare(
+def prepare_run(
     out: Path,
     config: TrainingConfig,
     init: str | None,
     journal: Journal,
     group: Group,
-) -> _Prepared:
+) -> Prepared:
+    """Open data and model, and put a run together; what cannot work is told here."""
     device = device_of(config.device, group)
     _check_out(out)
     start = starting_point(config, init)
@@ -140,10 +141,10 @@ def _prepare(
         precision=precision,
         group=group,
     )
-    return _Prepared(run, start, config, len(pairs))
+    return Prepared(run, start, config, len(pairs))
 
 
-def _run(ready: _Prepared, out: Path, group: Group) -> ModelFolder:
+def _run(ready: Prepared, out: Path, group: Group) -> ModelFolder:
     run = ready.run
     run.journal.record(event="start", **_provenance(run, run.state, ready.n_pictures))
     run.resume()

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from clipcli.architecture import Preprocessing
-from clipcli.errors import InputError
+from clipcli.errors import InputError, OutputError
 from clipcli.training.open_data import read_pairs
 from clipcli.training.packing import pack
 
@@ -140,6 +142,18 @@ def test_packing_is_done_once_until_something_changes(tmp_path: Path) -> None:
     Image.new("RGB", (31, 20)).save(red)
     pack_again()
     assert len(said) == 2
+
+
+def test_pictures_that_do_not_fit_on_the_disk_are_told_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(tmp_path / "in" / "red" / "a.png")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+
+    with pytest.raises(OutputError, match="take 0 MB, there are 0 MB free"):
+        pack(read_pairs(tmp_path / "in"), Preprocessing(16), tmp_path / "work", print)
+
+    assert list((tmp_path / "work").iterdir()) == []
 
 
 def test_broken_pictures_are_left_out_and_told(tmp_path: Path) -> None:
