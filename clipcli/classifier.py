@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from functools import cached_property
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -114,6 +116,7 @@ class Classifier:
         self.probe = probe
         self.templates = self._templates(templates)
         self.report = FindReport()
+        self._labels: Future[LabelRows] | None = None  # being encoded, or done
         self.top_k, self.min_prob = top_k, min_prob
         self.calibration, self.reject_threshold = calibration, reject_threshold
         self.independent = independent
@@ -139,11 +142,36 @@ class Classifier:
 
     def classify_found(self, inputs: Iterable[ImageFile | Skipped]) -> Iterator[Result]:
         """Classify inputs that were found already, as :meth:`classify` does."""
+        inputs = self._starting(inputs)
         for block in embed(inputs, self.encoder, self.options, self.image_cache):
             pictures = [entry for entry in block if isinstance(entry, Embedded)]
             scored = iter(self.score(pictures) if pictures else ())
             for entry in block:
                 yield entry if isinstance(entry, Skipped) else next(scored)
+
+    def _starting(self, inputs: Iterable[T]) -> Iterator[T]:
+        for entry in inputs:
+            self.start()  # does nothing but for the first
+            yield entry
+
+    def start(self) -> None:
+        """Begin with the labels in the background, while pictures are decoded and torch loads.
+
+        Torch stays out of it (see ``encoder``), so that they are ready when the first pictures are.
+        """
+        if self.probe is None and self._labels is None:
+            self._labels = Future()
+            threading.Thread(
+                target=self._encode_labels_into, args=(self._labels,), name="labels", daemon=True
+            ).start()
+
+    def _encode_labels_into(self, future: Future[LabelRows]) -> None:
+        try:
+            future.set_result(
+                encode_labels(self.label_set, self.templates, self.encoder, self.cache)
+            )
+        except BaseException as error:  # whatever it is, it belongs to the thread that waits
+            future.set_exception(error)
 
     def score(self, pictures: Sequence[Embedded]) -> list[Classified]:
         """Rank the labels of pictures whose vectors are there already, at least one of them."""
@@ -235,7 +263,9 @@ class Classifier:
 
     @cached_property
     def _rows(self) -> LabelRows:
-        return encode_labels(self.label_set, self.templates, self.encoder, self.cache)
+        self.start()
+        assert self._labels is not None
+        return self._labels.result()
 
     @cached_property
     def neutral(self) -> NDArray[np.float32]:
