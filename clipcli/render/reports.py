@@ -46,6 +46,10 @@ class ReportRequest:
     files: tuple[tuple[Path, str], ...]
     overwrite: bool
 
+    def wants(self, name: str) -> bool:
+        """Tell whether a format is among those asked for."""
+        return name in (self.format, *(format_ for _, format_ in self.files))
+
     def send(self, report: Report) -> None:
         """Write a report everywhere: files first, since nobody can close those from outside."""
         for path, name in self.files:

@@ -37,3 +37,20 @@ def escape_tsv(text: str) -> str:
 def digits(value: float) -> str:
     """Write a number shortly and without loss of the digits it was rounded to."""
     return f"{value:.6g}"
+
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def guarded(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula: an apostrophe goes before it.
+
+    Numbers stay numbers, negative ones as well.
+    """
+    if not text.startswith(FORMULA_STARTS):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 FOLDER = Path(__file__).parent / "templates"
-STYLES = ("style.css", "gallery.css", "evaluation.css")
+STYLES = ("style.css", "gallery.css", "audit.css", "evaluation.css")
 SCRIPTS = ("theme.js", "pictures.js", "detail.js", "gallery.js")  # share one scope, in this order
 
 
