@@ -213,7 +213,8 @@ class Run:
         """Say, to those who asked for it, what ran where and how long it took."""
         encoder, config = self.encoder, self.encoder.config
         n, total_s = self.n_ok + self.n_skipped, encoder.total_s
-        rest_s = total_s - encoder.loading_s - encoder.texts_s - encoder.images_s
+        # Labels are encoded on the side, so their seconds are others' too.
+        rest_s = max(0.0, total_s - encoder.loading_s - encoder.images_s)
         phases = {
             "waiting for the model": encoder.loading_s,
             "encoding labels": encoder.texts_s,
