@@ -15,9 +15,9 @@ from clipcli.scoring import softmax
 STRENGTHS = tuple(range(-6, 7, 2))  # powers of ten
 FINEST = 1 / 8
 SHARES = tuple(i / 10 for i in range(11))  # of the fitted weights in the mix
-# Where nothing can be held out: measured on one picture a class of several sets.
-DEFAULT_STRENGTH = 1.0
-DEFAULT_SHARE = 0.5
+# Where nothing can be held out; what does well with one picture a class, see bench_probe.py.
+DEFAULT_STRENGTH = 10.0
+DEFAULT_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
