@@ -16,7 +16,7 @@ from clipcli.errors import ImageError, UsageError
 from clipcli.imagecache.cache import ImageCache
 from clipcli.imagecache.form import rounded, vector_type
 from clipcli.images.find import FindReport, ImageFile, find_images
-from clipcli.labelrows import LabelRows, encode_labels
+from clipcli.labelrows import LabelRows, Tell, encode_labels
 from clipcli.labelsets import LabelSet, load_label_set
 from clipcli.pipeline import DecodeOptions, Embedded, embed
 from clipcli.prompts import choose_templates
@@ -117,6 +117,7 @@ class Classifier:
         self.templates = self._templates(templates)
         self.report = FindReport()
         self._labels: Future[LabelRows] | None = None  # being encoded, or done
+        self.tell_progress: Tell | None = None  # of labels that take long
         self.top_k, self.min_prob = top_k, min_prob
         self.calibration, self.reject_threshold = calibration, reject_threshold
         self.independent = independent
@@ -168,7 +169,9 @@ class Classifier:
     def _encode_labels_into(self, future: Future[LabelRows]) -> None:
         try:
             future.set_result(
-                encode_labels(self.label_set, self.templates, self.encoder, self.cache)
+                encode_labels(
+                    self.label_set, self.templates, self.encoder, self.cache, self.tell_progress
+                )
             )
         except BaseException as error:  # whatever it is, it belongs to the thread that waits
             future.set_exception(error)

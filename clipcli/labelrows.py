@@ -6,9 +6,10 @@ prompts in one go.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from clipcli.cache import CutPrompt, TextCache, TextRow, text_key
 from clipcli.encoder import TEXT_PRECISION
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 # Prompts encoded at once: bounds the memory of a label set with a million prompts.
 PROMPTS_AT_ONCE = 8192
+TOLD_EACH_S = 5.0  # how often somebody who waits for very many labels hears of them
+
+Tell: TypeAlias = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +40,27 @@ class LabelRows:
 
 
 def encode_labels(
-    label_set: LabelSet, templates: Sequence[str], encoder: Encoder, cache: TextCache
+    label_set: LabelSet,
+    templates: Sequence[str],
+    encoder: Encoder,
+    cache: TextCache,
+    tell: Tell | None = None,
 ) -> LabelRows:
-    """Return the rows of all labels and reject prompts, from the cache where it has them."""
+    """Return the rows of all labels and reject prompts, from the cache where it has them.
+
+    Where it takes long, ``tell`` is called now and then: rows that are done, and all to be done.
+    """
     import numpy as np
 
     prompts = _prompts(label_set, templates)
     keys = [text_key(encoder.config.fingerprint, TEXT_PRECISION, told) for told in prompts]
     rows = {key: row for key in keys if (row := cache.get(key)) is not None}
     missing = {key: told for key, told in zip(keys, prompts, strict=True) if key not in rows}
-    for key, row in _encode(missing, encoder):
+    told_s = time.monotonic()
+    for n_done, (key, row) in enumerate(_encode(missing, encoder)):
+        if tell is not None and time.monotonic() - told_s >= TOLD_EACH_S:
+            tell(n_done, len(missing))
+            told_s = time.monotonic()
         rows[key] = row
         cache.put(key, row)
     return LabelRows(

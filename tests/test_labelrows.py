@@ -146,3 +146,27 @@ def test_a_cache_that_breaks_meanwhile_costs_nothing_but_time(
 
     assert rows.classifier.shape == (2, 26)
     assert "No space left" in str(cache.problem)
+
+
+def test_who_waits_for_very_many_labels_hears_of_them(
+    cache: TextCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labelrows, "PROMPTS_AT_ONCE", 2)
+    clock = iter(range(0, 1000, 4))  # four seconds pass between two looks at it
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    heard: list[tuple[int, int]] = []
+    names = [f"{letter} thing" for letter in "abcdef"]
+    encode_labels(label_set("a thing", "z thing"), PLAIN, FakeEncoder(), cache)
+
+    encode_labels(label_set(*names), PLAIN, FakeEncoder(), cache, lambda *n: heard.append(n))
+
+    # "a thing" was there. At 8 s, 12 s and on; each telling looks at the clock once more.
+    assert heard == [(1, 5), (3, 5)]
+
+
+def test_labels_that_take_no_time_are_not_spoken_of(cache: TextCache) -> None:
+    heard: list[tuple[int, int]] = []
+
+    encode_labels(label_set("a", "b"), PLAIN, FakeEncoder(), cache, lambda *n: heard.append(n))
+
+    assert heard == []

@@ -96,6 +96,7 @@ def open_classifier(
         cache=run.model.cache(),
         image_cache=run.image_cache,
     )
+    classifier.tell_progress = run.tell_encoded
     return decide(classifier, decisions, run.notes)
 
 

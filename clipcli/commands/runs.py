@@ -186,6 +186,10 @@ class Run:
                 self.n_ok += 1
             yield result
 
+    def tell_encoded(self, n_done: int, n_labels: int) -> None:
+        """Say how far the encoding of very many labels is."""
+        self.notes.say(f"{n_done:,} of {n_labels:,} labels encoded")
+
     def tell_labels(self, classifier: Classifier) -> None:
         """Say what the user would want to know about prompts and the cache."""
         limit = classifier.encoder.config.architecture.text.context_length
