@@ -25,7 +25,7 @@ DISTINCT = {"640x480": 1000, "12mp": 100, "png": 300}
 COUNTS = {"640x480": 1000, "12mp": 400, "png": 300}
 KINDS = {kind.name: kind for kind in (inputs.SMALL, inputs.LARGE, inputs.PNG)}
 PIPELINE_COUNT = 100
-OURS = "clipcli"
+OURS, WITH_OPENVINO = "clipcli", "clipcli --backend openvino"
 
 
 def clipcli(folder: Path, model: inputs.Model, *more: str) -> Callable[[], float]:
@@ -80,7 +80,7 @@ def contenders(
     """Return who is installed, by name."""
     found = {OURS: clipcli(folder, model)}
     if find_spec("openvino") and find_spec("nncf"):
-        found["clipcli --backend openvino"] = clipcli(folder, model, "--backend", "openvino")
+        found[WITH_OPENVINO] = clipcli(folder, model, "--backend", "openvino")
     peers = os.environ.get("PEERS_PATH", "")
     if find_spec("open_clip") or (Path(peers) / "open_clip").exists():
         found["OpenCLIP, DataLoader"] = open_clip(folder, model, "fp32")
@@ -99,6 +99,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--count", type=int)
     parser.add_argument("--only", help="a pattern of contenders' names")
+    parser.add_argument("--add", action="store_true", help="to the rounds of earlier calls")
     parser.add_argument("--folder", type=Path, default=inputs.FOLDER)
     options = parser.parse_args()
     n = options.count or COUNTS[options.kind]
@@ -111,20 +112,21 @@ def main() -> None:
             clipcli(
                 inputs.pictures(inputs.SMALL, 4, options.folder), model, "--backend", "openvino"
             )()
-    figures = measure.rounds(running, options.rounds)
-    rows = [
-        [
-            name,
-            measure.middle(seconds),
-            measure.middle([n / s for s in seconds]),
-            measure.ratio(seconds, figures[OURS]) if name != OURS else "1",
-            measure.ratio(seconds, fast)
-            if (fast := figures.get("clipcli --backend openvino"))
-            else "",
-        ]
-        for name, seconds in figures.items()
-    ]
-    print(f"{n:,} pictures, ViT-B/32, {options.rounds} rounds: median (least to greatest)\n")
+    kept = options.folder / f"rounds-{options.kind}-{n}.json" if options.add else None
+    done = measure.rounds(running, options.rounds, kept)
+    rows = []
+    for name in dict.fromkeys(name for one in done for name in one):
+        seconds = measure.column(done, name)
+        rows.append(
+            [
+                name,
+                measure.middle(seconds),
+                measure.middle([n / s for s in seconds]),
+                measure.ratio(done, name, OURS),
+                measure.ratio(done, name, WITH_OPENVINO),
+            ]
+        )
+    print(f"{n:,} pictures, ViT-B/32, {len(done)} rounds: median (least to greatest)\n")
     header = ["", "seconds", "pictures a second", "time / clipcli's", "time / openvino's"]
     print(measure.table(header, rows))
 

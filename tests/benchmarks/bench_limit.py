@@ -89,19 +89,18 @@ def main() -> None:
     report(encoders, measure.rounds(contenders, options.rounds), options.model)
 
 
-def report(encoders: dict[str, ModelEncoder], figures: measure.Figures, model: str) -> None:
+def report(encoders: dict[str, ModelEncoder], done: measure.Rounds, model: str) -> None:
     """Print the table."""
     rows = []
     for name, encoder in encoders.items():
-        limit, run = figures[f"limit {name}"], figures[f"run {name}"]
-        shares = [100 * ours / most for ours, most in zip(run, limit, strict=True)]
+        shares = [100 * one[f"run {name}"] / one[f"limit {name}"] for one in done]
         rows.append(
             [
                 f"{name}, {encoder.precision}, batches of {encoder.batch_size}",
-                measure.middle(limit),
-                measure.middle(run),
+                measure.middle(measure.column(done, f"limit {name}")),
+                measure.middle(measure.column(done, f"run {name}")),
                 measure.middle(shares, 0) + " %",
-                measure.ratio(limit, figures["limit torch"]),
+                measure.ratio(done, f"limit {name}", "limit torch"),
             ]
         )
     device = next(iter(encoders.values())).device
@@ -114,7 +113,7 @@ def report(encoders: dict[str, ModelEncoder], figures: measure.Figures, model: s
         "limit / torch's",
     ]
     print(measure.table(header, rows))
-    pace = statistics.median(figures["decode"])
+    pace = statistics.median(measure.column(done, "decode"))
     print(f"Decoding alone: {pace:.0f} pictures a second and core ({1000 / pace:.1f} ms each).")
     for encoder in encoders.values():
         if encoder.note:

@@ -5,6 +5,7 @@ A ratio is the median of the rounds' ratios, and its spread is their least and g
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
@@ -52,28 +53,44 @@ def run(command: Sequence[object], **environment: str) -> Finished:
     return Finished(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, *told)
 
 
-Figures = dict[str, list[float]]  # by contender, one a round
+Rounds = list[dict[str, float]]  # each contender's figure
 
 
-def rounds(contenders: Mapping[str, Callable[[], float]], n: int) -> Figures:
-    """Let everybody run once a round."""
-    figures: Figures = {name: [] for name in contenders}
+def rounds(
+    contenders: Mapping[str, Callable[[], float]], n: int, kept: Path | None = None
+) -> Rounds:
+    """Let everybody run once a round; earlier rounds that are kept in a file count as well."""
+    done: Rounds = []
+    if kept is not None and kept.exists():
+        done = json.loads(kept.read_text(encoding="utf-8"))
     for _ in range(n):
+        one: dict[str, float] = {}
         for name, contender in contenders.items():
-            figures[name].append(contender())
-            print(f"  {name}: {figures[name][-1]:.3f}", file=sys.stderr, flush=True)
-    return figures
+            one[name] = contender()
+            print(f"  {name}: {one[name]:.3f}", file=sys.stderr, flush=True)
+        done.append(one)
+        if kept is not None:
+            kept.write_text(json.dumps(done), encoding="utf-8")
+    return done
+
+
+def column(done: Rounds, name: str) -> list[float]:
+    """Return one contender's figures."""
+    return [one[name] for one in done if name in one]
 
 
 def middle(values: Sequence[float], digits: int = 1) -> str:
     """Tell the median and the spread."""
+    if not values:
+        return ""
     low, high = min(values), max(values)
     return f"{statistics.median(values):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def ratio(theirs: Sequence[float], ours: Sequence[float]) -> str:
-    """Tell how many times as much they need, round by round."""
-    return middle([a / b for a, b in zip(theirs, ours, strict=True)], 2)
+def ratio(done: Rounds, name: str, other: str) -> str:
+    """Tell how many times the other's figure this one's is, round by round."""
+    both = [one for one in done if name in one and other in one]
+    return middle([one[name] / one[other] for one in both], 2)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,0 +1,124 @@
+"""All measurements, or some: ``make bench``, ``make bench ONLY=memory QUICK=1``.
+
+Each section is a script of its own, whose output is kept; RESULTS.md is put together from the
+newest of all. Nothing else should run meanwhile. In full it takes about a quarter of an hour on
+two cores, besides making the inputs (once), in a hurry a third of that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import importlib.metadata
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import inputs
+import measure
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+PACKAGES = ("torch", "openvino", "nncf", "transformers", "onnxruntime", "pillow", "numpy")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A script, its arguments, and those that are added in a hurry."""
+
+    title: str
+    script: str
+    arguments: tuple[str, ...] = ()
+    quick: tuple[str, ...] = ()
+    reads_inputs: bool = True
+
+
+CLASSIFY, LIMIT = "bench_classify.py", "bench_limit.py"
+SECTIONS = {
+    "640x480": Section("Cold: JPEGs of 640 x 480", CLASSIFY, ("640x480",), ("--rounds", "1")),
+    "12mp": Section("Cold: JPEGs of 12 megapixels", CLASSIFY, ("12mp",), ("--rounds", "1")),
+    "png": Section("Cold: PNGs of 640 x 480", CLASSIFY, ("png",), ("--rounds", "1")),
+    "limit": Section("The encoder's own limit", LIMIT, (), ("--rounds", "2", "--count", "500")),
+    "mini": Section("The bundled model", LIMIT, ("--model", "mini"), ("--rounds", "2")),
+    "warm": Section("Warm: new labels", "bench_warm.py", (), ("--counts", "1000")),
+    "memory": Section("Memory", "bench_memory.py", (), ("--counts", "1000", "10000")),
+    "startup": Section("Start-up", "bench_startup.py", reads_inputs=False),
+    "text": Section("Text", "bench_text.py", reads_inputs=False),
+    "tokenizer": Section("Tokenizer", "bench_tokenizer.py", reads_inputs=False),
+    "loading": Section("Loading", "bench_loading.py", reads_inputs=False),
+}
+PREAMBLE = """# Results
+
+Written by `make bench`, which builds its inputs, on one machine: {machine}.
+Programs take turns, so that a busy machine disturbs all alike; a figure is the median of the
+rounds, in parentheses the least and the greatest; a ratio is the median of the rounds' ratios.
+ViT-B/32 has random weights, the same for all. {versions}.
+"""
+
+
+def main() -> None:
+    """Measure what is asked for, and write down what there is."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("only", nargs="*", help=f"sections: {', '.join(SECTIONS)}")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--folder", type=Path, default=inputs.FOLDER)
+    options = parser.parse_args()
+    os.environ.setdefault("CLIPCLI_CACHE", str(options.folder / "cache"))
+    kept = options.folder / "sections"
+    kept.mkdir(parents=True, exist_ok=True)
+    for name in options.only or SECTIONS:
+        section = SECTIONS[name]
+        script = Path(__file__).with_name(section.script)
+        if script.exists():
+            (kept / f"{name}.md").write_text(output_of(section, script, options), encoding="utf-8")
+    write_results(kept)
+
+
+def output_of(section: Section, script: Path, options: argparse.Namespace) -> str:
+    """Run a script and return what it prints; plain text is fenced."""
+    command = [sys.executable, script, *section.arguments]
+    if section.reads_inputs:
+        command += [*(section.quick if options.quick else ()), "--folder", options.folder]
+    print(f"{section.title} ...", file=sys.stderr, flush=True)
+    told = measure.run(command).output.strip()
+    day = dt.datetime.now(dt.UTC).date()
+    told = told if "| --- |" in told else f"```text\n{told}\n```"
+    return f"{told}\n\nMeasured on {day}.\n"
+
+
+def write_results(kept: Path) -> None:
+    """Put the sections together."""
+    parts = [PREAMBLE.format(machine=machine(), versions=", ".join(versions()))]
+    for name, section in SECTIONS.items():
+        if (kept / f"{name}.md").exists():
+            told = (kept / f"{name}.md").read_text(encoding="utf-8")
+            parts.append(f"## {section.title}\n\n{told}")
+    RESULTS.write_text("\n".join(parts), encoding="utf-8")
+
+
+def machine() -> str:
+    """Say what it was measured on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next(line.partition(":")[2].strip() for line in lines if "model name" in line)
+        flags = next(line for line in lines if line.startswith("flags"))
+        extra = "with AMX" if "amx_tile" in flags else ""
+    except (OSError, StopIteration):
+        name, extra = platform.processor(), ""
+    return f"{os.cpu_count()} cores of {name} {extra}".strip()
+
+
+def versions() -> list[str]:
+    """Name the packages that matter."""
+    found = [f"Python {platform.python_version()}"]
+    for package in PACKAGES:
+        try:
+            found.append(f"{package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+if __name__ == "__main__":
+    main()
