@@ -59,6 +59,8 @@ wheel: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(BIN)/python tests/benchmarks/bench_tokenizer.py
 	$(BIN)/python tests/benchmarks/bench_loading.py
+	$(BIN)/python tests/benchmarks/bench_startup.py
+	$(BIN)/python tests/benchmarks/bench_text.py
 
 soak: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m soak
