@@ -59,6 +59,7 @@ wheel: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(BIN)/python tests/benchmarks/bench_tokenizer.py
 	$(BIN)/python tests/benchmarks/bench_loading.py
+	$(BIN)/python tests/benchmarks/bench_training.py
 	$(BIN)/python tests/benchmarks/bench_startup.py
 	$(BIN)/python tests/benchmarks/bench_text.py
 
