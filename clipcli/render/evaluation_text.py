@@ -26,11 +26,12 @@ def print_report(evaluated: Evaluated) -> None:
     for i, section in enumerate(told):
         if i:
             console.print()
-        for line in _lines(section):
+        for line in section_lines(section):
             console.print(line)
 
 
-def _lines(section: Section) -> list[Text]:
+def section_lines(section: Section) -> list[Text]:
+    """Return a section as lines in which columns stand below each other."""
     from rich.text import Text
 
     lines = [Text(visible(section.title), style="bold")]
