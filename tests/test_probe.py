@@ -366,3 +366,41 @@ def test_python_takes_labels_or_a_probe() -> None:
 
     with pytest.raises(UsageError, match="one of them"):
         Classifier(encoder=FakeEncoder())
+
+
+def test_eval_compares_a_probe_with_zero_shot_on_the_same_pictures(
+    clipcli: Clipcli, tree: Path, tmp_path: Path, capfd: Out
+) -> None:
+    file = tmp_path / "p.safetensors"
+    clipcli("probe", "fit", tree, "-o", file, "--no-zero-shot", "--json")
+    clipcli("classify", tree, "--probe", file, "-f", "jsonl")
+    lines = [line for line in capfd.readouterr().out.splitlines() if '"status": "ok"' in line]
+    records = [json.loads(line) for line in lines]
+    right = sum(Path(r["path"]).parent.name == r["label"] for r in records) / len(records)
+
+    compared = clipcli("eval", tree, "--compare", f"probe={file}", "-f", "json")
+    rival = json.loads(capfd.readouterr().out)
+    alone = clipcli("eval", tree, "--probe", file, "-f", "json")
+    own = json.loads(capfd.readouterr().out)
+
+    assert (compared, alone) == (0, 0)
+    assert own["top1"]["value"] == pytest.approx(right)
+    assert own["provenance"]["probability_kind"] == "probe"
+    assert f"probe={file}" in json.dumps(rival)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fact"),
+    [
+        (["--probe", "p.safetensors", "--calibrate"], "--calibrate and --probe"),
+        (["--probe", "p.safetensors", "--labels", "a, b"], "--labels and --probe"),
+        (["--compare", "probe=p.safetensors; labels=a, b"], "no use for labels"),
+    ],
+)
+def test_eval_refuses_words_beside_a_probe(
+    arguments: list[str], fact: str, clipcli: Clipcli, tree: Path, capfd: Out
+) -> None:
+    code = clipcli("eval", tree, *arguments)
+
+    assert code == 2
+    assert fact in capfd.readouterr().err

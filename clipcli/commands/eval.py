@@ -34,13 +34,15 @@ def eval_(
         ),
     ] = None,
     templates: options.Templates = None,
+    probe: options.ProbeFile = None,
     model: options.Model = None,
     compare: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KEY=VALUE",
-            help="Judge a rival on the same pictures: templates=plain, model=NAME, labels=SET, or "
-            "several with ; between. May be given several times. Left out: no rival.",
+            help="Judge a rival on the same pictures: templates=plain, model=NAME, labels=SET, "
+            "probe=FILE, or several with ; between. May be given several times. "
+            "Left out: no rival.",
         ),
     ] = None,
     calibrate: Annotated[
@@ -116,13 +118,14 @@ def eval_(
     clipcli eval photos-by-class/
     """
     from clipcli.commands.evaluating import Evaluation, Task
+    from clipcli.commands.openprobe import check_alone, check_uncalibrated
     from clipcli.commands.runs import ModelOptions
     from clipcli.commands.variants import Settings, parse_variant
     from clipcli.render.evaluation import Reports
     from clipcli.render.notes import Notes
 
     reports = Reports.requested(format_, output, confusion, pictures, overwrite=overwrite)
-    first = Settings(model, labels, templates)
+    first = Settings(model, labels, templates, None if probe is None else str(probe))
     variants = tuple(parse_variant(text, first) for text in compare or ())
     decisions = _decisions(
         reject_threshold,
@@ -130,6 +133,9 @@ def eval_(
         # Rivals have no calibration of their own, so the comparison is made without.
         is_without=no_calibration or calibrate or (bool(variants) and calibration is None),
     )
+    if probe is not None:
+        check_alone(labels, templates, decisions)
+        check_uncalibrated(calibrate=calibrate)
     evaluation = Evaluation(
         Task(source, out_of_set, decisions, calibrate, calibration, variants),
         first,

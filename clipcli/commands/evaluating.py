@@ -95,10 +95,15 @@ class Evaluation:
     def _classifier(self, settings: Settings) -> tuple[Classifier, dict[str, int]]:
         """Open the classifier of some settings, and the place of each class among its labels."""
         from clipcli.classifier import Classifier
+        from clipcli.commands.openprobe import open_probe
         from clipcli.evaluation.matching import labels_of_classes, match_classes
         from clipcli.labelsets import load_label_set
 
         run = self._runs.setdefault(settings.model, self._open_run(settings.model))
+        if settings.probe is not None:
+            fitted = open_probe(run, Path(settings.probe), 5, Decisions())
+            places = match_classes(self._tree, fitted.label_set)
+            return fitted, dict(zip(self._tree.classes, places, strict=True))
         chosen = settings.labels
         label_set = load_label_set(chosen) if chosen else labels_of_classes(self._tree)
         places = match_classes(self._tree, label_set)

@@ -37,6 +37,20 @@ def open_probe(run: Run, file: Path, top_k: int, decisions: Decisions) -> Classi
     )
 
 
+def check_uncalibrated(*, calibrate: bool) -> None:
+    """Refuse to calibrate a probe, which was fitted to give probabilities as it is.
+
+    Raises
+    ------
+    UsageError
+    """
+    if calibrate:
+        raise UsageError(
+            "--calibrate and --probe: a probe has no temperature to fit",
+            hint="drop one of the two",
+        )
+
+
 def check_alone(labels: str | None, templates: str | None, decisions: Decisions) -> None:
     """Refuse options that ask words something, beside a probe that has none.
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from clipcli.errors import UsageError
 
-KEYS = ("model", "labels", "templates")
+KEYS = ("model", "labels", "templates", "probe")
+WORDS = ("labels", "templates")  # what a probe has none of
 # A ";" within a template or label stays: only one before another key separates.
 BETWEEN = re.compile(r"\s*;\s*(?=(?:" + "|".join(KEYS) + r")\s*=)")
 
@@ -19,6 +20,7 @@ class Settings:
     model: str | None = None
     labels: str | None = None
     templates: str | None = None
+    probe: str | None = None  # a file, in place of labels and templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +54,19 @@ def parse_variant(text: str, first: Settings) -> Variant:
                 f"--compare {text}: {key} {fact}", hint="write it like templates=plain"
             )
         given[key] = value
-    return Variant(text.strip(), replace(first, **given))
+    return Variant(text.strip(), _instead(text, first, given))
+
+
+def _instead(text: str, first: Settings, given: dict[str, str]) -> Settings:
+    """Replace settings; a probe takes the place of words, and words that of a probe."""
+    words = [key for key in WORDS if key in given]
+    if words and "probe" in given:
+        raise UsageError(
+            f"--compare {text}: a probe has classes of its own, and no use for {words[0]}",
+            hint="drop one of the two",
+        )
+    if "probe" in given:
+        first = replace(first, labels=None, templates=None)
+    elif words:
+        first = replace(first, probe=None)
+    return replace(first, **given)

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clipcli.evaluation.metrics import Flags, Numbers, Places, ranks_of_truth
-from clipcli.scoring import ScoringRules, neutral_shares, probabilities, similarities
+from clipcli.scoring import (
+    FloatArray,
+    ScoringRules,
+    neutral_shares,
+    probabilities,
+    similarities,
+)
 
 if TYPE_CHECKING:
     from clipcli.classifier import Classifier
@@ -99,13 +105,19 @@ def score_pictures(classifier: Classifier, pictures: Sequence[Embedded]) -> Scor
     return Scores(
         paths=tuple(picture.path for picture in pictures),
         cosines=cosines,
-        reject_scores=neutral_shares(
-            cosines[:, : len(rules.names)],
-            similarities(rows, classifier.neutral),
-            rules.neutral_scale,
-        ),
+        reject_scores=_reject_scores(classifier, rows, cosines),
         rules=rules,
     )
+
+
+def _reject_scores(classifier: Classifier, rows: FloatArray, cosines: Numbers) -> Numbers:
+    """Return how little each picture looks like any label (n,), 0..1."""
+    rules = classifier.rules
+    if classifier.probe is not None:  # has no words, so neutral ones say nothing beside it
+        doubt: Numbers = 1 - probabilities(cosines, rules).max(axis=1)
+        return doubt
+    labels = cosines[:, : len(rules.names)]  # (n, c)
+    return neutral_shares(labels, similarities(rows, classifier.neutral), rules.neutral_scale)
 
 
 def answer(classifier: Classifier, pictures: Sequence[Embedded], truth: Sequence[int]) -> Answers:
