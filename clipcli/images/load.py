@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 # Half of the reduction is left to the resampling filter: it smooths better than the DCT does.
 OVERSAMPLING = 2
+# A model of 64 px sees every pixel: on photographs of 800 px, reduced to 200 and not to 400, the
+# bundled one's cosines to the exact path have a median of 0.998 instead of 0.9995.
+LEAST_PX = 192
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,8 @@ def load(
         The model's size, resize mode, interpolation and crop rounding.
     exact
         Bit for bit the reference's pixels. Otherwise large JPEGs are decoded at a reduced size, at
-        least twice the model's, other large pictures are averaged down to at least three times the
-        model's, and resizing and cropping are one step.
+        least twice the model's and 192 pixels, other large pictures are averaged down to at least
+        three times the model's, and resizing and cropping are one step.
     max_pixels
         Larger pictures are refused by their header.
 
@@ -69,7 +72,7 @@ def load(
     ImageError
         With the reason in a few words.
     """
-    at_least_px = None if exact else OVERSAMPLING * preprocessing.size
+    at_least_px = None if exact else max(OVERSAMPLING * preprocessing.size, LEAST_PX)
     decoded = decode(source, max_pixels=max_pixels, at_least_px=at_least_px)
     box = None if exact else decoded.box
     return Loaded(preprocess(decoded.image, preprocessing, box=box), decoded.n_pixels)
