@@ -1,8 +1,8 @@
 """The short cut for large pictures, measured where it counts: in the vectors.
 
 The bundled model looks at 64 x 64 pixels and is as sensitive as a network can be: one grey level
-more or less in one byte of a hundred turns its vectors by a cosine of 0.9998 at the worst, in one of
-six by 0.98. So the bar for it is that rounding as well: no stored picture is exact to more.
+more or less in one byte of a hundred turns its vectors by a cosine of 0.9998 at the worst, in one
+of six by 0.98. So the bar for it is that rounding too: no stored picture is exact to more.
 """
 
 from __future__ import annotations
