@@ -56,12 +56,9 @@ fix: $(VENV)/installed-dev
 wheel: $(VENV)/installed-dev
 	$(BIN)/python tests/wheel_smoke.py $(if $(CPU_TORCH),--torch-index $(TORCH_INDEX))
 
+# Writes tests/benchmarks/RESULTS.md. Some sections only, or in a hurry: make bench ONLY="640x480 limit" QUICK=1
 bench: $(VENV)/installed-dev
-	$(BIN)/python tests/benchmarks/bench_tokenizer.py
-	$(BIN)/python tests/benchmarks/bench_loading.py
-	$(BIN)/python tests/benchmarks/bench_training.py
-	$(BIN)/python tests/benchmarks/bench_startup.py
-	$(BIN)/python tests/benchmarks/bench_text.py
+	$(BIN)/python tests/benchmarks/run_all.py $(ONLY) $(if $(QUICK),--quick)
 
 soak: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m soak

@@ -46,6 +46,7 @@ SECTIONS = {
     "startup": Section("Start-up", "bench_startup.py", reads_inputs=False),
     "text": Section("Text", "bench_text.py", reads_inputs=False),
     "tokenizer": Section("Tokenizer", "bench_tokenizer.py", reads_inputs=False),
+    "training": Section("Training", "bench_training.py", reads_inputs=False),
     "loading": Section("Loading", "bench_loading.py", reads_inputs=False),
 }
 PREAMBLE = """# Results
