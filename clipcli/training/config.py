@@ -136,7 +136,9 @@ class TrainingConfig:
     stages: tuple[Stage, ...] = ()  # absent: the model's own size throughout
     # "image" or "text", a whole tower, or how names of parameters begin: these stay as they are.
     frozen: tuple[str, ...] = ()
-    frozen_statistics: bool = False  # batch norms keep theirs, as suits small batches and chunks
+    # Batch norms keep their statistics, as suits small sets, small batches and chunks. Absent: from
+    # a model they do, from random weights not.
+    frozen_statistics: bool | None = None
     sources: dict[str, float] = field(default_factory=dict)  # weight of a source's rows; default 1
     architecture: dict[str, Any] | None = None  # as in config.json: start from random weights
     preprocessing: dict[str, Any] = field(default_factory=dict)  # with ``architecture``

@@ -67,7 +67,7 @@ class TrainingState:
         if self._group.size > 1:
             share_batch_norms(student, self._group)
         self.student = student
-        self.student.frozen_statistics = self._config.frozen_statistics
+        self.student.frozen_statistics = bool(self._config.frozen_statistics)
         self._freeze()
         self.student.train()
         self.trained: list[nn.Parameter] = [p for p in student.parameters() if p.requires_grad]

@@ -114,8 +114,7 @@ def prepare_run(
     device = device_of(config.device, group)
     _check_out(out)
     start = starting_point(config, init)
-    if config.blend is None:
-        config = replace(config, blend=BLEND if start.weights else 1.0)
+    config = _with_defaults(config, start)
     if config.objective == "contrastive":
         start, loss = start.for_loss(config.contrastive.loss)
         config = replace(config, contrastive=replace(config.contrastive, loss=loss))
@@ -142,6 +141,16 @@ def prepare_run(
         group=group,
     )
     return Prepared(run, start, config, len(pairs))
+
+
+def _with_defaults(config: TrainingConfig, start: Start) -> TrainingConfig:
+    """Fill in what suits fine-tuning, or a beginning from nothing."""
+    is_tuning = start.weights is not None
+    if config.blend is None:
+        config = replace(config, blend=BLEND if is_tuning else 1.0)
+    if config.frozen_statistics is None:
+        config = replace(config, frozen_statistics=is_tuning)
+    return config
 
 
 def _run(ready: Prepared, out: Path, group: Group) -> ModelFolder:

@@ -574,3 +574,21 @@ def test_few_pairs_are_one_batch_and_enough_steps(
     (start,) = events(tmp_path / "out", "start")
     assert start["config"]["batch_size"] == 24
     assert events(tmp_path / "out", "step")[0]["progress"] == 0.01  # one of 100
+
+
+def test_batch_norms_keep_their_statistics_when_a_model_is_tuned(
+    tmp_path: Path, packed: Path, make_config: Callable[..., TrainingConfig]
+) -> None:
+    name = "visual.bn1.running_mean"
+    first = run(packed, tmp_path / "first", make_config(storage="fp32", steps=1))
+    tuned = replace(make_config(storage="fp32", steps=2), architecture=None, vocabulary="")
+
+    kept, moved = (
+        train(packed, tmp_path / f"{told}", config, init=str(first.path), say=lambda line: None)
+        for told, config in enumerate((tuned, replace(tuned, frozen_statistics=False)))
+    )
+
+    before = load_model(first).state_dict()[name]
+    assert not torch.equal(before, torch.zeros_like(before))  # from nothing they are learned
+    assert torch.equal(load_model(kept).state_dict()[name], before)
+    assert not torch.equal(load_model(moved).state_dict()[name], before)
