@@ -28,7 +28,7 @@ from clipcli.probe.outcome import Labelled, Maker, fit_probe, zero_shot_classifi
 from clipcli.probe.parts import draw_shots
 
 SHOTS = (1, 2, 4, 8, 16, None)  # None: all
-DRAWS = 5
+DRAWS = 3
 
 
 @dataclass(frozen=True)
