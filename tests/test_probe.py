@@ -404,3 +404,33 @@ def test_eval_refuses_words_beside_a_probe(
 
     assert code == 2
     assert fact in capfd.readouterr().err
+
+
+def test_one_picture_a_class_is_enough_and_it_is_told_that_nothing_was_judged(
+    clipcli: Clipcli, tree: Path, tmp_path: Path, capfd: Out
+) -> None:
+    clipcli("probe", "fit", tree, "-o", tmp_path / "p.safetensors", "--shots", 1, "--json")
+    told = capfd.readouterr()
+    code = clipcli("classify", tree, "--probe", tmp_path / "p.safetensors", "-q")
+
+    lines = [line.split("\t") for line in capfd.readouterr().out.splitlines()]
+    facts = json.loads(told.out)
+    assert (facts["pictures"], facts["held_out"], facts["accuracy"]) == (3, 0, None)
+    assert "leaves none to judge by" in told.err
+    assert code == 0
+    assert all(Path(path).parent.name == label for path, label, _ in lines)
+
+
+def test_sort_puts_pictures_into_the_classes_of_a_probe(
+    clipcli: Clipcli, tree: Path, tmp_path: Path, capfd: Out
+) -> None:
+    clipcli("probe", "fit", tree, "-o", tmp_path / "p.safetensors")
+    capfd.readouterr()
+
+    clipcli(
+        "sort", tree, "--into", tmp_path / "sorted", "--probe", tmp_path / "p.safetensors", "-n"
+    )
+
+    lines = [line.split("\t") for line in capfd.readouterr().out.splitlines()]
+    assert len(lines) == 18
+    assert all(Path(old).parent.name == Path(new).parent.name for old, new, *_ in lines)

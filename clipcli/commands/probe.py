@@ -91,6 +91,8 @@ def fit(
         notes=Notes(quiet=quiet, verbose=verbose),
     )
     outcome = Fitting(run, wishes).fit()
+    if not outcome.n_held_out:
+        run.notes.say("one picture a class leaves none to judge by: the settings are fixed ones")
     save(outcome.probe, output, overwrite=overwrite)
     print_fit(outcome, as_json=as_json)
     return run.conclude()

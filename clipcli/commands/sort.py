@@ -70,6 +70,7 @@ def sort(
         bool, typer.Option("--yes", "-y", help="Do not ask. Left out: ask before moving.")
     ] = False,
     templates: options.Templates = None,
+    probe: options.ProbeFile = None,
     model: options.Model = None,
     output: options.Outputs = None,
     overwrite: options.Overwrite = False,
@@ -112,7 +113,7 @@ def sort(
         notes=Notes(quiet=quiet, verbose=verbose),
         report=FindReport(links=[]),
     )
-    classifier = open_classifier(run, labels, templates, 5, Decisions(min_prob))
+    classifier = open_classifier(run, labels, templates, 5, Decisions(min_prob), probe)
     plan = _make_plan(run, classifier, watched, wishes, request)
     return _sort(run, plan, watched, into, wishes)
 
