@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,12 @@ from clipcli.errors import DeviceError, MissingExtraError
 needs_openvino = pytest.mark.skipif(
     any(exports.find_spec(name) is None for name in exports.PACKAGES), reason="an extra"
 )
+
+
+@pytest.fixture(scope="module")
+def kept_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache folder that several tests share, since exporting takes seconds."""
+    return tmp_path_factory.mktemp("kept") / "cache"
 
 
 @pytest.mark.parametrize("missing", exports.PACKAGES)
@@ -53,8 +60,13 @@ def test_what_does_not_go_together_is_refused_before_anything_is_loaded(
 
 @needs_openvino
 def test_classifies_without_torch_once_the_model_is_exported(
-    tiny_model_folder: Path, clipcli_process: Callable[..., Any], tmp_path: Path
+    tiny_model_folder: Path,
+    clipcli_process: Callable[..., Any],
+    tmp_path: Path,
+    kept_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("CLIPCLI_CACHE", str(kept_cache))
     folder = tmp_path / "pictures"
     folder.mkdir()
     saved = pictures._tiles()
@@ -82,10 +94,9 @@ def test_classifies_without_torch_once_the_model_is_exported(
 
 @needs_openvino
 def test_torch_is_not_imported_for_an_exported_model(
-    tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch, clipcli_process: Callable[..., Any]
+    tiny_model_folder: Path, kept_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import subprocess
-
+    monkeypatch.setenv("CLIPCLI_CACHE", str(kept_cache))
     encoder = load_encoder(str(tiny_model_folder), "auto", "fp32", "openvino")
     pixels = pictures.check_pixels(encoder.config.preprocessing)
     rows = encoder.encode_images(pixels)
