@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from clipcli.render.pages.thumbnails import ThumbnailSpool
 
 
+SOMETHING_ELSE = "something else"  # keeps a lone class company: one label alone is no choice
+
+
 @dataclass(frozen=True, slots=True)
 class Gathering:
     """Gathers a data set from a run; ``spool`` takes thumbnails, if somebody wants them."""
@@ -104,8 +107,9 @@ def class_classifier(
         names: dict[str, str] = {}
         for name in tree.classes:
             names.setdefault(key_of(name), readable(name))
-        label_set = LabelSet.from_names(list(names.values()))
         order = list(names)
+        lone = [] if len(order) > 1 else [SOMETHING_ELSE]
+        label_set = LabelSet.from_names([*names.values(), *lone])
         places = [order.index(key_of(name)) for name in tree.classes]
     classifier = Classifier(
         label_set,
