@@ -15,11 +15,14 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import inputs
 import measure
+
+from clipcli.cores import usable_cores
 
 DISTINCT = {"640x480": 1000, "12mp": 100, "png": 300}
 COUNTS = {"640x480": 1000, "12mp": 400, "png": 300}
@@ -28,44 +31,48 @@ PIPELINE_COUNT = 100
 OURS, WITH_OPENVINO = "clipcli", "clipcli --backend openvino"
 
 
-def clipcli(folder: Path, model: inputs.Model, *more: str) -> Callable[[], float]:
+def clipcli(folder: Path, model: inputs.Model, *more: str) -> Callable[[], measure.Finished]:
     """Return a run of clipcli; torch's vectors are not kept, and so found nowhere."""
     command = [*measure.CLIPCLI, "classify", folder, "--model", model.ours, "--no-cache", *more]
     command += ["--labels", ", ".join(inputs.LABELS), "--templates", inputs.TEMPLATE]
-    return lambda: _all_lines(measure.run(command), folder).seconds
+    return lambda: _all_lines(measure.run(command), folder)
 
 
-def open_clip(folder: Path, model: inputs.Model, precision: str) -> Callable[[], float]:
+def open_clip(folder: Path, model: inputs.Model, precision: str) -> Callable[[], measure.Finished]:
     """Return a run of OpenCLIP with a DataLoader."""
     script, weights = measure.PEERS / "open_clip_loader.py", model.ours / "model.safetensors"
     command = [sys.executable, script, folder, weights, "--labels", ",".join(inputs.LABELS)]
-    command += ["--workers", str(os.cpu_count()), "--precision", precision]
-    return lambda: _all_lines(measure.run(command), folder).seconds
+    command += ["--workers", str(usable_cores()), "--precision", precision]
+    return lambda: _all_lines(measure.run(command), folder)
 
 
-def pipeline(folder: Path, model: inputs.Model) -> Callable[[], float]:
+def pipeline(folder: Path, model: inputs.Model) -> Callable[[], measure.Finished]:
     """Return a run of transformers' pipeline over some, and what all would take at its pace."""
     script = measure.PEERS / "hugging_face_pipeline.py"
     command = [sys.executable, script, folder, model.hugging_face]
     command += ["--labels", ",".join(inputs.LABELS), "--count", str(PIPELINE_COUNT)]
 
-    def seconds() -> float:
+    def scaled() -> measure.Finished:
         done = measure.run(command)
         times = [float(told) for told in re.findall(r"^# (\S+) s$", done.output, re.MULTILINE)]
         pace = (times[-1] - times[9]) / (len(times) - 10)  # the first ten warm up
-        return done.seconds + pace * (len(list(folder.iterdir())) - len(times))
+        missing_s = pace * (len(list(folder.iterdir())) - len(times))
+        share = done.processor_s / done.seconds
+        return replace(
+            done, seconds=done.seconds + missing_s, processor_s=done.processor_s + share * missing_s
+        )
 
-    return seconds
+    return scaled
 
 
-def onnx_runtime(folder: Path, model: inputs.Model) -> Callable[[], float]:
+def onnx_runtime(folder: Path, model: inputs.Model) -> Callable[[], measure.Finished]:
     """Return a run of ONNX Runtime in fp32, exported beforehand."""
     script = measure.PEERS / "onnx_runtime.py"
     exported = model.ours.parent / "vit-b-32.onnx"
     if not exported.exists():
         measure.run([sys.executable, script, "--export", model.ours, exported])
     command = [sys.executable, script, folder, exported]
-    return lambda: _all_lines(measure.run(command), folder).seconds
+    return lambda: _all_lines(measure.run(command), folder)
 
 
 def _all_lines(done: measure.Finished, folder: Path) -> measure.Finished:
@@ -76,7 +83,7 @@ def _all_lines(done: measure.Finished, folder: Path) -> measure.Finished:
 
 def contenders(
     folder: Path, model: inputs.Model, only: str | None
-) -> dict[str, Callable[[], float]]:
+) -> dict[str, Callable[[], measure.Finished]]:
     """Return who is installed, by name."""
     found = {OURS: clipcli(folder, model)}
     if find_spec("openvino") and find_spec("nncf"):
@@ -100,6 +107,7 @@ def main() -> None:
     parser.add_argument("--count", type=int)
     parser.add_argument("--only", help="a pattern of contenders' names")
     parser.add_argument("--add", action="store_true", help="to the rounds of earlier calls")
+    parser.add_argument("--seconds", type=float, default=240.0, help="no round beyond this")
     parser.add_argument("--folder", type=Path, default=inputs.FOLDER)
     options = parser.parse_args()
     n = options.count or COUNTS[options.kind]
@@ -113,9 +121,11 @@ def main() -> None:
                 inputs.pictures(inputs.SMALL, 4, options.folder), model, "--backend", "openvino"
             )()
     kept = options.folder / f"rounds-{options.kind}-{n}.json" if options.add else None
-    done = measure.rounds(running, options.rounds, kept)
+    done = measure.rounds(running, options.rounds, kept, options.seconds)
     rows = []
     for name in dict.fromkeys(name for one in done for name in one):
+        if name.endswith(measure.PROCESSOR):
+            continue
         seconds = measure.column(done, name)
         rows.append(
             [
@@ -124,10 +134,20 @@ def main() -> None:
                 measure.middle([n / s for s in seconds]),
                 measure.ratio(done, name, OURS),
                 measure.ratio(done, name, WITH_OPENVINO),
+                measure.middle(measure.column(done, name + measure.PROCESSOR)),
+                measure.ratio(done, name + measure.PROCESSOR, OURS + measure.PROCESSOR),
             ]
         )
     print(f"{n:,} pictures, ViT-B/32, {len(done)} rounds: median (least to greatest)\n")
-    header = ["", "seconds", "pictures a second", "time / clipcli's", "time / openvino's"]
+    header = [
+        "",
+        "seconds",
+        "pictures a second",
+        "time / clipcli's",
+        "time / openvino's",
+        "processor seconds",
+        "/ clipcli's",
+    ]
     print(measure.table(header, rows))
 
 

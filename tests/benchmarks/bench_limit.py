@@ -69,6 +69,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=240.0, help="no round beyond this")
     parser.add_argument("--folder", type=Path, default=inputs.FOLDER)
     options = parser.parse_args()
     os.environ.setdefault("CLIPCLI_CACHE", str(options.folder / "cache"))
@@ -86,7 +87,8 @@ def main() -> None:
         contenders[f"limit {name}"] = lambda e=encoder, p=pixels: pace_in_memory(e, p)  # type: ignore[misc]
         contenders[f"run {name}"] = lambda e=encoder: pace_of_run(e, folder)  # type: ignore[misc]
     contenders["decode"] = decoding_alone(encoders["torch"], folder)
-    report(encoders, measure.rounds(contenders, options.rounds), options.model)
+    done = measure.rounds(contenders, options.rounds, most_s=options.seconds)
+    report(encoders, done, options.model)
 
 
 def report(encoders: dict[str, ModelEncoder], done: measure.Rounds, model: str) -> None:

@@ -54,24 +54,42 @@ def run(command: Sequence[object], **environment: str) -> Finished:
 
 
 Rounds = list[dict[str, float]]  # each contender's figure
+PROCESSOR = ", processor"  # after a name: processor seconds, which a busy machine disturbs less
 
 
 def rounds(
-    contenders: Mapping[str, Callable[[], float]], n: int, kept: Path | None = None
+    contenders: Mapping[str, Callable[[], float | Finished]],
+    n: int,
+    kept: Path | None = None,
+    most_s: float = float("inf"),
 ) -> Rounds:
-    """Let everybody run once a round; earlier rounds that are kept in a file count as well."""
+    """Let everybody run once a round; earlier rounds that are kept in a file count as well.
+
+    After the first round, none begins that would go on for longer than ``most_s`` in all.
+    """
     done: Rounds = []
     if kept is not None and kept.exists():
         done = json.loads(kept.read_text(encoding="utf-8"))
-    for _ in range(n):
-        one: dict[str, float] = {}
-        for name, contender in contenders.items():
-            one[name] = contender()
-            print(f"  {name}: {one[name]:.3f}", file=sys.stderr, flush=True)
-        done.append(one)
+    start = time.perf_counter()
+    for i in range(1, n + 1):
+        done.append(_one_round(contenders))
         if kept is not None:
             kept.write_text(json.dumps(done), encoding="utf-8")
+        if (time.perf_counter() - start) * (i + 1) / i > most_s:
+            break
     return done
+
+
+def _one_round(contenders: Mapping[str, Callable[[], float | Finished]]) -> dict[str, float]:
+    one: dict[str, float] = {}
+    for name, contender in contenders.items():
+        figure = contender()
+        if isinstance(figure, Finished):
+            one[name + PROCESSOR] = figure.processor_s
+            figure = figure.seconds
+        one[name] = figure
+        print(f"  {name}: {figure:.3f}", file=sys.stderr, flush=True)
+    return one
 
 
 def column(done: Rounds, name: str) -> list[float]:
