@@ -200,3 +200,23 @@ def test_a_texts_row_is_the_same_whichever_texts_it_is_encoded_with(model: CLIP)
     alone = np.concatenate([runner.encode_texts([text]) for text in TEXTS])
 
     np.testing.assert_array_equal(alone, runner.encode_texts(TEXTS * 20)[: len(TEXTS)])
+
+
+def test_a_gpu_reads_pixels_from_locked_memory_while_the_processor_goes_on(model: CLIP) -> None:
+    done: list[object] = []
+
+    class Pixels:
+        def pin_memory(self) -> Pixels:
+            done.append("locked")
+            return self
+
+        def to(self, *place: object, **how: object) -> Pixels:
+            done.append((place, how))
+            return self
+
+    runner = runner_of(model)
+    runner.device = "cuda:1"
+
+    runner._on_device(Pixels())  # type: ignore[arg-type]
+
+    assert done == ["locked", (("cuda:1",), {"non_blocking": True})]
