@@ -66,7 +66,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     command = [sys.executable, str(Path(__file__).with_name("two_processes.py")), str(folder)]
     processes = [subprocess.Popen(command, env=told | {"RANK": str(rank)}) for rank in range(2)]
 
-    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    assert [process.wait(timeout=600) for process in processes] == [0, 0]
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
@@ -112,7 +112,7 @@ def test_torchrun_trains_the_model_that_one_process_does(
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
 
     assert (code, done.returncode) == (0, 0), done.stderr
