@@ -108,7 +108,7 @@ def imbalance(dataset: Dataset) -> list[Finding]:
     for name, size in zip(dataset.classes, sizes.tolist(), strict=True):
         if size == 0:
             found.append(Finding("imbalance", "", "no picture", 1.0, label=name))
-        elif size < FEW_SHARE * median or size == 1:
+        elif size < FEW_SHARE * median or size == 1 < median:
             share = round(1 - size / max(median, 1), 4)
             detail = f"{size:,} of usually {median:,.0f} pictures"
             found.append(Finding("imbalance", "", detail, share, label=name))
