@@ -2,9 +2,9 @@
 
     python tests/benchmarks/bench_probe.py scenes/ weather/ --model mini
 
-Each folder is a class tree, DIR/train/class/... and DIR/test/class/...; without a test split, half of
-the pictures is held back as one. Few shots are drawn several times, and the mean is told. Vectors
-come through the user's cache, so a second run takes seconds.
+Each folder is a class tree, DIR/train/class/... and DIR/test/class/...; without a test split, half
+of the pictures is held back as one. Few shots are drawn several times, and the mean is told.
+Vectors come through the user's cache, so that a second run only fits.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from clipcli.classifier import Classifier
 from clipcli.classtree import read_class_tree
@@ -26,6 +25,9 @@ from clipcli.pipeline import Embedded, embed
 from clipcli.probe.fit import Linear
 from clipcli.probe.outcome import Labelled, Maker, fit_probe, zero_shot_classifier
 from clipcli.probe.parts import draw_shots
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SHOTS = (1, 2, 4, 8, 16, None)  # None: all
 DRAWS = 3
