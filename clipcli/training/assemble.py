@@ -24,7 +24,7 @@ from clipcli.training.schedule import Budget
 from clipcli.training.scorer import MakeClassifier, Scorer
 from clipcli.training.start import Start
 from clipcli.training.student import Student
-from clipcli.training.targets import TargetTable, TextVectors, build_targets, read_vectors
+from clipcli.training.targets import TargetTable, build_targets, read_vectors
 from clipcli.training.zero_shot import evaluation_sets
 
 DEFAULT_EPOCHS, DEFAULT_STEPS = 10.0, 100  # whichever is longer
@@ -125,6 +125,8 @@ def make_student(start: Start, config: TrainingConfig, table: TargetTable | None
     """Build the network, its logit scale as fixed if it is."""
     with_classifier = table is not None and config.targets.classifier > 0
     student = start.student(table.n_fixed if table and with_classifier else 0, config.seed)
+    if table is not None and config.targets.pull > 0:
+        student.let_move(table.n_fixed)
     scale = config.targets.scale if table is not None else config.contrastive.scale
     if scale is not None:
         with torch.no_grad():
@@ -132,20 +134,30 @@ def make_student(start: Start, config: TrainingConfig, table: TargetTable | None
     return student
 
 
-def make_scorer(held_out: Pairs | None, start: Start, config: TrainingConfig) -> Scorer | None:
+def make_scorer(
+    held_out: Pairs | None, start: Start, config: TrainingConfig, table: TargetTable | None
+) -> Scorer | None:
     """Return what scores the student on held-out pictures."""
     if held_out is None:
         return None
     path = config.evaluation.vectors or (
         config.targets.vectors if config.objective == "targets" else ""
     )
-    by_names = _fixed(read_vectors(Path(path))) if path else _by_tower(held_out, start, config)
+    by_names = _by_vectors(path, table) if path else _by_tower(held_out, start, config)
     sets = list(evaluation_sets(held_out, config.evaluation.limit))
     return Scorer(held_out, sets, by_names, start.model.preprocessing)
 
 
-def _fixed(vectors: TextVectors) -> MakeClassifier:
-    return lambda _, classes: vectors.means(classes)
+def _by_vectors(path: str, table: TargetTable | None) -> MakeClassifier:
+    vectors = read_vectors(Path(path))
+
+    def classifier(student: Student, classes: Sequence[Sequence[str]]) -> Tensor:
+        """Average over names, those that moved where they are now: (c, d)."""
+        if student.text_shift is None or table is None:
+            return vectors.means(classes)
+        return vectors.moved(table.texts, student.text_shift).means(classes)
+
+    return classifier
 
 
 def _by_tower(held_out: Pairs, start: Start, config: TrainingConfig) -> MakeClassifier:

@@ -87,6 +87,8 @@ class TargetsConfig:
     scale: float = 14.0  # fixed; a learned one overfits to the names
     ancestors: float = 0.15  # share of rows whose target is a more general concept
     classifier: float = 0.5  # weight of the auxiliary linear classifier on the trunk; 0: none
+    # Above 0, concepts and common captions may move, drawn back to their vectors this strongly.
+    pull: float = 0.0
     near: float = 0.95  # texts whose vectors are this close to the target are not its negatives
 
 

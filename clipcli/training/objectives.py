@@ -15,7 +15,7 @@ from clipcli.tokenizer import Tokenizer
 from clipcli.training.config import ContrastiveConfig, TargetsConfig
 from clipcli.training.losses import contrastive_loss, masked_cross_entropy, sigmoid_loss, top1
 from clipcli.training.pairs import Pairs, Rows
-from clipcli.training.targets import TargetTable, Truths
+from clipcli.training.targets import SHIFT_UNIT, TargetTable, Truths
 from clipcli.training.towers import Towers
 
 Figures: TypeAlias = dict[str, Tensor]
@@ -114,10 +114,15 @@ class Targets:
         target = torch.tensor([place[row] for row in drawn], device=device)  # (n,)
         chosen = torch.tensor(columns, device=device)
         images = self._config.scale * F.normalize(embeddings.float(), dim=1)  # (n, d)
-        similarity = images @ self._table.vectors[chosen].T  # (n, c)
+        vectors = self._table.moved(towers.student.text_shift)  # (m, d)
+        similarity = images @ vectors[chosen].T  # (n, c)
         ignored = (own | self._table.related[torch.tensor(drawn, device=device)])[:, chosen]
         loss = masked_cross_entropy(similarity, target, ignored).mean()
         figures = {"accuracy": top1(similarity.detach(), target, ignored)}
+        if towers.student.text_shift is not None:
+            shift = SHIFT_UNIT * towers.student.text_shift  # (n_fixed, d)
+            figures["shift"] = shift.detach().norm(dim=1).mean()
+            loss = loss + self._config.pull * shift.square().sum()
         if logits is not None:
             auxiliary = self._classifier_loss(logits, names, own)
             figures |= {"targets_loss": loss.detach(), "classifier_loss": auxiliary.detach()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from clipcli.architecture import Architecture
@@ -14,7 +15,10 @@ from clipcli.training.layers import rate_factors
 
 
 class Student(nn.Module):
-    """A CLIP whose image tower also shows what its trunk sees before the last projection."""
+    """A CLIP whose image tower also shows what its trunk sees before the last projection.
+
+    ``text_shift`` (n_texts, d) is how far text targets have moved, in units of their own.
+    """
 
     def __init__(self, architecture: Architecture, n_classes: int = 0) -> None:
         super().__init__()
@@ -32,6 +36,11 @@ class Student(nn.Module):
             self.classifier = nn.Linear(width, n_classes)
             head.register_forward_pre_hook(self._see)
         self._seen: Tensor | None = None
+        self.text_shift: nn.Parameter | None = None
+
+    def let_move(self, n_texts: int) -> None:
+        """Train, besides the network, where so many text targets are."""
+        self.text_shift = nn.Parameter(torch.zeros(n_texts, self.architecture.embed_dim))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
         """Embed, and classify the trunk's mean feature: (n, 3, h, w) -> (n, d), (n, classes)."""
@@ -49,6 +58,8 @@ class Student(nn.Module):
         """Return a copy for pictures of another size, its positions interpolated."""
         n_classes = 0 if self.classifier is None else self.classifier.out_features
         other = Student(resized_architecture(self.architecture, image_size), n_classes)
+        if self.text_shift is not None:
+            other.let_move(len(self.text_shift))
         other.load_state_dict(self.resized_state(self.state_dict(), image_size))
         return other
 

@@ -22,6 +22,9 @@ from clipcli.errors import InputError
 from clipcli.training.config import TargetsConfig
 from clipcli.training.pairs import Pairs
 
+# A shift's own unit: a learning rate that suits weights is too fast for unit vectors.
+SHIFT_UNIT = 0.1
+
 
 class TextVectors:
     """Unit vectors by text."""
@@ -35,6 +38,15 @@ class TextVectors:
     def __contains__(self, text: str) -> bool:
         """Tell whether a text has a vector."""
         return text in self._row
+
+    def moved(self, rows: Mapping[str, int], shift: Tensor) -> TextVectors:
+        """Return the vectors with those texts moved whose number has a row of ``shift`` (m, d)."""
+        vectors = self._vectors.clone()
+        step = SHIFT_UNIT * shift.detach().cpu()  # (m, d)
+        for text, row in self._row.items():
+            if rows.get(text, len(step)) < len(step):
+                vectors[row] += step[rows[text]]
+        return TextVectors(list(self._row), vectors, self._source)
 
     def means(self, groups: Sequence[Sequence[str]]) -> Tensor:
         """Return a unit row for each group of texts, the mean over those known: (g, d)."""
@@ -74,10 +86,18 @@ class TargetTable:
     captions: Mapping[str, int]  # caption -> row
     kinds: Mapping[str, tuple[int, ...]]  # caption -> concepts that are true of it
     n_fixed: int  # concepts and common captions
+    texts: Mapping[str, int]  # every concept's names and every caption -> row
 
     def to(self, device: torch.device) -> TargetTable:
         """Return the table on a device."""
         return replace(self, vectors=self.vectors.to(device), related=self.related.to(device))
+
+    def moved(self, shift: Tensor | None) -> Tensor:
+        """Return the vectors (m, d), the first of them moved by ``shift`` (n_fixed, d)."""
+        if shift is None:
+            return self.vectors
+        first = F.normalize(self.vectors[: len(shift)] + SHIFT_UNIT * shift, dim=1)
+        return torch.cat([first, self.vectors[len(shift) :]])
 
     def truths(self, captions: Sequence[str], concepts: Sequence[int]) -> Truths:
         """Return which rows are true of a picture."""
@@ -120,7 +140,9 @@ def build_targets(pairs: Pairs, vectors: TextVectors, config: TargetsConfig) -> 
         related[above, row] = True
         related[row, above] = True
     n_common = sum(count >= config.common for count in counts.values())
-    return TargetTable(rows, related, captions, kinds, len(names) + n_common)
+    # Of a name that several concepts have, the first counts.
+    texts = captions | {name: i for i in reversed(range(len(names))) for name in names[i]}
+    return TargetTable(rows, related, captions, kinds, len(names) + n_common, texts)
 
 
 def _lone_captions(pairs: Pairs) -> Counter[str]:

@@ -136,7 +136,7 @@ def prepare_run(
         out / "checkpoints",
         journal,
         native_px=start.model.preprocessing.size,
-        scorer=make_scorer(held_out, start, config),
+        scorer=make_scorer(held_out, start, config, table),
         precision=precision,
         group=group,
     )

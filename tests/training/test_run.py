@@ -188,6 +188,24 @@ def test_targets_teach_the_colours(
     assert "image tower alone" in (folder.path / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 
+def test_targets_move_as_far_as_they_are_let(
+    tmp_path: Path,
+    packed: Path,
+    teacher: dict[str, str],
+    make_config: Callable[..., TrainingConfig],
+) -> None:
+    keys = {"objective": "targets", "steps": 60, "augmentation": STILL, "checkpoint": {}}
+
+    for name, pull in (("fixed", 0.0), ("free", 1e-3), ("held", 1e3)):
+        run(packed, tmp_path / name, make_config(targets=teacher | {"pull": pull}, **keys))
+
+    fixed, free, held = (events(tmp_path / name, "step")[-1] for name in ("fixed", "free", "held"))
+    assert "shift" not in fixed
+    assert free["targets_loss"] < fixed["targets_loss"]
+    assert free["shift"] > 0.01
+    assert held["shift"] < free["shift"] / 4
+
+
 def test_temperature_is_learned_within_its_bound(
     tmp_path: Path, packed: Path, make_config: Callable[..., TrainingConfig]
 ) -> None:
