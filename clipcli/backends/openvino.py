@@ -36,7 +36,7 @@ class OpenVinoRunner:
             1, min(MAX_BATCH, BATCH_PIXELS // source.config.preprocessing.size**2)
         )
         self._source = source
-        self._model = compiled(export.folder, precision)
+        self._model = compiled(export.folder, precision, self.batch_size)
 
     @classmethod
     def load(

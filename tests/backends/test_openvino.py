@@ -100,6 +100,7 @@ def test_torch_is_not_imported_for_an_exported_model(
     encoder = load_encoder(str(tiny_model_folder), "auto", "fp32", "openvino")
     pixels = pictures.check_pixels(encoder.config.preprocessing)
     rows = encoder.encode_images(pixels)
+    np.testing.assert_array_equal(encoder.encode_images(pixels[3:5]), rows[3:5])
     script = (
         "import sys, numpy as np; from clipcli.encoder import load_encoder\n"
         f"encoder = load_encoder({str(tiny_model_folder)!r}, 'auto', 'fp32', 'openvino')\n"
