@@ -42,6 +42,7 @@ PROVENANCE_KEYS = {
     "temperature",
     "reject_threshold",
     "backend",
+    "probe",
 }
 CSV_COLUMNS = ["path", "status", "label", "probability", "reason"]
 
