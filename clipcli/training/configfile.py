@@ -23,7 +23,10 @@ LENGTHS = ("epochs", "steps", "minutes")
 
 
 def read_config(path: Path | None) -> TrainingConfig:
-    """Read a YAML file whose keys are the fields of :class:`TrainingConfig`; None: defaults."""
+    """Read a YAML file whose keys are the fields of :class:`TrainingConfig`; None: defaults.
+
+    ``base: FILE`` puts its keys over those of another file.
+    """
     config = _read_file(path, TrainingConfig)
     assert isinstance(config, TrainingConfig)
     return check_config(config)
@@ -39,6 +42,13 @@ def read_text_config(path: Path | None, **options: Any) -> TextConfig:
 def _read_file(path: Path | None, record: type) -> Any:
     if path is None:
         return record()
+    return _record(_load(path), record, str(path), "")
+
+
+def _load(path: Path, above: tuple[Path, ...] = ()) -> Any:
+    """Read plain data, on top of that of the file that ``base`` names, beside this one."""
+    if path.resolve() in above:
+        raise UsageError(f"{path}: builds on itself", hint="take `base` out of one of the files")
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except yaml.YAMLError as error:
@@ -48,7 +58,20 @@ def _read_file(path: Path | None, record: type) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise UsageError(f"{path}: {reason}") from error
-    return _record({} if data is None else data, record, str(path), "")
+    data = {} if data is None else data
+    if not isinstance(data, dict) or "base" not in data:
+        return data
+    base = data.pop("base")
+    if not isinstance(base, str):
+        raise _wrong(str(path), "base", base, "the name of a file")
+    return _merged(_load(path.parent / base, (*above, path.resolve())), data)
+
+
+def _merged(base: Any, data: Any) -> Any:
+    """Put sections over sections, key by key; anything else takes the other's place."""
+    if not isinstance(base, dict) or not isinstance(data, dict):
+        return data
+    return base | {key: _merged(base.get(key), value) for key, value in data.items()}
 
 
 def config_from_dict(data: object, source: str) -> TrainingConfig:

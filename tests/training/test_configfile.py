@@ -38,6 +38,34 @@ def test_empty_file_means_the_defaults(tmp_path: Path) -> None:
     assert read_config(write(tmp_path, "# nothing\n")) == TrainingConfig() == read_config(None)
 
 
+def test_a_file_builds_on_another_key_by_key(tmp_path: Path) -> None:
+    base = "minutes: 30\noptimiser: {lr: 0.1, beta2: 0.9}\nsources: {flags: 2}\n"
+    (tmp_path / "base.yaml").write_text(base, encoding="utf-8")
+    path = write(tmp_path, "base: base.yaml\noptimiser: {lr: 0.2}\nsources: {maps: 3}\n")
+
+    config = read_config(path)
+
+    assert config.minutes == 30.0
+    assert (config.optimiser.lr, config.optimiser.beta2) == (0.2, 0.9)
+    assert config.sources == {"flags": 2.0, "maps": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("base: t.yaml\n", r"t\.yaml: builds on itself"),
+        ("base: 3\n", "base: expected the name of a file, got 3"),
+        ("base: none.yaml\n", r"none\.yaml: No such file"),
+        ("base: []\n", "base: expected the name of a file"),
+    ],
+)
+def test_a_base_that_cannot_be_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path, text)
+
+    with pytest.raises(UsageError, match=message):
+        read_config(path)
+
+
 def test_unknown_key_gets_a_suggestion() -> None:
     with pytest.raises(UsageError, match=r"x: optimiser\.weigth_decay: unknown key") as caught:
         config_from_dict({"optimiser": {"weigth_decay": 0.1}}, "x")
