@@ -1,32 +1,33 @@
-"""Turn the image tower towards the text tower as it has become.
+"""Turn the image tower towards the text tower as it has become, and make that its targets.
 
-    python refit.py --config mini.yaml --image checkpoints --text checkpoints \
-        --targets targets.npz --out DIR
+    python refit.py --config mini.yaml --next mini_move.yaml --data DIR \
+        --image checkpoints --text checkpoints --out DIR
 
-Writes ``targets.npz`` with the student's own vectors (averaged over the default templates) and a
-checkpoint of the image run whose last layer is followed by the linear map from the teacher's
-vectors to the student's. Put both in the place of the run's own, and let it go on.
+Writes ``targets.npz`` with the text tower's own vectors (averaged over the default templates), and
+a checkpoint of the image run, made to go on with the second configuration: the tower's last layer
+is followed by the linear map from its targets, moved as they may be, to those vectors.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from build import newest
+from carry import Run, carry, open_run, write
 from target_vectors import LONGEST_NAME
 from torch import Tensor
 
 from clipcli.model.text import TextTower
 from clipcli.prompts import load_templates
 from clipcli.tokenizer import Tokenizer
-from clipcli.training.checkpoint import read_checkpoint, write_checkpoint
-from clipcli.training.configfile import read_config
+from clipcli.training.checkpoint import read_checkpoint
 from clipcli.training.objectives import pad_tokens
-from clipcli.training.start import starting_point
+from clipcli.training.targets import TextVectors, read_vectors
 
 BATCH = 256
 RIDGE = 1.0  # beside a few thousand names
@@ -52,6 +53,13 @@ def student_rows(tower: TextTower, tokenizer: Tokenizer, texts: list[str]) -> Te
     return F.normalize(torch.stack([part.mean(dim=0) for part in parts]), dim=1)
 
 
+def moved_vectors(run: Run, state: dict[str, Any]) -> TextVectors:
+    """Return the run's targets where they are now."""
+    vectors = read_vectors(Path(run.config.targets.vectors))
+    shift = state["student"].get("text_shift")
+    return vectors if shift is None else vectors.moved(run.table.texts, shift)
+
+
 def linear_map(teacher: Tensor, student: Tensor) -> Tensor:
     """Return the matrix (d, d) that takes teacher rows (n, d) nearest to student rows (n, d).
 
@@ -69,33 +77,48 @@ def turn(state: dict[str, Tensor], matrix: Tensor) -> None:
         state[key] = matrix.T @ state[key]  # (d, width) or (d,)
 
 
+def read_tower(run: Run, path: Path) -> TextTower:
+    """Read the text tower of a distillation's newest checkpoint."""
+    shape = run.start.model.architecture
+    tower = TextTower(shape.text, shape.embed_dim, shape.activation)
+    tower.load_state_dict(read_checkpoint(newest(path))["tower"])
+    return tower
+
+
+def fit(run: Run, teacher: Tensor, student: Tensor, texts: list[str]) -> Tensor:
+    """Return the map fitted on what pictures are compared with, and say how well it fits."""
+    known = [
+        i for i, t in enumerate(texts) if run.table.texts.get(t, -1) in range(run.table.n_fixed)
+    ]
+    ours, theirs = teacher[known], student[known]
+    matrix = linear_map(ours, theirs)
+    turned = F.normalize(ours @ matrix, dim=1)
+    print(f"{len(known)} names: cosine to the text tower {(ours * theirs).sum(1).mean():.4f}")
+    print(f"before the map, {(turned * theirs).sum(1).mean():.4f} after it")
+    return matrix
+
+
 def main() -> None:
     """Write the vectors and the checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--config", type=Path, required=True, help="as the run is now")
+    parser.add_argument("--next", type=Path, required=True, help="as it is to go on")
+    parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--image", type=Path, required=True)
     parser.add_argument("--text", type=Path, required=True)
-    parser.add_argument("--targets", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    start = starting_point(read_config(arguments.config), None)
-    shape = start.model.architecture
-    tower = TextTower(shape.text, shape.embed_dim, shape.activation)
-    tower.load_state_dict(read_checkpoint(newest(arguments.text))["tower"])
-    table = np.load(arguments.targets)
-    texts = table["texts"].tolist()
-    teacher = F.normalize(torch.from_numpy(table["vectors"].astype(np.float32)), dim=1)
-    student = student_rows(tower, start.tokenizer, texts)
-    matrix = linear_map(teacher, student)
-    turned = F.normalize(teacher @ matrix, dim=1)
-    print(f"cosine to the student: {(teacher * student).sum(1).mean():.3f} before the map,")
-    print(f"{(turned * student).sum(1).mean():.3f} after it")
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    np.savez(arguments.out / "targets.npz", texts=table["texts"], vectors=student.numpy())
+    run = open_run(arguments.config, arguments.data)
     state = read_checkpoint(newest(arguments.image))
-    turn(state["student"], matrix)
-    step = state.pop("step")
-    print(write_checkpoint(arguments.out / "checkpoints", step, state, keep=1))
+    texts = np.load(run.config.targets.vectors)["texts"].tolist()
+    teacher = moved_vectors(run, state).means([[text] for text in texts])
+    student = student_rows(read_tower(run, arguments.text), run.start.tokenizer, texts)
+    turn(state["student"], fit(run, teacher, student, texts))
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    np.savez(arguments.out / "targets.npz", texts=np.array(texts), vectors=student.numpy())
+    state["student"].pop("text_shift", None)  # the new targets have it in them
+    state = carry(state, run, open_run(arguments.next, arguments.data))
+    print(write(arguments.out / "checkpoints", state))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,134 @@
+"""The recipe of mini: a run is carried over to other captions, and texts follow moved targets."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from clipcli.training.configfile import read_config
+from clipcli.training.corpus import Corpus
+
+from .conftest import tiny_architecture, write_packed
+
+RECIPE = Path(__file__).parents[2] / "examples" / "train_mini"
+
+
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """Lend the scripts, whose plain names are gone afterwards."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(RECIPE))
+    yield importlib.import_module("move_texts")
+    for name in set(sys.modules) - before:
+        if str(RECIPE) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def with_captions(folder: Path, captions: dict[str, int]) -> Path:
+    """Pack pictures that have a caption and no concept, as many of each as told."""
+    names = [name for name, n in captions.items() for _ in range(n)]
+    write_packed(folder, len(names))
+    lines = (folder / "pictures.tsv").read_text(encoding="utf-8").splitlines()
+    rows = [
+        "\t".join([*line.split("\t")[:4], name, ""])
+        for line, name in zip(lines[1:], names, strict=True)
+    ]
+    (folder / "pictures.tsv").write_text("\n".join([lines[0], *rows]) + "\n", encoding="utf-8")
+    return folder
+
+
+def write_config(path: Path, teacher: dict[str, str], vocabulary: Path, pull: float) -> Path:
+    vectors = np.load(teacher["vectors"])
+    texts = [*vectors["texts"].tolist(), "pie", "soup", "tart"]
+    rows = np.random.default_rng(0).normal(size=(len(texts), 8)).astype(np.float32)
+    np.savez(path.with_suffix(".npz"), texts=np.array(texts), vectors=rows)
+    targets = teacher | {"vectors": str(path.with_suffix(".npz")), "pull": pull}
+    config = {
+        "objective": "targets",
+        "architecture": tiny_architecture(),
+        "vocabulary": str(vocabulary),
+        "targets": targets,
+    }
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("pull", [0.0, 0.001])
+def test_what_a_classifier_says_of_old_captions_is_the_same_beside_new_ones(
+    tmp_path: Path, teacher: dict[str, str], vocabulary: Path, recipe: ModuleType, pull: float
+) -> None:
+    carry = importlib.import_module("carry")
+    config = write_config(tmp_path / "old.yaml", teacher, vocabulary, 0.001)
+    following = write_config(tmp_path / "new.yaml", teacher, vocabulary, pull)
+    old = carry.open_run(config, with_captions(tmp_path / "old", {"pie": 8, "tart": 8}))
+    new = carry.open_run(
+        following, with_captions(tmp_path / "new", {"pie": 8, "soup": 9, "tart": 8})
+    )
+    state = trained(old)
+
+    found = carry.carry(state, old, new)
+
+    new.student.load_state_dict(found["student"])
+    pictures = torch.rand(2, 3, 32, 32)
+    said, says = old.student.eval()(pictures)[1], new.student.eval()(pictures)[1]
+    kept = [new.keys.index(key) for key in old.keys]
+    torch.testing.assert_close(says[:, kept], said)
+    torch.testing.assert_close(says[:, new.keys.index("soup")], said.mean(dim=1))
+    assert ("text_shift" in found["student"]) == (pull > 0)
+    order, _ = new.optimiser()
+    memory = {order[i]: own["exp_avg"] for i, own in found["optimiser"]["state"].items()}
+    assert all(memory[n].shape == p.shape for n, p in new.student.named_parameters() if n in memory)
+    before = dict(old.student.named_parameters())["classifier.weight"].grad
+    torch.testing.assert_close(memory["classifier.weight"][kept], before * 0.1)
+
+
+def trained(run: object) -> dict[str, object]:
+    """Take a step of Adam, whose first moment is then a tenth of the gradient."""
+    student = run.student  # type: ignore[attr-defined]
+    order, empty = run.optimiser()  # type: ignore[attr-defined]
+    named = dict(student.named_parameters())
+    optimiser = torch.optim.AdamW([named[name] for name in order], lr=1e-3)
+    rows, logits = student(torch.rand(4, 3, 32, 32))
+    (rows.square().sum() + logits.square().sum() + student.text_shift.sum()).backward()
+    optimiser.step()
+    state = empty | {"state": optimiser.state_dict()["state"]}
+    return {"average": None, "student": student.state_dict(), "optimiser": state}
+
+
+def test_texts_follow_the_names_in_them(recipe: ModuleType) -> None:
+    east, north = torch.eye(2)
+    still = Corpus(
+        ["a red car", "car", "red car", "red carpet"],
+        ["compound", "name", "name", "name"],
+        np.array([1.0, 9.0, 9.0, 3.0]),
+        torch.stack([east] * 4),
+    )
+    before, after = torch.stack([east, east]), torch.stack([east, 0.6 * east + 0.8 * north])
+
+    moved = recipe.follow(still, ["car", "red car"], before, after, [True, True])
+
+    rows = dict(zip(moved.texts, moved.vectors, strict=True))
+    wanted = torch.nn.functional.normalize(east + 0.7 * (after[1] - east), dim=0)
+    torch.testing.assert_close(rows["a red car"], wanted)  # the longest name counts
+    torch.testing.assert_close(rows["car"], east)
+    torch.testing.assert_close(rows["red car"], after[1])
+    assert rows["red carpet"][1] > 0  # by the regression, a little
+    assert rows["red carpet"][1] < rows["a red car"][1]
+    assert sorted(moved.texts) == sorted(still.texts)
+    assert dict(zip(moved.texts, moved.weights, strict=True))["car"] == pytest.approx(0.6 * 4)
+
+
+def test_the_configurations_build_on_one_another() -> None:
+    first, last = (read_config(RECIPE / name) for name in ("mini.yaml", "mini_end.yaml"))
+
+    assert (first.minutes, first.sources) == (last.minutes, last.sources)
+    assert first.architecture == last.architecture
+    assert read_config(RECIPE / "mini_move.yaml").targets.pull > last.targets.pull == 0
