@@ -6,12 +6,15 @@ import difflib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clipcli.errors import ModelError
-from clipcli.modelsource import ModelSource, open_model
 from clipcli.modelstore import Installed, find_installed, installed_models
 from clipcli.userconfig import read_default_model
 from clipcli.weights import BUILTIN, CONFIG_NAME, ENVIRONMENT
+
+if TYPE_CHECKING:
+    from clipcli.modelsource import ModelSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ def open_named(spec: str | None = None) -> ModelSource:
     ModelError
         If there is none, or it is not whole; the hint says how to get it, or what is near.
     """
+    from clipcli.modelsource import open_model  # reads many formats: lists of models need none
+
     found = find_model(spec)
     return found.open() if isinstance(found, Installed) else open_model(found)
 

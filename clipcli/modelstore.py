@@ -15,11 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clipcli.errors import ModelError
 from clipcli.modelpointer import POINTER_NAME, Pointer, read_pointer, write_pointer
-from clipcli.modelsource import ModelSource, open_model
 from clipcli.weights import BUILTIN, CONFIG_NAME, builtin_model_folder
+
+if TYPE_CHECKING:
+    from clipcli.modelsource import ModelSource
 
 STORE_ENVIRONMENT = "CLIPCLI_MODELS"
 RACES = 5  # as often another process may be quicker
@@ -75,6 +78,8 @@ class Installed:
         return replace(source, config=replace(source.config, name=self.name))
 
     def _open(self) -> ModelSource:
+        from clipcli.modelsource import open_model
+
         if not self.is_pulled:
             return open_model(self.folder)
         pointer = self.pointer()

@@ -31,6 +31,7 @@ def classify(
     format_: options.Format = None,
     output: options.Outputs = None,
     overwrite: options.Overwrite = False,
+    guard_formulas: options.GuardFormulas = False,
     from_file: options.FromFile = None,
     null: options.Null = False,
     device: options.Device = "auto",
@@ -52,7 +53,7 @@ def classify(
     from clipcli.render.outputs import requested
 
     decisions = Decisions(min_prob, reject_threshold, independent, calibration, no_calibration)
-    request = requested(format_, output, overwrite=overwrite)
+    request = requested(format_, output, overwrite=overwrite, guard_formulas=guard_formulas)
     run = Run(
         inputs=Inputs(tuple(paths or ()), from_file, null),
         model=ModelOptions(model, device, precision, exact, max_pixels, no_cache, backend),

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 
-from clipcli.render.text import digits, escape_tsv, visible
+from clipcli.render.text import digits, escape_tsv, guarded, visible
 from clipcli.results import Classified, Result, path_fields, to_record
 
 
@@ -39,10 +39,15 @@ class CsvLines:
     """
 
     def __init__(
-        self, top_k: int, *, for_terminal: bool = False, independent: bool = False
+        self,
+        top_k: int,
+        *,
+        for_terminal: bool = False,
+        independent: bool = False,
+        is_guarded: bool = False,
     ) -> None:
         self._top_k, self._for_terminal = top_k, for_terminal
-        self._independent = independent
+        self._independent, self._is_guarded = independent, is_guarded
 
     def header(self) -> str:
         """Return the first line."""
@@ -67,6 +72,8 @@ class CsvLines:
     def _line(self, fields: list[str]) -> str:
         if self._for_terminal:
             fields = [visible(field) for field in fields]
+        if self._is_guarded:
+            fields = [guarded(field) for field in fields]
         buffer = io.StringIO()
         # Subtle: up to Python 3.12 only the characters of its own line end make csv add quotes.
         csv.writer(buffer, lineterminator="\r\n").writerow(fields)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clipcli.architecture import ModelConfig
 from clipcli.catalog import CATALOG, CatalogEntry, find_entry
 from clipcli.errors import ModelError
 from clipcli.modelpointer import Pointer
-from clipcli.modelsource import ModelSource
 from clipcli.modelstore import Installed
+
+if TYPE_CHECKING:
+    from clipcli.modelsource import ModelSource
 
 HEADER = ("NAME", "STATE", "MB", "PIXELS", "IMAGENET", "LICENCE")
 MB = 1e6

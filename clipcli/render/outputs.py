@@ -47,13 +47,18 @@ class OutputRequest:
     format: str | None = None
     files: tuple[Path, ...] = ()
     overwrite: bool = False
+    is_guarded: bool = False  # CSV cells that a spreadsheet would compute get an apostrophe
 
 
 def requested(
-    chosen: str | None, files: Sequence[Path] | None, *, overwrite: bool
+    chosen: str | None,
+    files: Sequence[Path] | None,
+    *,
+    overwrite: bool,
+    guard_formulas: bool = False,
 ) -> OutputRequest:
     """Gather the output options into a request that was checked."""
-    request = OutputRequest(chosen, tuple(files or ()), overwrite)
+    request = OutputRequest(chosen, tuple(files or ()), overwrite, guard_formulas)
     check_request(request)
     return request
 
@@ -112,7 +117,12 @@ class Outputs:
         ranked: bool,
         independent: bool = False,
     ) -> None:
-        csv_lines = partial(CsvLines, min(top_k, len(label_set.names)), independent=independent)
+        csv_lines = partial(
+            CsvLines,
+            min(top_k, len(label_set.names)),
+            independent=independent,
+            is_guarded=request.is_guarded,
+        )
         self._n_written = 0
         self._files: list[_FileWriter] = []
         self._stdout: Document | None = None

@@ -13,7 +13,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from clipcli.results import Provenance, Result, Skipped
+from clipcli.render.lines import CsvLines
+from clipcli.results import Classified, LabelScore, Provenance, Result, Skipped
 from tests.render.conftest import AWKWARD, classified, read_json_lines, write_all
 
 # The contract. A key may be added here; none may ever be taken away or mean something else.
@@ -150,6 +151,16 @@ def test_csv_has_a_header_and_rows_of_one_width(
     assert rows[0] == ["a.jpg", "ok", "cat", "0.7", "", "dog", "0.2", "teapot", "0.1"]
     assert rows[1][:5] == ["b.jpg", "skipped", "", "", "truncated JPEG"]
     assert rows[2][:6] == ["c.jpg", "ok", "", "0.4", "below_threshold", "cat"]
+
+
+def test_guarded_csv_holds_no_formulas() -> None:
+    score = LabelScore("@SUM(A1)", 0.5, -0.25)
+    result = Classified(path="=1+1.jpg", top=(score,))
+
+    plain, guarded = CsvLines(1).line(result), CsvLines(1, is_guarded=True).line(result)
+
+    assert plain.split(",")[:4] == ["=1+1.jpg", "ok", "@SUM(A1)", "0.5"]
+    assert guarded.split(",")[:4] == ["'=1+1.jpg", "ok", "'@SUM(A1)", "0.5"]
 
 
 def test_parquet_has_typed_columns_and_provenance(
