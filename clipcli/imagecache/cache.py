@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -58,6 +59,7 @@ class ImageCache:
         self.limit_bytes = limit_bytes() if limit is None else limit
         self._path = None if folder is None else store_path(folder)
         self._store: Store | None = None
+        self._opening = threading.Lock()
         self._noted: set[tuple[str, ...]] = set()
 
     @property
@@ -67,14 +69,19 @@ class ImageCache:
 
     def ask(self, question: Callable[[Store], T], otherwise: T) -> T:
         """Put a question to the store; the first failure is told, and ends its use."""
-        if self._path is None:
+        path, store = self._path, None
+        if path is None:
             return otherwise
         try:
-            return question(self._open(self._path))
+            store = self._open(path)
+            return question(store)
         except (sqlite3.Error, OSError) as error:
-            self.problem = f"{self._path}: {in_words(error)}; going on without the cache"
-            self._path = None
-            self.close()
+            # Subtle: another thread may have closed the store in the middle of the question, at
+            # the end of the run or because of a failure that it has told already.
+            if store is None or store is self._store:
+                self.problem = f"{path}: {in_words(error)}; going on without the cache"
+                self._path = None
+                self.close()
             return otherwise
 
     def choice(self, asked: Sequence[str]) -> tuple[str, str] | None:
@@ -97,12 +104,13 @@ class ImageCache:
         return self.ask(lambda store: store.knows_model(fingerprint), False)
 
     def _open(self, path: Path) -> Store:
-        if self._store is None:
-            from clipcli.imagecache.store import Store
+        from clipcli.imagecache.store import Store
 
-            prepare_folder(path.parent)
-            self._store = Store(path)
-        return self._store
+        with self._opening:
+            if self._store is None:
+                prepare_folder(path.parent)
+                self._store = Store(path)
+            return self._store
 
     def close(self) -> None:
         """Close the store; another question opens it again."""

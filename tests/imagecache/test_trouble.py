@@ -266,3 +266,34 @@ def test_the_limit_is_two_gigabytes_unless_chosen(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("CLIPCLI_CACHE_LIMIT", "300 MB")
 
     assert ImageCache(None).limit_bytes == 300 * 10**6
+
+
+def test_a_store_that_is_closed_in_the_middle_of_a_question_is_no_fault(
+    cache_folder: Path,
+) -> None:
+    cache = ImageCache(cache_folder)
+
+    def ask_while_the_run_ends(store: Store) -> object:
+        cache.close()
+        return store.choice("facts")
+
+    answer = cache.ask(ask_while_the_run_ends, "otherwise")
+
+    assert answer == "otherwise"
+    assert cache.problem is None
+
+
+def test_the_first_failure_is_the_one_that_is_told(cache_folder: Path) -> None:
+    cache = ImageCache(cache_folder)
+
+    def fail(_: Store) -> object:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    def ask_while_another_fails(store: Store) -> object:
+        cache.ask(fail, None)
+        return store.choice("facts")
+
+    cache.ask(ask_while_another_fails, None)
+
+    assert "disk I/O error" in str(cache.problem)
+    assert cache.is_off
