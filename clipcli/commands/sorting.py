@@ -94,5 +94,7 @@ def _outcome(n_placed: int, n_files: int, action: Action) -> str:
     done = DONE[action]
     if not n_placed:
         return f"no file was {done}"
-    of_all = "" if n_placed == n_files else f" of {n_files:,}"
-    return f"{done} {n_placed:,}{of_all} files; `clipcli undo` takes that back"
+    told = several(n_files, "file")
+    if n_placed != n_files:
+        told = f"{n_placed:,} of {told}"
+    return f"{done} {told}; `clipcli undo` takes that back"
