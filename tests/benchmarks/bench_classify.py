@@ -150,7 +150,7 @@ def main() -> None:
     ]
     print(measure.table(header, rows))
     if any("pipeline" in row[0] for row in rows):
-        print(f"The pipeline classified {PIPELINE_COUNT}; its time for all is at the pace of these.")
+        print(f"The pipeline classified {PIPELINE_COUNT}; all are reckoned at that pace.")
 
 
 if __name__ == "__main__":
