@@ -22,6 +22,7 @@ from clipcli.training.objectives import PLAIN, Contrastive, ObjectiveFunction, T
 from clipcli.training.pairs import Pairs, open_packed
 from clipcli.training.schedule import Budget
 from clipcli.training.scorer import MakeClassifier, Scorer
+from clipcli.training.shares import balance_offsets
 from clipcli.training.start import Start
 from clipcli.training.student import Student
 from clipcli.training.targets import TargetTable, build_targets, read_vectors
@@ -88,7 +89,9 @@ def make_objective(
     """Return what the run minimises."""
     _check_said(pairs, config)
     if table is not None:
-        return Targets(pairs, table.to(device), config.targets)
+        offsets = balance_offsets(pairs, table, config)
+        offsets = None if offsets is None else offsets.to(device)
+        return Targets(pairs, table.to(device), config.targets, offsets)
     _tell_cut(pairs, start.tokenizer, say)
     return Contrastive(pairs, start.tokenizer, config.contrastive, NAME_TEMPLATES)
 

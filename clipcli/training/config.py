@@ -89,6 +89,8 @@ class TargetsConfig:
     classifier: float = 0.5  # weight of the auxiliary linear classifier on the trunk; 0: none
     # Above 0, concepts and common captions may move, drawn back to their vectors this strongly.
     pull: float = 0.0
+    # 1: names count alike however many pictures they have; 0: frequent ones are said more readily.
+    balance: float = 0.0
     near: float = 0.95  # texts whose vectors are this close to the target are not its negatives
 
 

@@ -94,10 +94,17 @@ class Contrastive:
 class Targets:
     """Pictures find their name among all concepts and captions, whose vectors are fixed."""
 
-    def __init__(self, pairs: Pairs, table: TargetTable, config: TargetsConfig) -> None:
+    def __init__(
+        self,
+        pairs: Pairs,
+        table: TargetTable,
+        config: TargetsConfig,
+        offsets: Tensor | None = None,
+    ) -> None:
         self._pairs = pairs
         self._table = table
         self._config = config
+        self._offsets = offsets  # (m,), what evens out how frequent the targets are
 
     def __call__(self, towers: Towers, batch: Batch) -> tuple[Tensor, Figures]:
         """Add the loss against the vectors and that of the classifier."""
@@ -117,7 +124,8 @@ class Targets:
         vectors = self._table.moved(towers.student.text_shift)  # (m, d)
         similarity = images @ vectors[chosen].T  # (n, c)
         ignored = (own | self._table.related[torch.tensor(drawn, device=device)])[:, chosen]
-        loss = masked_cross_entropy(similarity, target, ignored).mean()
+        even = similarity if self._offsets is None else similarity + self._offsets[chosen]
+        loss = masked_cross_entropy(even, target, ignored).mean()
         figures = {"accuracy": top1(similarity.detach(), target, ignored)}
         if towers.student.text_shift is not None:
             shift = SHIFT_UNIT * towers.student.text_shift  # (n_fixed, d)
