@@ -482,6 +482,33 @@ def start(
     )
 
 
+ENVIRONMENT = """
+import os, sys
+sys.path.insert(0, {root!r})
+from clipcli import __main__, cli
+cli.run = lambda: print(os.environ["OMP_WAIT_POLICY"], "torch" in sys.modules) or 0
+__main__.main()
+"""
+
+
+@pytest.mark.parametrize(("told", "used"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_torchs_threads_sleep_between_products_unless_told_otherwise(
+    told: str | None, used: str
+) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_WAIT_POLICY": told} if told else {}
+
+    done = subprocess.run(
+        [sys.executable, "-c", ENVIRONMENT.format(root=str(ROOT))],
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+
+    assert done.stdout.split() == [used, "False"]  # said before torch could be imported
+
+
 @pytest.fixture
 def many_pictures(tmp_path: Path) -> Path:
     folder = tmp_path / "many"
