@@ -1,9 +1,8 @@
 """This file knows about copies: files with the same bytes, and pictures that look the same.
 
-A picture's print is how its greys change from each of 16 x 16 pixels to the next; the changes and
-not the greys, since half of all landscapes are bright above and dark below. Two pictures are near
-duplicates if their prints are so alike that chance is out of question, or alike enough and their
-embeddings are close too. One may be mirrored.
+Two pictures are near duplicates if their prints are so alike that chance is out of question, or
+alike enough and their embeddings are close too, or if one is a crop of the other. One may be
+mirrored.
 """
 
 from __future__ import annotations
@@ -16,18 +15,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clipcli.audit.crops import crop_pairs
 from clipcli.audit.dataset import Dataset
 from clipcli.audit.findings import ACROSS_CLASSES, ACROSS_SPLITS, Finding
+from clipcli.audit.prints import LEAST_CONTRAST, pooled, prints_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # (least cosine of prints, least cosine of embeddings). On three million pairs each of scenes,
 # objects and waste; copies are recompressed, halved, brightened, darkened, greyed, blurred,
-# mirrored, squashed (all found), cropped by 5 % (19 of 20) or turned by 2 degrees (9 of 10).
+# mirrored, squashed (all found), or turned by 2 degrees (9 of 10).
 RULES = ((0.88, -1.0), (0.8, 0.9))
 LEAST_ALIKE = min(prints for prints, _ in RULES)
-LEAST_CONTRAST = 4.0  # of 255: without any, every print looks like every other
+PRINT_CELLS = 16  # along a side of the prints that are compared
 ROWS_AT_ONCE = 1024  # of a matrix product against all pictures
 CHUNK_BYTES = 2**20
 
@@ -47,6 +48,9 @@ class _Groups:
     def join(self, i: int, j: int) -> None:
         first, second = sorted((self.find(i), self.find(j)))
         self._parent[second] = first
+
+    def are_joined(self, i: int, j: int) -> bool:
+        return self.find(i) == self.find(j)
 
     def several(self) -> list[list[int]]:
         """Return the groups of more than one, by their first member."""
@@ -87,22 +91,26 @@ def _digest(path: str) -> bytes | None:
 def near_groups(dataset: Dataset) -> list[list[int]]:
     """Return groups of pictures that look the same, exact copies among them."""
     groups = _Groups(len(dataset))
-    for i, j in _near_pairs(dataset):
-        groups.join(i, j)
+    if dataset.measures:
+        greys = np.stack([m.miniature for m in dataset.measures])  # (n, s, s)
+        is_flat = np.array([m.contrast < LEAST_CONTRAST for m in dataset.measures])
+        for i, j in _near_pairs(dataset, greys, is_flat):
+            groups.join(i, j)
+        for i, j in crop_pairs(greys, is_flat, groups.are_joined):
+            groups.join(i, j)
     return groups.several()
 
 
-def _near_pairs(dataset: Dataset) -> Iterator[tuple[int, int]]:
-    """Yield pairs i < j that look the same; memory holds a block of products at a time."""
-    prints = np.stack([m.print for m in dataset.measures]) if dataset.measures else None
-    if prints is None:
-        return
-    contrast = np.array([m.contrast for m in dataset.measures])
-    plain = _unit_prints(prints, contrast)  # (n, p)
-    mirrored = _unit_prints(prints[:, :, ::-1], contrast)  # (n, p)
+def _near_pairs(
+    dataset: Dataset, greys: NDArray[np.uint8], is_flat: NDArray[np.bool_]
+) -> Iterator[tuple[int, int]]:
+    """Yield pairs i < j whose wholes look the same; memory holds a block of products at a time."""
+    sides = [prints_of(pooled(side, PRINT_CELLS)) for side in (greys, greys[:, :, ::-1])]
+    plain = sides[0]  # (n, p)
+    plain[is_flat] = 0
     for start in range(0, len(plain), ROWS_AT_ONCE):
         block = plain[start : start + ROWS_AT_ONCE]
-        for other in (plain, mirrored):
+        for other in sides:
             alike = block @ other[start:].T  # (b, n - start)
             rows, columns = np.nonzero(alike >= LEAST_ALIKE)
             is_after = columns > rows
@@ -111,17 +119,6 @@ def _near_pairs(dataset: Dataset) -> Iterator[tuple[int, int]]:
             rows, columns = rows + start, columns + start
             is_near = _is_near(found, dataset.vectors, rows, columns)
             yield from zip(rows[is_near].tolist(), columns[is_near].tolist(), strict=True)
-
-
-def _unit_prints(prints: NDArray[np.uint8], contrast: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the changes between neighbours, length one (n, p); zero where there is no contrast."""
-    greys = prints.astype(np.float32)  # (n, s, s)
-    across = np.diff(greys, axis=2).reshape(len(greys), -1)  # (n, s * (s - 1))
-    down = np.diff(greys, axis=1).reshape(len(greys), -1)  # (n, (s - 1) * s)
-    changes = np.hstack([across, down])  # (n, p)
-    lengths = np.linalg.norm(changes, axis=1, keepdims=True)
-    is_flat = (contrast[:, None] < LEAST_CONTRAST) | (lengths == 0)
-    return np.where(is_flat, 0, changes / np.maximum(lengths, 1e-6)).astype(np.float32)
 
 
 def _is_near(

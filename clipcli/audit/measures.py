@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SIDE_PX = 256  # the longer side that sharpness is judged at; smaller pictures are not enlarged
-PRINT_PX = 16  # the side of the print that copies are found by
 WINDOW_PX = 9  # of the second blur
 
 
@@ -33,7 +32,7 @@ class Measures:
     brightest: float  # 5 of 100 pixels are brighter
     contrast: float  # standard deviation of the greys
     blur: float  # 0 sharp .. 1 without any detail
-    print: NDArray[np.uint8]  # (PRINT_PX, PRINT_PX), greys
+    miniature: NDArray[np.uint8]  # (s, s), greys, which copies are found by
 
     @property
     def short_px(self) -> int:
@@ -61,15 +60,14 @@ def measure(path: str, *, max_pixels: int) -> tuple[Measures, Image]:
 def measures_of(decoded: Decoded) -> Measures:
     """Measure a picture that is decoded."""
     import numpy as np
-    from PIL.Image import Resampling
+
+    from clipcli.audit.prints import miniature_of
 
     left, top, right, bottom = decoded.box
     reduction = max(1, round(sqrt(decoded.n_pixels / ((right - left) * (bottom - top)))))
     grey = decoded.image.convert("L")
-    small = _fitted(grey)
-    greys = np.asarray(small, np.float32)  # (h, w)
+    greys = np.asarray(_fitted(grey), np.float32)  # (h, w)
     darkest, brightest = np.percentile(greys, (5, 95))
-    square = small.resize((PRINT_PX, PRINT_PX), Resampling.BOX)
     return Measures(
         width=round((right - left) * reduction),
         height=round((bottom - top) * reduction),
@@ -77,7 +75,7 @@ def measures_of(decoded: Decoded) -> Measures:
         brightest=float(brightest),
         contrast=float(greys.std()),
         blur=blur_of(greys),
-        print=np.array(square),
+        miniature=miniature_of(greys),
     )
 
 

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from clipcli.audit.dataset import Dataset
 from clipcli.audit.measures import Measures
+from clipcli.audit.prints import MINIATURE_CELLS
 from clipcli.classtree import Place
 from tests.fakes import FakeEncoder, fake_config
 
@@ -44,7 +45,7 @@ def measures(**changes: Any) -> Measures:
         "brightest": 220.0,
         "contrast": 50.0,
         "blur": 0.3,
-        "print": np.zeros((16, 16), np.uint8),
+        "miniature": np.zeros((MINIATURE_CELLS, MINIATURE_CELLS), np.uint8),
     }
     return Measures(**(told | changes))
 

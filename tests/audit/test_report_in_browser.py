@@ -44,7 +44,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         measures(
             brightest=20.0 if i < 60 else 220.0,
             width=640 + i,
-            print=draw.integers(0, 255, (16, 16)).astype(np.uint8),
+            miniature=draw.integers(0, 255, (48, 48)).astype(np.uint8),
         )
         for i in range(N)
     ]
