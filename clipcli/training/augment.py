@@ -41,17 +41,27 @@ def random_crops(
     n, height, width, _ = pictures.shape
     x = pictures.permute(0, 3, 1, 2)  # (n, 3, H, W), channels last in memory
     crops = torch.empty((n, 3, size, size), dtype=torch.uint8, memory_format=torch.channels_last)
-    coarse = [False] * n
+    parts = [1] * n  # of a side's pixels that are kept: a whole, a half, a third ...
     if config.coarse:
-        coarse = (_rand(n, generator, part) < config.coarse).tolist()
+        is_coarse = _rand(n, generator, part) < config.coarse  # (n,)
+        parts = (1 + is_coarse * _draw_coarseness(n, config, generator, part)).tolist()
     boxes = draw_boxes(n, height, width, config, generator, part)
     for i, (top, left, h, w) in enumerate(boxes):
         crop = x[i : i + 1, :, top : top + h, left : left + w]
-        crops[i : i + 1] = _resize(_resize(crop, size // 2) if coarse[i] else crop, size)
+        crops[i : i + 1] = _resize(_resize(crop, size // parts[i]) if parts[i] > 1 else crop, size)
     if config.flip:
         flipped = _rand(n, generator, part) < 0.5  # (n,)
         crops[flipped] = crops[flipped].flip(3)
     return crops
+
+
+def _draw_coarseness(
+    n: int, config: AugmentationConfig, generator: Generator, part: Part | None
+) -> Tensor:
+    """Draw int64 (n,) from 1 to ``coarsest`` - 1; nothing is drawn where there is no choice."""
+    if config.coarsest <= 2:
+        return torch.ones(n, dtype=torch.long)
+    return 1 + (_rand(n, generator, part) * (config.coarsest - 1)).long()
 
 
 def draw_boxes(

@@ -61,6 +61,7 @@ class AugmentationConfig:
     saturation: float = 0.3
     grey: float = 0.05  # share of pictures that lose all colour
     coarse: float = 0.0  # share of pictures shown at half their detail, as if enlarged
+    coarsest: int = 2  # of those: at a half, a third, … down to one in so many, all alike often
 
 
 @dataclass(frozen=True, slots=True)

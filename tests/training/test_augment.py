@@ -41,6 +41,25 @@ def test_coarse_pictures_have_half_the_detail() -> None:
     assert torch.equal(coarse, F.interpolate(small, size=(24, 24), mode="bilinear", antialias=True))
 
 
+def test_coarse_pictures_have_each_share_of_the_detail_alike_often() -> None:
+    pictures = torch.randint(0, 256, (300, 24, 24, 3), dtype=torch.uint8, generator=chance())
+
+    coarse = random_crops(pictures, 24, replace(STILL, coarse=1.0, coarsest=4), chance())
+
+    x = pictures.permute(0, 3, 1, 2)
+    kinds = [
+        F.interpolate(_shrunk(x, 24 // k), size=(24, 24), mode="bilinear", antialias=True)
+        for k in (2, 3, 4)
+    ]
+    counts = [(coarse == kind).flatten(1).all(dim=1).sum().item() for kind in kinds]
+    assert sum(counts) == 300
+    assert min(counts) > 70  # of 100 expected; 4 standard deviations below
+
+
+def _shrunk(x: torch.Tensor, size: int) -> torch.Tensor:
+    return F.interpolate(x, size=(size, size), mode="bilinear", antialias=True)
+
+
 def test_boxes_lie_inside_and_have_the_area_and_aspect_asked_for() -> None:
     config = AugmentationConfig(min_area=0.3, max_area=0.6, max_aspect=1.5)
 
