@@ -25,7 +25,7 @@ import measure
 from clipcli.cores import usable_cores
 
 DISTINCT = {"640x480": 1000, "12mp": 100, "png": 300}
-COUNTS = {"640x480": 1000, "12mp": 400, "png": 300}
+COUNTS = {"640x480": 1000, "12mp": 1000, "png": 300}
 KINDS = {kind.name: kind for kind in (inputs.SMALL, inputs.LARGE, inputs.PNG)}
 PIPELINE_COUNT = 100
 OURS, WITH_OPENVINO = "clipcli", "clipcli --backend openvino"
