@@ -48,7 +48,13 @@ def random_crops(
     boxes = draw_boxes(n, height, width, config, generator, part)
     for i, (top, left, h, w) in enumerate(boxes):
         crop = x[i : i + 1, :, top : top + h, left : left + w]
-        crops[i : i + 1] = _resize(_resize(crop, size // parts[i]) if parts[i] > 1 else crop, size)
+        if parts[i] > 1:
+            # Enlarged as pictures are in use: other filters leave other traces, and a network that
+            # knows those of one mistakes what another one made.
+            small = _resize(crop, size // parts[i])
+            crops[i : i + 1] = _resize(small, size, "bicubic")
+        else:
+            crops[i : i + 1] = _resize(crop, size)
     if config.flip:
         flipped = _rand(n, generator, part) < 0.5  # (n,)
         crops[flipped] = crops[flipped].flip(3)

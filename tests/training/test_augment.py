@@ -38,7 +38,7 @@ def test_coarse_pictures_have_half_the_detail() -> None:
     small = random_crops(pictures, 12, STILL, chance())
 
     assert coarse.shape == (6, 3, 24, 24)
-    assert torch.equal(coarse, F.interpolate(small, size=(24, 24), mode="bilinear", antialias=True))
+    assert torch.equal(coarse, F.interpolate(small, size=(24, 24), mode="bicubic", antialias=True))
 
 
 def test_coarse_pictures_have_each_share_of_the_detail_alike_often() -> None:
@@ -48,7 +48,7 @@ def test_coarse_pictures_have_each_share_of_the_detail_alike_often() -> None:
 
     x = pictures.permute(0, 3, 1, 2)
     kinds = [
-        F.interpolate(_shrunk(x, 24 // k), size=(24, 24), mode="bilinear", antialias=True)
+        F.interpolate(_shrunk(x, 24 // k), size=(24, 24), mode="bicubic", antialias=True)
         for k in (2, 3, 4)
     ]
     counts = [(coarse == kind).flatten(1).all(dim=1).sum().item() for kind in kinds]
