@@ -1,6 +1,6 @@
 """The short cut for large pictures, measured where it counts: in the vectors.
 
-The bundled model looks at 64 x 64 pixels and is as sensitive as a network can be: one grey level
+The bundled model looks at 96 x 96 pixels and is as sensitive as a network can be: one grey level
 more or less in one byte of a hundred turns its vectors by a cosine of 0.9998 at the worst, in one
 of six by 0.98. So the bar for it is that rounding too: no stored picture is exact to more.
 """

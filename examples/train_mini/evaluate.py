@@ -3,8 +3,8 @@
     python evaluate.py --packed DIR --model FOLDER [--limit N]
 
 Runs clipcli itself: its preprocessing, tokenizer, prompts and network. Classes have one name each,
-as a user would write it. The packed pictures are 96-pixel squares already, which changes little
-for a model of 64 pixels.
+as a user would write it. The packed pictures are 96-pixel squares already, the size of
+mini; small pictures were enlarged by the same filter as clipcli's.
 """
 
 from __future__ import annotations
