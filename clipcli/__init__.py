@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from clipcli.version import __version__
 
 if TYPE_CHECKING:
-    from clipcli.classifier import Classifier
-    from clipcli.labelsets import Label, LabelSet
+    from clipcli.labels.label_set import Label, LabelSet
+    from clipcli.pipeline.classifier import Classifier
     from clipcli.results import Classified, LabelScore, Skipped
 
 __all__ = [
@@ -30,10 +30,10 @@ __all__ = [
 
 _HOMES = {
     "Classified": "results",
-    "Classifier": "classifier",
-    "Label": "labelsets",
+    "Classifier": "pipeline.classifier",
+    "Label": "labels.label_set",
     "LabelScore": "results",
-    "LabelSet": "labelsets",
+    "LabelSet": "labels.label_set",
     "Skipped": "results",
 }
 

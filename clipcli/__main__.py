@@ -1,4 +1,4 @@
-"""This file knows about starting and leaving: ``clipcli`` and ``python -m clipcli``."""
+"""Starting and leaving: ``clipcli`` and ``python -m clipcli``."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def main() -> None:
     # default after each 700, took a fifth of a run over cached pictures.
     gc.set_threshold(50_000, 20, 50)
     try:
-        from clipcli import interrupts
-        from clipcli.cli import run
+        from clipcli import process as interrupts
+        from clipcli.cli.app import run
 
         interrupts.take_over()
         exit_code = run()

@@ -1,4 +1,4 @@
-"""This file knows about what can go wrong: the error tree and the exit codes.
+"""What can go wrong: the error tree and the exit codes.
 
 Every failure that a user can cause or meet is a :class:`ClipcliError`. It carries one line that
 names the thing and the fact, a hint that is an action, and the exit code that the command line

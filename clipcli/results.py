@@ -1,4 +1,4 @@
-"""This file knows about results: one frozen record per input, and its form as JSON data.
+"""Results: one frozen record per input, and its form as JSON data.
 
 The keys made by :func:`to_record` are a contract: they are only ever added to.
 """

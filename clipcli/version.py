@@ -1,3 +1,3 @@
-"""This file knows about the version, and nothing else, so that builds can read it."""
+"""The version, and nothing else, so that builds can read it."""
 
 __version__ = "0.1.0"

@@ -67,17 +67,17 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a model folder with random weights: a real one in all but size and wit."""
     import torch
 
-    from clipcli.architecture import (
+    from clipcli.encoder.torch.clip import CLIP
+    from clipcli.encoder.torch.load import stored_tensors
+    from clipcli.models.config import (
         Architecture,
         ModelConfig,
         Preprocessing,
         TextTransformer,
         VisionTransformer,
     )
-    from clipcli.model.clip import CLIP
-    from clipcli.model.load import stored_tensors
-    from clipcli.vocabulary_learning import learn_vocabulary
-    from clipcli.weights import write_model_folder
+    from clipcli.models.folder import write_model_folder
+    from clipcli.models.tokenizer.learn import learn_vocabulary
 
     vocabulary = learn_vocabulary(["a photo of a cat.", "a photo of the dog."], 20)
     text = TextTransformer(32, len(vocabulary.ids), width=32, layers=2, heads=2, mlp_width=64)
@@ -115,5 +115,5 @@ def clipcli_process() -> Callable[..., Finished]:
 def fake_model(monkeypatch: pytest.MonkeyPatch) -> FakeEncoder:
     """Put arithmetic in the place of every model that is asked for, and return it."""
     encoder = FakeEncoder()
-    monkeypatch.setattr("clipcli.encoder.load_encoder", lambda *_: encoder)
+    monkeypatch.setattr("clipcli.encoder.encoder.load_encoder", lambda *_: encoder)
     return encoder

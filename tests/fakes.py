@@ -9,15 +9,15 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from clipcli.architecture import (
+from clipcli.models.config import (
     Architecture,
     ModelConfig,
     Preprocessing,
     TextTransformer,
     VisionTransformer,
 )
-from clipcli.tokenizer import Tokenizer
-from clipcli.vocabulary import Vocabulary
+from clipcli.models.tokenizer.clip import Tokenizer
+from clipcli.models.tokenizer.vocabulary import Vocabulary
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Rows: TypeAlias = NDArray[np.float32]

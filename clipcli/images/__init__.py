@@ -1,1 +1,1 @@
-"""This package knows about pictures: finding them, decoding them, and making them model-sized."""
+"""Pictures: finding them, decoding them, and making them model-sized."""

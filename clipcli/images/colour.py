@@ -1,4 +1,4 @@
-"""This file knows about colour modes: whatever Pillow decoded becomes 8-bit RGB on white.
+"""Colour modes: whatever Pillow decoded becomes 8-bit RGB on white.
 
 Colour profiles are ignored, as CLIP's own preprocessing ignores them.
 """

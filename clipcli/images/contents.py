@@ -1,4 +1,4 @@
-"""This file knows about what is no picture of ours, and calls it by a name that people use."""
+"""What is no picture of ours, and calls it by a name that people use."""
 
 from __future__ import annotations
 

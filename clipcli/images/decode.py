@@ -1,4 +1,4 @@
-"""This file knows about decoding: from a file of any content to RGB pixels, or to a reason.
+"""Decoding: from a file of any content to RGB pixels, or to a reason.
 
 Pillow's readers are called one by one, by content, from the allow-list in ``kinds``. That is
 ``PIL.Image.open(formats=…)`` without its side effects: Pillow's process-wide pixel limit stays as

@@ -1,4 +1,4 @@
-"""This file knows about why decoding failed, in words for a record: "truncated JPEG"."""
+"""Why decoding failed, in words for a record: "truncated JPEG"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file knows about opening files that may be anything: only regular ones are ever read.
+"""Opening files that may be anything: only regular ones are ever read.
 
 A named pipe would wait for a writer that never comes, and a device may do whatever devices do,
 so a path is looked at before it is opened and again through the open file.

@@ -1,4 +1,4 @@
-"""This file knows about finding pictures: arguments, folders, patterns and lists become paths.
+"""Finding pictures: arguments, folders, patterns and lists become paths.
 
 Every input is one record. A path that is reached twice (named twice, named and walked over, or
 through a symbolic link) is one input; hard links are files of their own, each with its name.

@@ -1,4 +1,4 @@
-"""This file knows about patterns (``photos/*.jpg``) that the shell left for us to expand.
+"""Patterns (``photos/*.jpg``) that the shell left for us to expand.
 
 Written out rather than taken from ``glob``, whose ``**`` follows symlinked folders, round and
 round where they point upwards.

@@ -1,4 +1,4 @@
-"""This file knows about picture formats: their endings, their first bytes, who decodes them.
+"""Picture formats: their endings, their first bytes, who decodes them.
 
 It is the allow-list. Nothing here imports Pillow, so a folder walk can ask about content for the
 price of reading a few bytes.

@@ -1,4 +1,4 @@
-"""This file knows about how long a file should be by its own headers: to call a cut file cut.
+"""How long a file should be by its own headers: to call a cut file cut.
 
 Decoders of the newer formats only say that something is wrong. Asked after a failure, never
 before: a decoder that manages without the rest is right.

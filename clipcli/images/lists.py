@@ -1,4 +1,4 @@
-"""This file knows about lists of paths: a line each, or NUL-separated, as ``find -print0`` writes.
+"""Lists of paths: a line each, or NUL-separated, as ``find -print0`` writes.
 
 A path is bytes to the system, so a list is read as bytes; names that are not UTF-8 survive.
 """

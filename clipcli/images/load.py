@@ -1,4 +1,4 @@
-"""This file knows about loading: a file in, a model-sized square of pixels out."""
+"""Loading: a file in, a model-sized square of pixels out."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, BinaryIO
 
-from clipcli.architecture import Preprocessing
 from clipcli.images.decode import MAX_PIXELS, decode
 from clipcli.images.preprocess import preprocess
+from clipcli.models.config import Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,4 +1,4 @@
-"""This file knows about the order of files: as people count, ``img2`` before ``img10``."""
+"""The order of files: as people count, ``img2`` before ``img10``."""
 
 from __future__ import annotations
 

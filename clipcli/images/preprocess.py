@@ -1,4 +1,4 @@
-"""This file knows about preprocessing: from a picture of any size to a model's square of pixels.
+"""Preprocessing: from a picture of any size to a model's square of pixels.
 
 Bit for bit what ``transformers``' ``CLIPImageProcessorPil`` does (crop rounding ``floor``), or
 OpenAI's torchvision pipeline (``round``), from the same RGB pixels.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clipcli.architecture import Preprocessing
 from clipcli.images.colour import to_rgb
+from clipcli.models.config import Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np

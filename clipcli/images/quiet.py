@@ -1,4 +1,4 @@
-"""This file knows about keeping decoders off the terminal: a record's reason says it all.
+"""Keeping decoders off the terminal: a record's reason says it all.
 
 Broken pictures make Pillow warn and log, and libtiff, underneath, writes to standard error.
 """

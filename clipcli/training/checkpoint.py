@@ -1,4 +1,4 @@
-"""This file knows about a run's state on disk: whole or not there at all."""
+"""A run's state on disk: whole or not there at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file knows about encoding a large batch in a small memory, part by part.
+"""Encoding a large batch in a small memory, part by part.
 
 Gao et al. 2021 (arXiv:2101.06983): a contrastive loss needs the embeddings of the whole batch, but
 not what the towers computed on the way. Each chunk is encoded, only its embeddings are kept, and
@@ -13,10 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+
+from clipcli.training.distributed.group import ALONE, Group
+from clipcli.training.student import Student
 
 
 def encode_in_chunks(
@@ -52,3 +57,42 @@ def _still_statistics(model: nn.Module) -> Iterator[None]:
     finally:
         for norm, momentum in zip(norms, before, strict=True):
             norm.momentum = momentum
+
+
+Forward: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Towers:
+    """Encodes this process's part of a batch and returns the whole batch's rows."""
+
+    student: Student
+    forward: Forward  # the student, maybe compiled
+    chunk_size: int = 0  # 0: all at once
+    group: Group = ALONE
+
+    @property
+    def scale(self) -> Tensor:
+        """What cosines are multiplied by."""
+        return self.student.clip.logit_scale.exp()
+
+    @property
+    def bias(self) -> Tensor:
+        """What is then added, for the sigmoid loss."""
+        assert self.student.clip.logit_bias is not None
+        return self.student.clip.logit_bias
+
+    def images(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Embed and classify: (n / processes, 3, h, w) -> (n, d), (n, classes)."""
+        own, logits = encode_in_chunks(self.forward, self.student, pixels, self.chunk_size)
+        gather = self.group.gather
+        return gather(own), None if logits is None else gather(logits)
+
+    def texts(self, tokens: Tensor) -> Tensor:
+        """Embed: int64 (n / processes, l) -> (n, d)."""
+
+        def encode(part: Tensor) -> tuple[Tensor, None]:
+            return self.student.clip.encode_text(part), None
+
+        own, _ = encode_in_chunks(encode, self.student, tokens, self.chunk_size)
+        return self.group.gather(own)

@@ -1,4 +1,4 @@
-"""This file knows about the settings of a training run: one frozen tree, readable from YAML.
+"""The settings of a training run: one frozen tree, readable from YAML.
 
 Each class is a section of the file, each field a key of the same name. What is left out keeps the
 default written here; the defaults fit fine-tuning the bundled model on a folder of pictures.

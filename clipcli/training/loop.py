@@ -1,4 +1,4 @@
-"""This file knows about the run itself: steps, stages, checkpoints, scores, and stopping well."""
+"""The run itself: steps, stages, checkpoints, scores, and stopping well."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import torch
 from torch import Tensor
 
 from clipcli.errors import ClipcliError, ExitCode, OutputError, UsageError
-from clipcli.training.batches import Batches
 from clipcli.training.checkpoint import checkpoint_paths, read_checkpoint, write_checkpoint
+from clipcli.training.chunks import Forward, Towers
 from clipcli.training.config import TrainingConfig
-from clipcli.training.group import ALONE, Group
-from clipcli.training.journal import Journal
+from clipcli.training.data.batches import Batches
+from clipcli.training.distributed.group import ALONE, Group
+from clipcli.training.log import Journal
 from clipcli.training.objectives import Figures, ObjectiveFunction
 from clipcli.training.schedule import Budget, learning_rate, stage_size
-from clipcli.training.scorer import Scorer
 from clipcli.training.signals import StopSignal
 from clipcli.training.state import TrainingState
-from clipcli.training.towers import Forward, Towers
+from clipcli.training.zero_shot import Scorer
 
 
 class DivergedError(ClipcliError):

@@ -1,4 +1,4 @@
-"""This file knows about losses: pictures against the texts of their batch, or against fixed ones.
+"""Losses: pictures against the texts of their batch, or against fixed ones.
 
 All take unit rows and return float32 scalars.
 """

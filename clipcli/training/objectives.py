@@ -1,4 +1,4 @@
-"""This file knows about what a step minimises: a batch in, a loss and its figures out."""
+"""What a step minimises: a batch in, a loss and its figures out."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from clipcli.tokenizer import Tokenizer
+from clipcli.models.tokenizer.clip import Tokenizer
+from clipcli.training.chunks import Towers
 from clipcli.training.config import ContrastiveConfig, TargetsConfig
+from clipcli.training.data.packed import Pairs, Rows
 from clipcli.training.losses import contrastive_loss, masked_cross_entropy, sigmoid_loss, top1
-from clipcli.training.pairs import Pairs, Rows
 from clipcli.training.targets import SHIFT_UNIT, TargetTable, Truths
-from clipcli.training.towers import Towers
 
 Figures: TypeAlias = dict[str, Tensor]
 PLAIN = ("{}",)

@@ -1,4 +1,4 @@
-"""This file knows about being asked to stop: Ctrl-C and its like wait for the end of a step."""
+"""Being asked to stop: Ctrl-C and its like wait for the end of a step."""
 
 from __future__ import annotations
 

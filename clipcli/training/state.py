@@ -1,4 +1,4 @@
-"""This file knows about what a run is made of between two steps, and how that is kept."""
+"""What a run is made of between two steps, and how that is kept."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from clipcli.encoder.torch.resize import resize_positions, resized_architecture
 from clipcli.errors import ModelError, UsageError
-from clipcli.model.resize import resize_positions, resized_architecture
-from clipcli.training.average import MovingAverage
 from clipcli.training.config import TrainingConfig
-from clipcli.training.group import ALONE, Group
-from clipcli.training.norms import share_batch_norms
+from clipcli.training.distributed.batch_norm import share_batch_norms
+from clipcli.training.distributed.group import ALONE, Group
+from clipcli.training.ema import MovingAverage
 from clipcli.training.schedule import ema_decay
 from clipcli.training.student import Student, parameter_groups
 

@@ -1,4 +1,4 @@
-"""This file knows about the network in training: CLIP, and a classifier on its image trunk."""
+"""The network in training: CLIP, and a classifier on its image trunk."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from clipcli.architecture import Architecture
-from clipcli.model.clip import CLIP
-from clipcli.model.resize import resize_positions, resized_architecture
-from clipcli.model.resnet import ResNetTower
-from clipcli.training.layers import rate_factors
+from clipcli.encoder.torch.clip import CLIP
+from clipcli.encoder.torch.resize import resize_positions, resized_architecture
+from clipcli.encoder.torch.resnet import ResNetTower
+from clipcli.models.config import Architecture
+from clipcli.training.layer_decay import rate_factors
 
 
 class Student(nn.Module):

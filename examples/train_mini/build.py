@@ -13,13 +13,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from clipcli.model.load import stored_tensors
-from clipcli.model.resize import resize_positions
+from clipcli.encoder.torch.load import stored_tensors
+from clipcli.encoder.torch.resize import resize_positions
+from clipcli.models.folder import write_model_folder
 from clipcli.training.checkpoint import checkpoint_paths, read_checkpoint
-from clipcli.training.configfile import read_config
-from clipcli.training.start import starting_point
+from clipcli.training.config_file import read_config
+from clipcli.training.init import starting_point
 from clipcli.training.student import Student
-from clipcli.weights import write_model_folder
 
 LICENCE = "MIT for the weights as far as ours; trained on research data, see MODEL_CARD.md"
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from evaluate import class_rows, encode_pictures
 
-from clipcli.encoder import load_encoder
-from clipcli.prompts import load_templates
-from clipcli.training.pairs import Pairs, open_packed
+from clipcli.encoder.encoder import load_encoder
+from clipcli.labels.templates import load_templates
+from clipcli.training.data.packed import Pairs, open_packed
 
 LISTS = 8  # label lists a picture
 BINS = 15

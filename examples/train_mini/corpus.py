@@ -1,4 +1,4 @@
-"""This file knows about the texts that the text tower is distilled on, and their teacher vectors.
+"""The texts that the text tower is distilled on, and their teacher vectors.
 
 Writes ``texts.tsv`` (weight, kind, text), ``vectors.npy`` (n, d) and ``vocabulary.txt``, the
 lines that the vocabulary is learned from.
@@ -65,7 +65,7 @@ def add_names(corpus: Corpus, teacher: Teacher, concepts: Path, label_files: lis
 
 def label_words(path: Path) -> list[str]:
     """Return the words and the literal prompts of a label set."""
-    from clipcli.labelsets import load_label_set
+    from clipcli.labels.label_set import load_label_set
 
     labels = load_label_set(str(path)).labels
     return [word for label in labels for word in (label.name, *label.synonyms, *label.prompts)]

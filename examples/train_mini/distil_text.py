@@ -14,13 +14,13 @@ import torch
 from build import newest
 from words import word_lists
 
-from clipcli.architecture import TextTransformer
-from clipcli.tokenizer import Tokenizer
+from clipcli.models.config import TextTransformer
+from clipcli.models.tokenizer.clip import Tokenizer
+from clipcli.models.tokenizer.vocabulary import read_vocabulary
 from clipcli.training.checkpoint import checkpoint_paths, read_checkpoint, write_checkpoint
 from clipcli.training.config import OptimiserConfig
-from clipcli.training.corpus import read_corpus
-from clipcli.training.distil import DistilConfig, Distillation, distil
-from clipcli.vocabulary import read_vocabulary
+from clipcli.training.text.corpus import read_corpus
+from clipcli.training.text.distil import DistilConfig, Distillation, distil
 
 CONTEXT = 32  # tokens; one in a thousand captions is longer
 WARMUP = {False: 300, True: 100}  # steps: from a sum of words, and from an earlier tower

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from clipcli.encoder import ModelEncoder, load_encoder
+from clipcli.encoder.encoder import ModelEncoder, load_encoder
 from clipcli.images.preprocess import preprocess
-from clipcli.labels import Label
-from clipcli.prompts import load_templates, prompts_for_label
+from clipcli.labels.label import Label
+from clipcli.labels.templates import load_templates, prompts_for_label
 
 SOURCES = {
     "tiny-imagenet-200": "tiny_val",

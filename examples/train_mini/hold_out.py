@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clipcli.training.pairs import open_packed
+from clipcli.training.data.packed import open_packed
 
 SOURCES = ("tiny-imagenet-200", "mini-imagenet-84px", "miniplaces-128px", "food101-64px")
 

@@ -26,8 +26,8 @@ from target_vectors import LONGEST_NAME
 from torch import Tensor
 
 from clipcli.training.checkpoint import read_checkpoint
-from clipcli.training.corpus import Corpus, read_corpus
 from clipcli.training.targets import read_vectors
+from clipcli.training.text.corpus import Corpus, read_corpus
 
 SHARE = {"name": 0.7, "compound": 0.7, "sentence": 0.35}  # of the shift of a name it contains
 RIDGE = 20.0  # beside some two thousand names

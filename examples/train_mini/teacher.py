@@ -1,4 +1,4 @@
-"""This file knows about the teacher: for any text, nearly the vector that CLIP would give it.
+"""The teacher: for any text, nearly the vector that CLIP would give it.
 
 Real CLIP text vectors exist for about three thousand names. For every other text they are
 filled in by kernel ridge regression from a sentence encoder, which sees the text and,

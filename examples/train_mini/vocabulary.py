@@ -1,4 +1,4 @@
-"""This file knows about learning mini's vocabulary; it is learned once and kept with the weights.
+"""Learning mini's vocabulary; it is learned once and kept with the weights.
 
 python vocabulary.py --texts folder/texts.tsv --merges 5300 --out merges.txt
 """
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from words import word_lists
 
-from clipcli.vocabulary import write_vocabulary
-from clipcli.vocabulary_learning import learn_vocabulary
+from clipcli.models.tokenizer.learn import learn_vocabulary
+from clipcli.models.tokenizer.vocabulary import write_vocabulary
 
 REPEATS = {"10.0": 8, "6.0": 4, "3.0": 2}  # by weight: an everyday word should be one token
 

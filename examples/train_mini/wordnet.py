@@ -1,4 +1,4 @@
-"""This file knows about WordNet 3.0's noun files: which words name things one can see.
+"""WordNet 3.0's noun files: which words name things one can see.
 
 Reads the database files of Princeton's WordNet 3.0 (Debian package ``wordnet-base``).
 """

@@ -1,4 +1,4 @@
-"""This file knows about plain words: what compounds are made of, and templates (``words.yaml``)."""
+"""Plain words: what compounds are made of, and templates (``words.yaml``)."""
 
 from __future__ import annotations
 

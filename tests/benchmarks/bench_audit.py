@@ -27,12 +27,12 @@ import measure
 import numpy as np
 from planting import BROKEN, EXACT, NEAR, Planted, plant, shuffled
 
-from clipcli.audit.mislabelled import judge_labels
-from clipcli.classtree import read_class_tree
-from clipcli.commands.auditing import Gathering, class_classifier, zero_shot
-from clipcli.commands.runs import Inputs, ModelOptions, Run
-from clipcli.evaluation.detection import auroc
-from clipcli.render.notes import Notes
+from clipcli.cli.progress import Notes
+from clipcli.cli.run import Inputs, ModelOptions, Run
+from clipcli.images.class_tree import read_class_tree
+from clipcli.workflows.audit.gather import Gathering, class_classifier, zero_shot
+from clipcli.workflows.audit.mislabelled import judge_labels
+from clipcli.workflows.evaluation.detection import auroc
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -22,7 +22,7 @@ from pathlib import Path
 import inputs
 import measure
 
-from clipcli.cores import usable_cores
+from clipcli.process import usable_cores
 
 DISTINCT = {"640x480": 1000, "12mp": 100, "png": 300}
 COUNTS = {"640x480": 1000, "12mp": 1000, "png": 300}

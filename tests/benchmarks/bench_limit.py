@@ -22,7 +22,7 @@ import inputs
 import measure
 import numpy as np
 
-from clipcli.encoder import ModelEncoder, load_encoder
+from clipcli.encoder.encoder import ModelEncoder, load_encoder
 from clipcli.images.load import load_pixels
 
 WARM = 96  # pictures before the steady state
@@ -31,9 +31,9 @@ BATCHES = 8  # of the limit, in each round
 
 def pace_of_run(encoder: ModelEncoder, folder: Path) -> float:
     """Return pictures a second from the steady state to the end."""
-    from clipcli.cache import TextCache
-    from clipcli.classifier import Classifier
-    from clipcli.imagecache.cache import ImageCache
+    from clipcli.cache.image_cache import ImageCache
+    from clipcli.cache.text_cache import TextCache
+    from clipcli.pipeline.classifier import Classifier
 
     caches = {"cache": TextCache(None), "image_cache": ImageCache(None)}
     classifier = Classifier(list(inputs.LABELS), templates="single", encoder=encoder, **caches)

@@ -21,7 +21,7 @@ start = [clock() for clock in clocks]
 import torch
 imported = [clock() for clock in clocks]
 import numpy as np
-from clipcli.encoder import load_encoder
+from clipcli.encoder.encoder import load_encoder
 encoder = load_encoder(sys.argv[1], "cpu", "fp32")
 encoder.encode_images(np.zeros((1, 224, 224, 3), np.uint8))
 embedded = [clock() for clock in clocks]
@@ -35,7 +35,7 @@ def write_model(folder: Path) -> None:
     """Write a ViT-B/32 as transformers saves it, with a vocabulary of any 48,894 merges."""
     from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
 
-    from clipcli.vocabulary import BYTE_SYMBOLS, Vocabulary, write_vocabulary
+    from clipcli.models.tokenizer.vocabulary import BYTE_SYMBOLS, Vocabulary, write_vocabulary
 
     CLIPModel(CLIPConfig()).save_pretrained(folder)
     CLIPImageProcessorPil().save_pretrained(folder)

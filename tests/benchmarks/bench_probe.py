@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clipcli.classifier import Classifier
-from clipcli.classtree import read_class_tree
-from clipcli.evaluation.matching import labels_of_classes
+from clipcli.images.class_tree import read_class_tree
 from clipcli.images.find import FindReport
-from clipcli.pipeline import Embedded, embed
-from clipcli.probe.fit import Linear
-from clipcli.probe.outcome import Labelled, Maker, fit_probe, zero_shot_classifier
-from clipcli.probe.parts import draw_shots
+from clipcli.pipeline.classifier import Classifier
+from clipcli.pipeline.embed import Embedded, embed
+from clipcli.workflows.class_labels import labels_of_classes
+from clipcli.workflows.probe.fit import Linear
+from clipcli.workflows.probe.outcome import Labelled, Maker, fit_probe, zero_shot_classifier
+from clipcli.workflows.probe.parts import draw_shots
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

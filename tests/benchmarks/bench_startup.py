@@ -25,7 +25,7 @@ def all_commands() -> Iterator[list[str]]:
     """Yield every command's request for help, and the lists."""
     import typer
 
-    from clipcli.cli import app
+    from clipcli.cli.app import app
 
     yield ["--help"]
     for name in _names(typer.main.get_command(app)):

@@ -38,14 +38,14 @@ import os, sys, time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 start = time.perf_counter()
 if sys.argv[1] == "torch":
-    from clipcli.model.run import TorchRunner as Tower
+    from clipcli.encoder.torch.runner import TorchRunner as Tower
     imported = time.perf_counter()
     from tests.benchmarks.bench_text import model_source, ten_labels
     texts = ten_labels()
     before = time.perf_counter()
     rows = Tower.load(model_source(sys.argv[2]), "cpu", "fp32").encode_texts(texts)
 else:
-    from clipcli.numpytext import NumpyTextTower as Tower
+    from clipcli.encoder.numpy_text.tower import NumpyTextTower as Tower
     imported = time.perf_counter()
     from tests.benchmarks.bench_text import model_source, ten_labels
     texts = ten_labels()
@@ -57,7 +57,7 @@ print(imported - start, time.perf_counter() - before)
 
 def shape() -> Any:
     """Return an architecture with the text tower of ViT-B/32, and hardly any image tower."""
-    from clipcli.architecture import Architecture, TextTransformer, VisionTransformer
+    from clipcli.models.config import Architecture, TextTransformer, VisionTransformer
 
     text = TextTransformer(77, 49_408, width=512, layers=12, heads=8, mlp_width=2048)
     return Architecture(512, VisionTransformer(32, 16, 64, 1, 1, 64), text, "quick_gelu")
@@ -67,9 +67,9 @@ def write_model(path: Path) -> None:
     """Write random weights as fp16, as OpenAI's are."""
     import torch
 
-    from clipcli.model.clip import CLIP
-    from clipcli.model.load import stored_tensors
-    from clipcli.tensorfile import write_tensors
+    from clipcli.encoder.torch.clip import CLIP
+    from clipcli.encoder.torch.load import stored_tensors
+    from clipcli.models.formats.safetensors import write_tensors
 
     torch.manual_seed(0)
     write_tensors(path, stored_tensors(CLIP(shape()).state_dict(), torch.float16))
@@ -77,10 +77,10 @@ def write_model(path: Path) -> None:
 
 def model_source(path: str | Path) -> Any:
     """Open what :func:`write_model` wrote."""
-    from clipcli.architecture import ModelConfig, Preprocessing
-    from clipcli.modelsource import ModelSource
-    from clipcli.tensorfile import read_tensor_table
-    from clipcli.tensortable import Stored, as_they_are
+    from clipcli.models.config import ModelConfig, Preprocessing
+    from clipcli.models.formats.safetensors import read_tensor_table
+    from clipcli.models.formats.tensor_map import Stored, as_they_are
+    from clipcli.models.open import ModelSource
 
     path = Path(path)
     table = {name: Stored(path, place) for name, place in read_tensor_table(path).items()}
@@ -90,7 +90,7 @@ def model_source(path: str | Path) -> Any:
 
 def many_prompts() -> list[list[int]]:
     """Return 80,000 prompts as token ids, label by label."""
-    from clipcli.encoder import load_encoder
+    from clipcli.encoder.encoder import load_encoder
 
     words = WORDS.split()
     pairs = [f"{one} {other}" for one in words for other in words if one != other]
@@ -104,8 +104,8 @@ def many_prompts() -> list[list[int]]:
 
 def ten_labels() -> list[list[int]]:
     """Return ten labels in the default templates, as token ids."""
-    from clipcli.encoder import load_encoder
-    from clipcli.prompts import TEMPLATE_SETS
+    from clipcli.encoder.encoder import load_encoder
+    from clipcli.labels.templates import TEMPLATE_SETS
 
     tokenizer = load_encoder("mini").tokenizer
     labels = TEN.split(", ")
@@ -118,7 +118,7 @@ def plain_way(source: Any) -> Callable[[list[list[int]]], Any]:
     import torch
     import torch.nn.functional as F
 
-    from clipcli.model.load import load_model
+    from clipcli.encoder.torch.load import load_model
 
     model = load_model(source, torch.float32)
 
@@ -142,7 +142,7 @@ def compare_ways(source: Any) -> str:
     """Measure both ways in turns; return a table row for each and the ratio."""
     import numpy as np
 
-    from clipcli.numpytext import NumpyTextTower
+    from clipcli.encoder.numpy_text.tower import NumpyTextTower
 
     texts = many_prompts()
     plain, ours = plain_way(source), NumpyTextTower(source).encode

@@ -19,9 +19,9 @@ from pathlib import Path
 import ftfy
 import regex
 
-from clipcli.tokenizer import Tokenizer, word_symbols
-from clipcli.vocabulary import Vocabulary, read_vocabulary
-from clipcli.vocabulary_learning import learn_vocabulary
+from clipcli.models.tokenizer.clip import Tokenizer, word_symbols
+from clipcli.models.tokenizer.learn import learn_vocabulary
+from clipcli.models.tokenizer.vocabulary import Vocabulary, read_vocabulary
 
 ROUNDS = 7
 TEMPLATES = ("a photo of a {}.", "a blurry photo of the {}.", "a close-up of one {}, outdoors.")

@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from clipcli.training.configfile import config_from_dict
-from clipcli.training.group import ALONE
-from clipcli.training.journal import Silence
+from clipcli.training.config_file import config_from_dict
+from clipcli.training.distributed.group import ALONE
+from clipcli.training.log import Silence
 from clipcli.training.loop import Run
-from clipcli.training.training import prepare_run
+from clipcli.training.train import prepare_run
 
 SIDE_PX = 80  # of stored pictures: the model's 64 and a margin for crops
 MATRIX = 4096

@@ -135,7 +135,7 @@ def _write_hugging_face(folder: Path) -> None:
     import torch
     from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
-    from clipcli.vocabulary import BYTE_SYMBOLS, Vocabulary
+    from clipcli.models.tokenizer.vocabulary import BYTE_SYMBOLS, Vocabulary
 
     torch.manual_seed(0)
     CLIPModel(CLIPConfig()).save_pretrained(folder)
@@ -147,8 +147,8 @@ def _write_hugging_face(folder: Path) -> None:
 
 
 def _import(source: Path, folder: Path) -> None:
-    from clipcli.model.imports import import_model
-    from clipcli.modelsource import open_model
+    from clipcli.encoder.torch.convert import import_model
+    from clipcli.models.open import open_model
 
     import_model(open_model(source), folder)
 

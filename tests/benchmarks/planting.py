@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps, UnidentifiedImageError
 
-from clipcli.classtree import ClassTree
+from clipcli.images.class_tree import ClassTree
 from clipcli.images.find import FindReport, ImageFile
 
 Change = Callable[[Image.Image, np.random.Generator], Image.Image]

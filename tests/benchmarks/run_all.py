@@ -19,7 +19,7 @@ from pathlib import Path
 import inputs
 import measure
 
-from clipcli.cores import usable_cores
+from clipcli.process import usable_cores
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 PACKAGES = ("torch", "openvino", "nncf", "transformers", "onnxruntime", "pillow", "numpy")

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from clipcli.architecture import Preprocessing
 from clipcli.errors import ImageError
 from clipcli.images.decode import decode
 from clipcli.images.load import load_pixels
+from clipcli.models.config import Preprocessing
 from tests.broken_pictures import encoded, photo
 
 PHOTOS = Path(__file__).parents[2] / "examples" / "photos"

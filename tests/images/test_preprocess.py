@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from clipcli.architecture import Preprocessing
 from clipcli.images.preprocess import normalise, preprocess
+from clipcli.models.config import Preprocessing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

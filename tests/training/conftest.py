@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clipcli.vocabulary import Vocabulary, write_vocabulary
+from clipcli.models.tokenizer.vocabulary import Vocabulary, write_vocabulary
 
 COLOURS = {
     "red": (220, 30, 30),

@@ -10,16 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clipcli.architecture import (
-    Architecture,
-    ModifiedResNet,
-    TextTransformer,
-    VisionTransformer,
-)
-from clipcli.training.chunks import encode_in_chunks
+from clipcli.models.config import Architecture, ModifiedResNet, TextTransformer, VisionTransformer
+from clipcli.training.chunks import Towers, encode_in_chunks
 from clipcli.training.losses import contrastive_loss, sigmoid_loss
 from clipcli.training.student import Student
-from clipcli.training.towers import Towers
 
 TEXT = TextTransformer(8, 30, 16, 1, 2, 16)
 VIT = Architecture(8, VisionTransformer(16, 8, 16, 2, 2, 16), TEXT, "gelu", logit_bias=True)

@@ -6,12 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from clipcli.training.losses import (
-    contrastive_loss,
-    masked_cross_entropy,
-    sigmoid_loss,
-    top1,
-)
+from clipcli.training.losses import contrastive_loss, masked_cross_entropy, sigmoid_loss, top1
 
 
 def unit_rows(n: int, d: int, seed: int) -> torch.Tensor:

@@ -14,11 +14,11 @@ import pytest
 import torch
 import yaml
 
-from clipcli.model.text import TextTower
+from clipcli.encoder.torch.text import TextTower
 from clipcli.training.checkpoint import checkpoint_paths, read_checkpoint, write_checkpoint
-from clipcli.training.configfile import read_config
-from clipcli.training.corpus import Corpus
-from clipcli.training.training import train
+from clipcli.training.config_file import read_config
+from clipcli.training.text.corpus import Corpus
+from clipcli.training.train import train
 
 from .conftest import tiny_architecture, write_packed
 

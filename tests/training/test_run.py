@@ -14,23 +14,17 @@ import numpy as np
 import pytest
 import torch
 
-from clipcli.errors import (
-    InputError,
-    ModelError,
-    OutputError,
-    OutputExistsError,
-    UsageError,
-)
-from clipcli.model.load import load_model
+from clipcli.encoder.torch.load import load_model
+from clipcli.errors import InputError, ModelError, OutputError, OutputExistsError, UsageError
+from clipcli.models.folder import ModelFolder
 from clipcli.training import loop
 from clipcli.training.config import TrainingConfig
-from clipcli.training.configfile import config_from_dict
+from clipcli.training.config_file import config_from_dict
+from clipcli.training.init import starting_point
+from clipcli.training.lock import locked
 from clipcli.training.loop import DivergedError
-from clipcli.training.runlock import locked
-from clipcli.training.start import starting_point
 from clipcli.training.state import TrainingState
-from clipcli.training.training import train
-from clipcli.weights import ModelFolder
+from clipcli.training.train import train
 
 from .conftest import tiny_architecture, write_packed
 

@@ -3,13 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from clipcli.architecture import (
-    Architecture,
-    ModifiedResNet,
-    TextTransformer,
-    VisionTransformer,
-)
-from clipcli.training.average import MovingAverage
+from clipcli.models.config import Architecture, ModifiedResNet, TextTransformer, VisionTransformer
+from clipcli.training.ema import MovingAverage
 from clipcli.training.student import Student, has_decay, parameter_groups
 
 TEXT = TextTransformer(8, 520, 8, 1, 2, 16)

@@ -6,10 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from clipcli.cli import run
-from clipcli.training.configfile import config_from_dict
-from clipcli.training.training import train
-from clipcli.weights import open_model_folder
+from clipcli.cli.app import run
+from clipcli.models.folder import open_model_folder
+from clipcli.training.config_file import config_from_dict
+from clipcli.training.train import train
 
 from .conftest import COLOURS, tiny_architecture, write_packed
 

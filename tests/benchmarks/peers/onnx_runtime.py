@@ -21,8 +21,8 @@ STD = np.array((0.26862954, 0.26130258, 0.27577711), np.float32)
 def export(model: Path, file: Path) -> None:
     import torch
 
-    from clipcli.model.load import load_model
-    from clipcli.modelsource import open_model
+    from clipcli.encoder.torch.load import load_model
+    from clipcli.models.open import open_model
 
     tower = load_model(open_model(model)).visual
     pixels = torch.zeros(2, 3, 224, 224)

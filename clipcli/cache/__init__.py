@@ -1,0 +1,1 @@
+"""Pictures' vectors on disk: whose they are, and when they still hold."""

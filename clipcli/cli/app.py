@@ -1,0 +1,182 @@
+"""The command line as a whole: the commands, and how a run ends.
+
+It is the one place that prints errors and decides the exit code. Command modules import nothing
+heavy at their top, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clipcli.cli import (
+    audit,
+    cache,
+    classify,
+    dedup,
+    diff,
+    doctor,
+    embed,
+    labels,
+    models,
+    probe,
+    search,
+    sort,
+    train,
+    train_text,
+    undo,
+)
+from clipcli.cli import eval as evaluation
+from clipcli.cli.typer_patch import take_as_they_are
+from clipcli.errors import ClipcliError, ExitCode
+
+if TYPE_CHECKING:
+    from typer.models import CommandInfo
+
+# Typer carries its own copy of click since 0.26; its usage errors share this ancestor.
+_ClickError: type[Exception] = next(
+    cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException"
+)
+
+app = typer.Typer(
+    name="clipcli",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # rich is not worth its import for a help text
+    pretty_exceptions_enable=False,  # tracebacks of bugs stay whole
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Say which words fit which pictures: zero-shot image classification with CLIP.",
+)
+app.command()(classify.classify)
+app.command()(embed.embed)
+app.command()(search.search)
+app.command()(diff.diff)
+app.command()(sort.sort)
+app.command()(undo.undo)
+app.command(name="eval")(evaluation.eval_)
+app.command()(audit.audit)
+app.command()(dedup.dedup)
+app.add_typer(probe.app, name="probe")
+app.add_typer(labels.app, name="labels")
+app.add_typer(cache.app, name="cache")
+app.add_typer(models.app, name="models")
+app.command()(doctor.doctor)
+app.command()(train.train)
+app.command()(train_text.train_text)
+
+
+def _print_versions(is_asked: bool) -> None:
+    if not is_asked:
+        return
+    from clipcli.pipeline.provenance import versions
+
+    for name, version in versions().items():
+        typer.echo(f"{name} {version}")
+    raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_versions,
+            is_eager=True,
+            help="Print the versions that matter, and leave.",
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before the command."""
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; nothing expected leaves as an exception."""
+    try:
+        outcome = _invoke(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+    except ClipcliError as error:
+        return _tell(error.message, error.hint, error.exit_code)
+    except _ClickError as error:
+        return _tell_usage(error)
+    except (KeyboardInterrupt, typer.Abort):
+        return _tell("interrupted", None, ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        _silence(sys.stdout, sys.stderr)
+        return ExitCode.DONE
+    except OSError as error:
+        # Other writes are wrapped where they happen; this is help text and the like.
+        if error.errno != errno.ENOSPC:
+            raise
+        _silence(sys.stdout)
+        return _tell("standard output: no space left", None, ExitCode.NOTHING_USABLE)
+    return int(outcome or ExitCode.DONE)
+
+
+def _invoke(arguments: list[str]) -> Any:
+    """Run the command; what it raises comes through as it is.
+
+    Subtle: ``app()`` has ideas of its own about Ctrl-C and closed pipes, which differ between
+    versions of Typer, so it is only asked to complete words for a shell.
+    """
+    take_as_they_are()
+    if "_CLIPCLI_COMPLETE" in os.environ:
+        return typer.main.get_command(app).main(arguments, prog_name="clipcli")
+    command = typer.main.get_command(_app_for(arguments))
+    try:
+        with command.make_context("clipcli", arguments) as context:
+            return command.invoke(context)
+    except typer.Exit as leave:  # --help and --version
+        return leave.exit_code
+
+
+def _app_for(arguments: list[str]) -> typer.Typer:
+    """Return the app with only the command that is called: Typer builds every one that is there.
+
+    Where the first argument is none of them (``--help``, a slip), all are needed.
+    """
+    asked = arguments[0] if arguments else None
+    narrow = copy.copy(app)
+    narrow.registered_commands = [c for c in app.registered_commands if _name(c) == asked]
+    narrow.registered_groups = [g for g in app.registered_groups if g.name == asked]
+    return narrow if narrow.registered_commands or narrow.registered_groups else app
+
+
+def _name(command: CommandInfo) -> str:
+    if command.name or command.callback is None:
+        return command.name or ""
+    return command.callback.__name__.replace("_", "-")
+
+
+def _tell_usage(error: Exception) -> int:
+    message = str(getattr(error, "format_message", error.__str__)())
+    if type(error).__name__ == "NoArgsIsHelpError":  # the message is the help text
+        print(message, file=sys.stderr)  # noqa: T201 - errors are said here
+        return ExitCode.USAGE
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "clipcli"
+    return _tell(message, f"see {path} --help", ExitCode.USAGE)
+
+
+def _tell(message: str, hint: str | None, exit_code: ExitCode) -> int:
+    from clipcli.output.text import visible
+
+    print(f"clipcli: {visible(message)}", file=sys.stderr)  # noqa: T201 - errors are said here
+    if hint:
+        print(f"  hint: {visible(hint)}", file=sys.stderr)  # noqa: T201 - errors are said here
+    return exit_code
+
+
+def _silence(*streams: IO[str]) -> None:
+    """Send streams nowhere, so that the interpreter does not fail to flush them on its way out."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        with contextlib.suppress(OSError, ValueError):  # not a file, or closed
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

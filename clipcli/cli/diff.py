@@ -1,0 +1,70 @@
+"""``clipcli diff``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clipcli.cli import options
+from clipcli.errors import ExitCode
+
+
+def diff(
+    before: Annotated[
+        Path,
+        typer.Argument(metavar="BEFORE", help="Results of classify: .jsonl, .json, .csv or .tsv."),
+    ],
+    after: Annotated[
+        Path, typer.Argument(metavar="AFTER", help="Results of another run; any of the formats.")
+    ],
+    min_move: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            metavar="PROBABILITY",
+            help="Where the label stayed, list probabilities that moved by this or more.",
+        ),
+    ] = 0.1,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="table, tsv, csv, json or jsonl on standard output. Left out: a table on a "
+            "terminal, tsv in a pipe, nothing beside -o.",
+        ),
+    ] = None,
+    output: options.Outputs = None,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> ExitCode:
+    """Tell what changed between two runs: labels, decisions, pictures, probabilities.
+
+    clipcli diff monday.jsonl tuesday.jsonl
+
+    The exit code is 6 if there is a change, else 0.
+    """
+    from clipcli.cli.progress import Notes
+    from clipcli.output.reader import read_results
+    from clipcli.output.report import requested_report
+    from clipcli.workflows.diff.changes import compare
+    from clipcli.workflows.diff.report import FORMATS, DiffReport, summary
+
+    notes = Notes(quiet=quiet)
+    request = requested_report(format_, output, FORMATS, overwrite=overwrite)
+    first, second = read_results(before), read_results(after)
+    difference = compare(first, second, min_move=min_move)
+    if difference.facts:
+        notes.say(f"the runs differ in {', '.join(difference.facts)}")
+    for file in (first, second):
+        if file.provenance and file.provenance.get("error"):
+            notes.say(f"{file.source} is not complete: {file.provenance['error']}")
+    request.send(DiffReport(str(before), str(after), difference))
+    notes.say(summary(difference))
+    if not difference.n_compared and first.entries and second.entries:
+        notes.say("no path is in both: were they run from different folders?")
+    return ExitCode.FINDINGS if difference.changes else ExitCode.DONE

@@ -1,0 +1,232 @@
+"""``clipcli sort``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clipcli.cli import options
+from clipcli.cli.prompt import ask, check_askable
+from clipcli.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clipcli.cli.run import Run
+    from clipcli.output.results import OutputRequest
+    from clipcli.pipeline.classifier import Classifier
+    from clipcli.results import Result
+    from clipcli.workflows.sorting.inputs import Watched
+    from clipcli.workflows.sorting.plan import Action, Plan, Rules
+
+
+def sort(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="The folder to sort, with all folders in it.")
+    ],
+    into: Annotated[
+        Path,
+        typer.Option("--into", metavar="DIR", help="Where the labels' folders are or will be."),
+    ],
+    labels: options.Labels = None,
+    move: Annotated[bool, typer.Option("--move", help="Move the pictures.")] = False,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy them.")] = False,
+    link: Annotated[bool, typer.Option("--link", help="Make symbolic links to them.")] = False,
+    hardlink: Annotated[bool, typer.Option("--hardlink", help="Make hard links to them.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            "-n",
+            help="Only print the plan. Left out: the same, unless one of the four above is given.",
+        ),
+    ] = False,
+    min_prob: options.MinProb = 0.0,
+    margin: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            metavar="PROBABILITY",
+            help="A picture whose first two labels are closer than this is unsure.",
+        ),
+    ] = 0.0,
+    unsure: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="The folder for pictures that no label was sure for."),
+    ] = "_unsure",
+    sidecars: Annotated[
+        bool,
+        typer.Option(
+            "--sidecars",
+            help="Take .xmp, .json, .aae and .mov files of the same name along. Left out: they "
+            "stay.",
+        ),
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask. Left out: ask before moving.")
+    ] = False,
+    templates: options.Templates = None,
+    probe: options.ProbeFile = None,
+    model: options.Model = None,
+    output: options.Outputs = None,
+    overwrite: options.Overwrite = False,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    exact: options.Exact = False,
+    max_pixels: options.MaxPixels = 200.0,
+    no_cache: options.NoCache = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> ExitCode:
+    """Put pictures into folders by their labels. `clipcli undo` puts them back.
+
+    clipcli sort photos/ --labels animals --into sorted/ --move
+
+    Nothing is ever overwritten. Pictures that cannot be read stay where they are (exit code 5).
+    """
+    from clipcli.cli.classify import open_classifier
+    from clipcli.cli.progress import Notes
+    from clipcli.cli.run import Inputs, ModelOptions, Run
+    from clipcli.images.find import FindReport
+    from clipcli.output.results import requested
+    from clipcli.pipeline.decisions import Decisions
+    from clipcli.workflows.sorting.foldernames import check_folder_name
+    from clipcli.workflows.sorting.inputs import Watched, check_hard_links, open_places
+
+    action = _action(move=move, copy=copy, link=link, hardlink=hardlink)
+    if action == "move" and not dry_run:
+        check_askable(f"move pictures into {into}?", is_agreed=yes)
+    wishes = _Wishes(
+        action, dry_run or action is None, check_folder_name(unsure), margin, sidecars, yes
+    )
+    request = requested(None, output, overwrite=overwrite)
+    watched = Watched(_spelt(source), open_places(source, into))
+    if action == "hardlink":
+        check_hard_links(watched.places)
+    run = Run(
+        inputs=Inputs((watched.typed,)),
+        model=ModelOptions(model, device, precision, exact, max_pixels, no_cache),
+        notes=Notes(quiet=quiet, verbose=verbose),
+        report=FindReport(links=[]),
+    )
+    classifier = open_classifier(run, labels, templates, 5, Decisions(min_prob), probe)
+    plan = _make_plan(run, classifier, watched, wishes, request)
+    return _sort(run, plan, watched, into, wishes)
+
+
+def _spelt(source: Path) -> str:
+    """Return SOURCE as inputs take it: a folder, even one that is called as standard input is."""
+    return str(source) if str(source) != "-" else "./-"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wishes:
+    """What the options say about the sort itself."""
+
+    action: Action | None
+    is_dry: bool  # only the plan is wanted
+    unsure: str
+    margin: float
+    sidecars: bool
+    yes: bool
+
+    def rules(self, names: tuple[str, ...]) -> Rules:
+        from clipcli.workflows.sorting.foldernames import folder_names
+        from clipcli.workflows.sorting.plan import Rules
+
+        return Rules(folder_names(names, self.unsure), self.unsure, self.margin)
+
+
+def _action(*, move: bool, copy: bool, link: bool, hardlink: bool) -> Action | None:
+    wanted: dict[Action, bool] = {"move": move, "copy": copy, "link": link, "hardlink": hardlink}
+    chosen = [action for action, is_wanted in wanted.items() if is_wanted]
+    if len(chosen) > 1:
+        raise UsageError(
+            f"--{chosen[0]} and --{chosen[1]}: only one of them can be done",
+            hint="one of --move, --copy, --link, --hardlink",
+        )
+    return chosen[0] if chosen else None
+
+
+def _make_plan(
+    run: Run, classifier: Classifier, watched: Watched, wishes: _Wishes, request: OutputRequest
+) -> Plan:
+    """Classify what is in SOURCE; nothing is moved before all of it is known."""
+    from clipcli.workflows.sorting.plan import Planner
+
+    rules = wishes.rules(classifier.label_set.names)
+    planner = Planner(
+        watched.places,
+        rules,
+        watched.states,
+        action=wishes.action or "move",
+        with_sidecars=wishes.sidecars,
+    )
+    for result in _classified(run, classifier, watched, request):
+        planner.add(watched.relative(result.path), result)
+    return planner.plan
+
+
+def _classified(
+    run: Run, classifier: Classifier, watched: Watched, request: OutputRequest
+) -> Iterator[Result]:
+    """Yield each result, and write it to the ``-o`` files."""
+    from clipcli.cli.run import reason_of
+    from clipcli.output.results import Outputs
+    from clipcli.pipeline.provenance import describe, now
+    from clipcli.results import Skipped
+
+    found, _ = run.find()
+    outputs = None
+    if request.files:
+        outputs = Outputs(request, classifier.label_set, top_k=classifier.top_k, ranked=False)
+    started = now()
+    try:
+        with run.notes.progress(run.total()) as advance:
+            for entry in run.tally(run.embedded(watched.watch(found))):
+                result = entry if isinstance(entry, Skipped) else classifier.score([entry])[0]
+                if outputs:
+                    outputs.write(result)
+                yield result
+                advance()
+        if outputs:
+            outputs.finish(describe(classifier, started, run.counts()))
+    except BaseException as error:
+        if outputs:
+            outputs.end_early(describe(classifier, started, run.counts()), reason_of(error))
+        raise
+    if run.n_ok:
+        run.tell_labels(classifier)
+
+
+def _sort(run: Run, plan: Plan, watched: Watched, into: Path, wishes: _Wishes) -> ExitCode:
+    """Tell what was found, then print the plan or carry it out."""
+    from clipcli.cli.sort_progress import carry_out, tell_found
+    from clipcli.workflows.sorting.report import SortLines, folder_counts, several
+
+    tell_found(run.notes, plan, watched, run.report.links or [])
+    outcome = run.conclude() if run.n_ok or run.n_skipped else ExitCode.DONE
+    lines = SortLines(watched.typed, str(into), plan)
+    counts = plan.counts()
+    n_files = sum(counts.values())
+    if wishes.is_dry or wishes.action is None:
+        lines.planned(plan)
+        run.notes.say(f"{several(n_files, 'file')} to {several(len(counts), 'folder')} of {into}")
+        for line in folder_counts(counts):
+            run.notes.say(line)
+        hint = "" if wishes.action else ": say --move, --copy, --link or --hardlink"
+        run.notes.say(f"nothing was done{hint}")
+        return outcome
+    if not n_files:
+        run.notes.say("there is nothing to sort")
+        return outcome
+    if wishes.action == "move" and not wishes.yes:
+        for line in folder_counts(counts):
+            typer.echo(line, err=True)
+        ask(f"move {several(n_files, 'file')} into {into}?", is_agreed=False)
+    n_left = carry_out(plan, wishes.action, lines, run.notes)
+    return ExitCode.SKIPPED if n_left else outcome

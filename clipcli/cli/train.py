@@ -1,0 +1,201 @@
+"""``clipcli train``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from clipcli.cli.progress import Notes
+from clipcli.errors import ExitCode
+
+
+def train(
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Where the run lives: DIR/model, checkpoints, log.jsonl and curves.html. A "
+            "run that was stopped there goes on.",
+        ),
+    ],
+    data: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="DATA",
+            help="A folder whose folders are named for what is in them; a .csv, .tsv or .jsonl "
+            "with image and caption; .tar files as webdataset's; a packed folder. Several are "
+            "trained on together. Left out: what --config names.",
+            show_default=False,
+        ),
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="The model to start from, by name or folder. Left out: $CLIPCLI_MODEL, or the "
+            "bundled 'mini'.",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="YAML with all settings; options win over it. Left out: settings for fine-tuning.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N", help="How often each picture is seen. Left out: 10 times, or 100 steps."
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", help="Length in steps, in the place of --epochs.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(metavar="N", help="Length in time, in the place of --epochs.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(metavar="N", help="Pairs in a step. Left out: 128, or all.")
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(metavar="X", help="Highest learning rate. Left out: 0.0001.")
+    ] = None,
+    chunk_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Pairs in memory at a time, for large batches. Left out: the whole batch.",
+        ),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOSS",
+            help="softmax, as CLIP's, or sigmoid, as SigLIP's. Left out: the model's.",
+        ),
+    ] = None,
+    freeze: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOWER", help="image or text: it stays as it is. Left out: both learn."
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PRECISION",
+            help="fp32, bf16 or fp16. Left out: what the device computes fast.",
+        ),
+    ] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=X",
+            help="How often pairs of a source are drawn, which is called as its file or folder. "
+            "Left out: all alike.",
+        ),
+    ] = None,
+    blend: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="How far the model goes from its start to what was trained, 0 to 1; less forgets "
+            "less. Left out: 0.5, from random weights 1.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Changes every draw of chance. Left out: 0.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or mps. Left out: the fastest that is there.")
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing but errors; the log is written.")
+    ] = False,
+) -> ExitCode:
+    """Train a model on pictures and what is said of them, and write it to DIR/model.
+
+    clipcli train photos/ --out runs/mine
+    """
+    from clipcli.training.config_file import read_config, with_options
+    from clipcli.training.distributed.group import PeerError
+    from clipcli.training.distributed.launch import joined
+    from clipcli.training.loop import DivergedError
+    from clipcli.training.train import train as run_training
+
+    settings = with_options(
+        read_config(config),
+        epochs=epochs,
+        steps=steps,
+        minutes=minutes,
+        batch_size=batch_size,
+        lr=lr,
+        chunk_size=chunk_size,
+        loss=loss,
+        freeze=freeze,
+        precision=precision,
+        blend=blend,
+        weight=weight,
+        seed=seed,
+        device=device,
+    )
+    with joined() as group, watching(quiet=quiet or not group.is_first) as (say, advance):
+        try:
+            run_training(
+                data or [], out, settings, init=init, say=say, advance=advance, group=group
+            )
+        except PeerError as error:
+            return error.exit_code
+        except (KeyboardInterrupt, DivergedError):
+            draw_curves(out, say)
+            raise
+        if group.is_first:
+            draw_curves(out, say)
+    return ExitCode.DONE
+
+
+def draw_curves(out: Path, say: Callable[[str], None]) -> None:
+    """Draw what the run's log tells so far as ``curves.html`` beside it."""
+    from clipcli.output.html.line_chart import curves_page
+    from clipcli.training.log import read_curves
+
+    log, path = out / "log.jsonl", out / "curves.html"
+    if not log.is_file():
+        return
+    charts = [(own.title, own.lines, own.is_share) for own in read_curves(log)]
+    try:
+        path.write_text(curves_page(out.absolute().name, charts), encoding="utf-8")
+    except OSError as error:
+        say(f"{path}: {error.strerror or error}")
+    else:
+        say(f"learning curves: {path}")
+
+
+Watching: TypeAlias = "tuple[Callable[[str], None], Callable[[float, str], None] | None]"
+
+
+@contextmanager
+def watching(*, quiet: bool) -> Iterator[Watching]:
+    """Yield where lines go and, on a terminal, what moves a bar."""
+    notes = Notes(quiet=quiet)
+    if quiet or not sys.stderr.isatty():
+        yield notes.say, None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    columns = (BarColumn(20), TextColumn("{task.fields[figures]}"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=1.0, figures="")
+
+        def advance(share: float, figures: str) -> None:
+            progress.update(task, completed=share, figures=figures)
+
+        yield (lambda line: progress.console.print(Text(line))), advance

@@ -1,0 +1,99 @@
+"""``clipcli train-text``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clipcli.cli.train import draw_curves, watching
+from clipcli.errors import ExitCode
+
+
+def train_text(
+    corpus: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CORPUS",
+            help="A .txt of one text a line, or a .tsv of texts and what the teacher reads in "
+            "their place (both with --model); an .npz with texts and vectors; or a folder with "
+            "texts.tsv and vectors.npy.",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Where the run lives: checkpoints, log.jsonl, curves.html and, with --model, "
+            "DIR/model. A run that was stopped there goes on.",
+        ),
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="The model whose texts' vectors are learned and whose image tower goes with the "
+            "new tower. Left out: the corpus has vectors, and only the tower is trained.",
+        ),
+    ] = None,
+    vocabulary: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Merges. Left out: learned from the corpus, and kept."),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="YAML with all settings; options win over it. Left out: a tower as mini's.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="How often each text is seen. Left out: 20 times."),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", help="Length in steps, in the place of --epochs.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(metavar="N", help="Length in time, in the place of --epochs.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(metavar="N", help="Texts in a step. Left out: 256.")
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(metavar="X", help="Highest learning rate. Left out: 0.001.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Changes every draw of chance. Left out: 0.")
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing but errors; the log is written.")
+    ] = False,
+) -> ExitCode:
+    """Teach a new, small text tower what a model's own says, on the processor.
+
+    clipcli train-text german.tsv --model ViT-B/32 --out runs/german
+    """
+    from clipcli.training.config_file import read_text_config
+    from clipcli.training.loop import DivergedError
+    from clipcli.training.text.run import train_text as run_training
+
+    settings = read_text_config(
+        config,
+        vocabulary=vocabulary,
+        epochs=epochs,
+        steps=steps,
+        minutes=minutes,
+        batch_size=batch_size,
+        lr=lr,
+        seed=seed,
+    )
+    with watching(quiet=quiet) as (say, advance):
+        try:
+            run_training(corpus, out, settings, model=model, say=say, advance=advance)
+        except (KeyboardInterrupt, DivergedError):
+            draw_curves(out, say)
+            raise
+        draw_curves(out, say)
+    return ExitCode.DONE

@@ -1,0 +1,117 @@
+"""``clipcli undo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clipcli.cli import options
+from clipcli.cli.prompt import ask
+from clipcli.errors import ExitCode, InputError
+
+if TYPE_CHECKING:
+    from clipcli.cli.progress import Notes
+    from clipcli.workflows.sorting.journal import Journal
+    from clipcli.workflows.sorting.records import Log
+    from clipcli.workflows.sorting.report import UndoLines
+    from clipcli.workflows.sorting.undo import Undone
+
+
+def undo(
+    journal: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="JOURNAL",
+            help="What `clipcli sort` named. Left out: the newest.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Only print what would be done.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask. Left out: ask on a terminal.")
+    ] = False,
+    quiet: options.Quiet = False,
+) -> ExitCode:
+    """Take a sort back: every file to where it was, also after an interruption.
+
+    A file that has changed since is left where it is and told of (exit code 5).
+    """
+    from clipcli.cli.progress import Notes
+    from clipcli.workflows.sorting.journal import open_journal
+
+    path = journal or _newest()
+    with open_journal(path) as opened:
+        return _undo(opened, opened.read(), Notes(quiet=quiet), is_dry=dry_run, is_agreed=yes)
+
+
+def _newest() -> Path:
+    from clipcli.workflows.sorting.journal import journal_folder, journals
+
+    found = journals()
+    if not found:
+        raise InputError(
+            f"{journal_folder()}: there is no journal, so there is nothing to take back",
+            hint="name one, if it was put elsewhere",
+        )
+    return found[-1]
+
+
+def _undo(journal: Journal, log: Log, notes: Notes, *, is_dry: bool, is_agreed: bool) -> ExitCode:
+    from clipcli.cli.sort_progress import Reasons
+    from clipcli.output.text import visible
+    from clipcli.workflows.sorting.report import UndoLines, undo_counts
+    from clipcli.workflows.sorting.undo import plan_undo
+
+    for problem in log.problems:
+        notes.say(problem)
+    if log.is_undone:
+        notes.say(f"{journal.path}: was taken back already")
+        return ExitCode.DONE
+    plan, lines = plan_undo(log), UndoLines(log.places)
+    is_asked = not (is_agreed or is_dry) and any(not entry.refusal for entry in plan)
+    for told in undo_counts(plan, log):
+        typer.echo(visible(told), err=True) if is_asked else notes.say(told)
+    if is_dry:
+        reasons = Reasons(notes)
+        for entry in plan:
+            lines.write(entry)
+            if entry.refusal:
+                reasons.tell(lines.target(entry), entry.refusal)
+        reasons.conclude()
+        return ExitCode.SKIPPED if reasons.n or log.problems else ExitCode.DONE
+    if is_asked:
+        ask(f"take back the sort into {log.places.into}?", is_agreed=False)
+    return _take_back(journal, log, plan, lines, notes)
+
+
+def _take_back(
+    journal: Journal, log: Log, plan: list[Undone], lines: UndoLines, notes: Notes
+) -> ExitCode:
+    from clipcli.cli.sort_progress import Reasons, for_each
+    from clipcli.workflows.sorting.report import several
+    from clipcli.workflows.sorting.undo import undo as take_back
+
+    n_done, reasons = 0, Reasons(notes)
+    try:
+        with notes.progress(lambda: len(plan), is_wanted=bool(plan)) as advance:
+
+            def tell(entry: Undone) -> None:
+                nonlocal n_done
+                if entry.refusal:
+                    reasons.tell(lines.target(entry), entry.refusal)
+                else:
+                    n_done += 1
+                    lines.done(entry)
+                advance()
+
+            for_each(take_back(log, journal), tell)
+    except BaseException:
+        notes.say(f"stopped after {several(n_done, 'file')}; the same command goes on")
+        raise
+    reasons.conclude()
+    notes.say(f"{several(n_done, 'file')} taken back")
+    return ExitCode.SKIPPED if reasons.n or log.problems else ExitCode.DONE

@@ -1,0 +1,1 @@
+"""A model that runs: numpy arrays in, numpy arrays out."""

@@ -1,0 +1,272 @@
+"""The one door to torch: numpy in, numpy out, loaded at the first question.
+
+Everything that can be known without torch (name, fingerprint, input size, prompts' token counts,
+the rows of a few prompts) is answered from the model's files; :meth:`ModelEncoder.start` begins
+the slow part in the background, so that pictures are decoded meanwhile.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+from clipcli.errors import DeviceError
+from clipcli.models.config import ModelConfig, TextTransformer
+from clipcli.models.folder import ModelFolder
+from clipcli.models.open import ModelSource, source_of
+from clipcli.models.resolve import open_named
+from clipcli.models.tokenizer.clip import TextTokenizer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from clipcli.encoder.numpy_text.tower import NumpyTextTower
+    from clipcli.encoder.openvino.runner import OpenVinoRunner
+    from clipcli.encoder.torch.runner import TorchRunner
+
+# Rows of labels are kept on disk and each decides about all pictures. With shared beginnings
+# computed once (see ``textpacking``), bf16 would gain too little to be worth a second kind of row.
+TEXT_PRECISION = "fp32"
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+BACKENDS = ("torch", "openvino")
+
+
+class Encoder(Protocol):
+    """What the pipeline needs of a model; tests put plain arithmetic in its place."""
+
+    @property
+    def config(self) -> ModelConfig: ...
+
+    @property
+    def tokenizer(self) -> TextTokenizer: ...
+
+    @property
+    def asked(self) -> tuple[str, ...]: ...
+
+    @property
+    def is_loaded(self) -> bool: ...
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def precision(self) -> str: ...
+
+    @property
+    def note(self) -> str: ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+    def start(self) -> None: ...
+
+    def encode_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+
+    def encode_texts(self, prompts: Sequence[str]) -> NDArray[np.float32]: ...
+
+
+class ModelEncoder:
+    """A model that answers with vectors; torch is imported when first needed."""
+
+    def __init__(
+        self,
+        model: ModelSource | ModelFolder,
+        device: str = "auto",
+        precision: str = "auto",
+        backend: str = "torch",
+    ) -> None:
+        self._source = model if isinstance(model, ModelSource) else source_of(model)
+        self._asked, self._backend = (device, precision), backend
+        self._lock = threading.Lock()
+        self._running = threading.Lock()  # the network is not for two threads at once
+        self._loading: Future[TorchRunner | OpenVinoRunner] | None = None
+
+    @property
+    def config(self) -> ModelConfig:
+        """Architecture, preprocessing and scoring, as ``config.json`` says."""
+        return self._source.config
+
+    @cached_property
+    def tokenizer(self) -> TextTokenizer:
+        """The model's own tokenizer."""
+        return self._source.read_tokenizer()
+
+    def start(self) -> None:
+        """Begin to import torch and load the weights in the background; safe to call again."""
+        with self._lock:
+            if self._loading is None:
+                self._loading = Future()
+                threading.Thread(
+                    target=self._load_into, args=(self._loading,), name="load", daemon=True
+                ).start()
+
+    def _load_into(self, future: Future[TorchRunner | OpenVinoRunner]) -> None:
+        try:
+            future.set_result(self._load())
+        except BaseException as error:  # whatever it is, it belongs to the thread that waits
+            future.set_exception(error)
+
+    def _load(self) -> TorchRunner | OpenVinoRunner:
+        if self._backend == "openvino":
+            from clipcli.encoder.openvino.runner import OpenVinoRunner
+
+            return OpenVinoRunner.load(self._source, *self._asked)
+        from clipcli.encoder.torch.runner import TorchRunner
+
+        return TorchRunner.load(self._source, *self._asked)
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The device, precision and backend that were asked for; "auto" leaves it to the latter."""
+        return self._asked if self._backend == "torch" else (*self._asked, self._backend)
+
+    @property
+    def has_to_export(self) -> bool:
+        """Whether loading begins with making the model ready for its backend, which is slow."""
+        if self._backend == "torch" or self.is_loaded:
+            return False
+        from clipcli.encoder.openvino.runner import has_to_export
+
+        return has_to_export(self._source, *self._asked)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the model is there, so that questions about it cost nothing."""
+        loading = self._loading
+        return loading is not None and loading.done() and loading.exception() is None
+
+    @property
+    def _runner(self) -> TorchRunner | OpenVinoRunner:
+        self.start()
+        assert self._loading is not None
+        return self._loading.result()
+
+    @property
+    def device(self) -> str:
+        """The device in use, such as ``cpu`` or ``cuda:0``."""
+        return self._runner.device
+
+    @property
+    def precision(self) -> str:
+        """The precision of the image tower: fp32, bf16, fp16, or a backend's, as int8-openvino."""
+        return self._runner.precision
+
+    @property
+    def note(self) -> str:
+        """How far the backend is from torch, in a line; nothing for torch itself."""
+        return self._runner.note
+
+    @property
+    def batch_size(self) -> int:
+        """How many images are worth encoding at once on this device."""
+        return self._runner.batch_size
+
+    def encode_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Encode preprocessed images (n, s, s, 3), uint8, into unit rows (n, d), float32."""
+        runner = self._runner
+        with self._running:
+            return runner.encode_images(pixels)
+
+    def encode_texts(self, prompts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode p prompts into unit rows (p, d), float32; over-long ones are cut.
+
+        This is done by numpy, and torch stays out of it, unless they are so many that a graphics
+        card pays.
+        """
+        texts = [self.tokenizer.tokenize(prompt).ids for prompt in prompts]
+        if not self._is_for_card(len(texts)):
+            return self._numpy_tower.encode(texts)
+        runner = self._runner
+        with self._running:
+            return runner.encode_texts(texts)
+
+    def _is_for_card(self, n_prompts: int) -> bool:
+        shape, device = self.config.architecture.text, self._asked[0]
+        return is_for_card(shape, n_prompts, device) and self.device != "cpu"
+
+    @cached_property
+    def _numpy_tower(self) -> NumpyTextTower:
+        from clipcli.encoder.numpy_text.tower import NumpyTextTower
+
+        return NumpyTextTower(self._source)
+
+
+def load_encoder(
+    model: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    backend: str = "torch",
+) -> ModelEncoder:
+    """Open a model by name, folder or file (None: the default one) without importing torch.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or its folder is not whole.
+    DeviceError
+        If there is no device, precision or backend of that name; at first use, if there is none
+        here.
+    MissingExtraError
+        If the backend is not installed.
+    """
+    _check_names(device, precision, backend)
+    return ModelEncoder(open_named(model), device, precision, backend)
+
+
+def _check_names(device: str, precision: str, backend: str) -> None:
+    """Refuse, before anything is loaded, what is a device, precision or backend nowhere."""
+    if backend == "openvino":
+        from clipcli.encoder.openvino.runner import check_installed, resolve
+
+        check_installed()
+        resolve(device, precision)
+        return
+    if backend not in BACKENDS:
+        raise DeviceError(f"backend {backend!r} is not known", hint=f"use {' or '.join(BACKENDS)}")
+    if precision == "int8":
+        raise DeviceError("precision 'int8' needs another backend", hint="add --backend openvino")
+    if device not in DEVICES and not re.fullmatch("cuda:[0-9]+", device):
+        raise DeviceError(f"device {device!r} is not known", hint="use cpu, cuda, cuda:N or mps")
+    if precision not in PRECISIONS:
+        raise DeviceError(
+            f"precision {precision!r} is not known", hint=f"use {', '.join(PRECISIONS)}"
+        )
+
+
+# Measured (tests/benchmarks/bench_text.py): a prompt has 10 tokens, of which other prompts share
+# about half, and numpy does some 120 billion operations a second on a core. So this is 2 x 5 x 2e10
+# / 1.2e11 = 1.7 s on one core, which is what torch takes to load, and for ViT-B/32, with 38 million
+# weights, 530 prompts. On a processor torch is no faster than numpy, however many they are.
+CARD_FROM = 2e10  # prompts x weights
+
+
+def is_for_card(shape: TextTransformer, n_prompts: int, device: str) -> bool:
+    """Tell whether prompts are so many that a graphics card pays, and there may be one.
+
+    ``device`` is what the user asked for; "auto" leaves it to torch, which is not asked here.
+    """
+    if device == "cpu" or n_prompts * n_weights(shape) < CARD_FROM:
+        return False
+    return device != "auto" or _may_have_card()
+
+
+def n_weights(shape: TextTransformer) -> int:
+    """Count the weights that every token is multiplied with."""
+    attention = 4 * shape.width**2  # queries, keys, values, and the way back
+    return shape.layers * (attention + 2 * shape.width * shape.mlp_width)
+
+
+def _may_have_card() -> bool:
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    return any(shutil.which(tool) for tool in ("nvidia-smi", "rocm-smi"))

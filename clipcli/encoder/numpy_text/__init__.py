@@ -1,0 +1,1 @@
+"""The text tower in numpy, for label encoding without torch."""

@@ -1,0 +1,36 @@
+"""An image tower as one function, from stored pixels to embeddings."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from clipcli.encoder.torch.fold import PIXEL_UNIT
+from clipcli.encoder.torch.load import load_model
+from clipcli.encoder.torch.runner import prepare_tower
+from clipcli.models.open import ModelSource
+
+
+class PixelsToEmbeddings(nn.Module):
+    """All that an exporter follows: uint8 (n, s, s, 3) -> (n, d), float32, not of unit length.
+
+    Whoever quantises what comes out would round unit lengths as well.
+    """
+
+    def __init__(self, source: ModelSource) -> None:
+        super().__init__()
+        self.tower = load_model(source).visual
+        scale = prepare_tower(self.tower, source.config.preprocessing)
+        self.mean, self.std = scale or (torch.tensor(0.0), torch.tensor(float(PIXEL_UNIT)))
+        self.size = source.config.preprocessing.size
+        self.eval().requires_grad_(False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Embed pictures as they are stored."""
+        x = pixels.permute(0, 3, 1, 2).float()  # (n, s, s, 3) -> (n, 3, s, s)
+        embeddings: Tensor = self.tower((x - self.mean) / self.std)  # (n, d)
+        return embeddings
+
+    def example(self) -> Tensor:
+        """Return pixels that it can be traced with."""
+        return torch.zeros(2, self.size, self.size, 3, dtype=torch.uint8)

@@ -1,1 +1,0 @@
-"""This package knows about pictures' vectors on disk: whose they are, and when they still hold."""

@@ -1,0 +1,1 @@
+"""Label sets, prompts and templates."""

@@ -1,0 +1,124 @@
+"""Label files: which grammar an ending stands for, and the plain ones."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from clipcli.errors import LabelSetError
+from clipcli.files import numbered_lines, read_text
+from clipcli.labels.label import (
+    SYNONYM_MARK,
+    Label,
+    LabelDocument,
+    at_line,
+    checked_text,
+    label_from_text,
+    threshold_from_text,
+)
+from clipcli.labels.schema import LABEL_KEYS, document_from_tree, suggest_key
+from clipcli.labels.yaml_nodes import tree_from_json, tree_from_yaml
+
+LABEL_FILE_ENDINGS = (".txt", ".yaml", ".yml", ".json", ".csv")
+CSV_COLUMNS = ("label", *LABEL_KEYS[1:])
+
+
+def read_label_file(path: Path) -> LabelDocument:
+    """Read one file by the grammar of its ending; none at all (a pipe, say) means text."""
+    ending = path.suffix.lower()
+    if ending and ending not in LABEL_FILE_ENDINGS and not path.is_fifo():
+        raise LabelSetError(
+            f"{path}: is not a label file ({ending})",
+            hint=f"label files end in {', '.join(LABEL_FILE_ENDINGS)}",
+        )
+    text = read_text(path, LabelSetError)
+    source = str(path)
+    if ending in (".yaml", ".yml"):
+        return document_from_tree(tree_from_yaml(text, source), source)
+    if ending == ".json":
+        return document_from_tree(tree_from_json(text, source), source)
+    if ending == ".csv":
+        return document_from_csv(text, source)
+    return document_from_txt(text, source)
+
+
+def document_from_txt(text: str, source: str) -> LabelDocument:
+    """Read one label a line; a comment on the first line describes the set."""
+    first = text.split("\n", 1)[0].strip()
+    return LabelDocument(
+        labels=tuple(
+            label_from_text(line, at_line(source, number), number)
+            for number, line in numbered_lines(text)
+        ),
+        description=first.lstrip("#").strip() if first.startswith("#") else "",
+    )
+
+
+def document_from_csv(text: str, source: str) -> LabelDocument:
+    """Read one label a row, under a header."""
+    rows = _numbered_rows(text, source)
+    number, header = next(rows, (1, []))
+    columns = [column.strip().lower() for column in header]
+    _check_header(columns, at_line(source, number))
+    labels = []
+    for number, row in rows:
+        where = at_line(source, number)
+        if len(row) > len(columns):
+            raise LabelSetError(
+                f"{where}: has {len(row)} cells under {len(columns)} columns",
+                hint="a cell with a comma must stand in double quotes",
+            )
+        cells = dict(zip(columns, row, strict=False))
+        labels.append(_label_from_cells(cells, where, number))
+    return LabelDocument(labels=tuple(labels))
+
+
+def _numbered_rows(text: str, source: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are not blank with the line on which each begins."""
+    reader = csv.reader(io.StringIO(text), strict=True)
+    line = 1
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                yield line, row
+            line = reader.line_num + 1
+    except csv.Error as cause:
+        raise LabelSetError(f"{at_line(source, line)}: malformed CSV: {cause}") from cause
+
+
+def _check_header(columns: list[str], where: str) -> None:
+    for index, column in enumerate(columns):
+        if column in columns[:index]:
+            raise LabelSetError(f"{where}: column {column!r} appears twice", hint="remove one")
+        if column not in CSV_COLUMNS:
+            hint = suggest_key(column, CSV_COLUMNS)
+            if ";" in column or "\t" in column:
+                hint = "separate the cells by commas"
+            raise LabelSetError(f"{where}: unknown column {column!r}", hint=hint)
+    if "label" not in columns:
+        raise LabelSetError(
+            f"{where}: has no column 'label'",
+            hint=f"the first line names the columns: {','.join(CSV_COLUMNS)}",
+        )
+
+
+def _label_from_cells(cells: dict[str, str], where: str, line: int) -> Label:
+    label = label_from_text(cells.get("label", ""), where, line)
+    parent = cells.get("parent", "").strip()
+    threshold = cells.get("threshold", "").strip()
+    return Label(
+        name=label.name,
+        synonyms=label.synonyms + _several(cells.get("synonyms", ""), "synonym", where),
+        prompts=_several(cells.get("prompts", ""), "prompt", where),
+        parent=checked_text(parent, "parent", where) if parent else None,
+        threshold=threshold_from_text(threshold, where) if threshold else None,
+        line=line,
+    )
+
+
+def _several(cell: str, what: str, where: str) -> tuple[str, ...]:
+    if not cell.strip():
+        return ()
+    return tuple(checked_text(part, what, where) for part in cell.split(SYNONYM_MARK))

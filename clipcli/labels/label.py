@@ -1,0 +1,141 @@
+"""A label: its words, and what text may stand in them.
+
+Also about the :class:`LabelDocument`, which is what one label file says, before anyone asked
+whether its labels fit together.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from clipcli.errors import LabelSetError
+
+SYNONYM_MARK = "|"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One class: the name that is reported, and the words and prompts that describe it."""
+
+    name: str
+    synonyms: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()  # used as written, beside the filled templates
+    parent: str | None = None  # the group that this label's probability is summed into
+    threshold: float | None = None  # the label's own --min-prob, 0..1
+    line: int = field(default=0, compare=False, repr=False)  # in its file; 0: it has none
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The name and its synonyms, which are what fills the templates."""
+        return (self.name, *self.synonyms)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelDocument:
+    """What one label file says; ``templates`` is ``None`` where it is silent about them."""
+
+    labels: tuple[Label, ...]
+    name: str = ""
+    description: str = ""
+    templates: tuple[str, ...] | None = None
+    reject: tuple[str, ...] = ()
+
+
+def at_line(source: str, line: int) -> str:
+    """Return ``file:line``, or the bare source where there are no lines."""
+    return f"{source}:{line}" if line else source
+
+
+def folded_text(text: str) -> str:
+    """Return what two texts share that a model cannot tell apart: case and spacing are folded."""
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
+def checked_text(text: str, what: str, where: str) -> str:
+    """Return ``text`` stripped; empty text and characters that no prompt can hold are errors."""
+    text = text.strip()
+    if not text:
+        raise LabelSetError(f"{where}: empty {what}", hint="write a word, or remove it")
+    if text.isprintable():
+        return text
+    for character in text:
+        # Zero-width joiners (Cf) hold emoji together and may stay; line and control characters
+        # and lone surrogates would break one-record-a-line outputs.
+        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
+            raise LabelSetError(
+                f"{where}: {what} {text!r} contains the character U+{ord(character):04X}",
+                hint="remove the line break or control character",
+            )
+    return text
+
+
+def label_from_text(text: str, where: str, line: int = 0) -> Label:
+    """Read ``name | synonym | synonym``, the one-line form of a label."""
+    name, *synonyms = text.split(SYNONYM_MARK)
+    return Label(
+        name=checked_text(name, "label", where),
+        synonyms=tuple(checked_text(synonym, "synonym", where) for synonym in synonyms),
+        line=line,
+    )
+
+
+def threshold_from_text(text: str, where: str) -> float:
+    """Read a probability written by hand, 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    # float() would also take "1_0" and digits of other scripts.
+    if not 0.0 <= value <= 1.0 or "_" in text or not text.isascii():
+        raise LabelSetError(
+            f"{where}: threshold {text!r} is not a number from 0 to 1",
+            hint="write it like 0.35",
+        )
+    return value
+
+
+def check_labels(labels: Sequence[Label], source: str) -> None:
+    """Refuse a set without labels, with a label twice, or with groups that are also labels."""
+    if not labels:
+        raise LabelSetError(f"{source}: has no labels", hint="write one label a line")
+    _check_unique(labels, source)
+    _check_parents(labels, source)
+
+
+def _check_unique(labels: Sequence[Label], source: str) -> None:
+    seen: dict[str, Label] = {}
+    for label in labels:
+        first = seen.setdefault(folded_text(label.name), label)
+        if first is label:
+            continue
+        fact = f"label {label.name!r} appears twice"
+        if first.name != label.name:
+            fact = f"label {label.name!r} is {first.name!r} again, in other case or spacing"
+        if first.line:
+            fact += f" (first on line {first.line})"
+        raise LabelSetError(
+            f"{at_line(source, label.line)}: {fact}",
+            hint="remove one, or give it a name of its own",
+        )
+
+
+def _check_parents(labels: Sequence[Label], source: str) -> None:
+    """Keep parents one level deep: a group is never a label, so there can be no cycles."""
+    names = {folded_text(label.name) for label in labels}
+    spelling: dict[str, str] = {}
+    for label in labels:
+        if label.parent is None:
+            continue
+        where, key = at_line(source, label.line), folded_text(label.parent)
+        if key in names:
+            raise LabelSetError(
+                f"{where}: parent {label.parent!r} of {label.name!r} is itself a label",
+                hint="name the group differently; a parent sums its labels and is none of them",
+            )
+        if spelling.setdefault(key, label.parent) != label.parent:
+            raise LabelSetError(
+                f"{where}: parent {label.parent!r} is spelled {spelling[key]!r} elsewhere",
+                hint="spell it the same way everywhere",
+            )

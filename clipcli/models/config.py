@@ -1,0 +1,111 @@
+"""The shape of a model: sizes, preprocessing and scoring, as plain data.
+
+It is what a model folder's ``config.json`` says. No weights, no torch, no numpy: whoever only
+needs to know a model's input size or fingerprint pays nothing for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Activation: TypeAlias = Literal["quick_gelu", "gelu", "gelu_tanh"]
+
+
+@dataclass(frozen=True, slots=True)
+class VisionTransformer:
+    """A ViT image tower (Dosovitskiy et al. 2020; CLIP adds a layer norm before the blocks)."""
+
+    image_size: int  # pixels, square
+    patch_size: int  # pixels
+    width: int
+    layers: int
+    heads: int
+    mlp_width: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModifiedResNet:
+    """CLIP's ResNet (Radford et al. 2021, section 2.4): ``layers`` are blocks per stage."""
+
+    image_size: int  # pixels, square, a multiple of 32
+    width: int  # channels after the stem
+    layers: tuple[int, int, int, int]
+    heads: int  # of the attention pooling
+
+
+@dataclass(frozen=True, slots=True)
+class TextTransformer:
+    """A text tower; CLIP's is causal and read at the end-of-text token."""
+
+    context_length: int  # tokens, start and end included
+    vocab_size: int
+    width: int
+    layers: int
+    heads: int
+    mlp_width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Both towers and what joins them."""
+
+    embed_dim: int
+    image: VisionTransformer | ModifiedResNet
+    text: TextTransformer
+    activation: Activation
+    logit_bias: bool = False  # a learned bias beside the learned scale (SigLIP's loss)
+
+
+@dataclass(frozen=True, slots=True)
+class SiglipArchitecture:
+    """SigLIP's towers (Zhai et al. 2023; Tschannen et al. 2025): what differs from CLIP's.
+
+    The image tower has no class token and pools by attention; the text tower sees both ways and is
+    read at its last position, so every text is padded to the whole context. Scale *and* bias are
+    learned.
+    """
+
+    embed_dim: int  # the image tower's width
+    image: VisionTransformer
+    text: TextTransformer
+    activation: Activation
+    text_cleaning: Literal["canonicalize", "lower"]  # SigLIP also drops punctuation, SigLIP 2 not
+    end_token: str  # closes every text
+    pad_token: str  # fills it up
+
+    @property
+    def logit_bias(self) -> bool:
+        """Whether there is a learned bias beside the learned scale: always."""
+        return True
+
+
+AnyArchitecture: TypeAlias = Architecture | SiglipArchitecture
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How a decoded RGB picture becomes the tower's square input."""
+
+    size: int  # pixels
+    resize_mode: Literal["shortest", "squash", "longest"] = "shortest"
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    crop_rounding: Literal["floor", "round"] = "round"  # floor: Hugging Face; round: OpenAI
+    mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
+    std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """All that ``config.json`` says; ``fingerprint`` covers weights, tokenizer and numbers."""
+
+    name: str
+    architecture: Architecture | SiglipArchitecture
+    preprocessing: Preprocessing
+    logit_scale: float  # multiplies cosines; exp of the weights' log parameter, checked on loading
+    logit_bias: float = 0.0
+    scoring: Literal["softmax", "sigmoid"] = "softmax"
+    templates: tuple[str, ...] = ()  # the model's own; empty: clipcli's default set
+    fingerprint: str = ""  # sha256 in hex, as stored when the folder was written
+    licence: str = ""
+    source: str = ""  # where the weights come from, in a line

@@ -1,0 +1,232 @@
+"""Model folders: what lies in one, writing one whole.
+
+A model is a folder: weights, tokenizer, and a configuration that says the architecture, the
+preprocessing and the scoring. They travel together and are never guessed apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from clipcli.errors import ModelError, OutputError, OutputExistsError
+from clipcli.files import PACKAGE
+from clipcli.models.config import ModelConfig, SiglipArchitecture
+from clipcli.models.config_file import canonical_numbers, config_to_dict, read_config
+from clipcli.models.formats.safetensors import (
+    CHUNK_BYTES,
+    RawTensor,
+    read_bytes,
+    read_number,
+    read_tensor_table,
+    write_tensors,
+)
+from clipcli.models.tokenizer.vocabulary import IDS_NAME, Vocabulary, write_vocabulary
+
+WEIGHTS_NAME = "model.safetensors"
+CONFIG_NAME = "config.json"
+MERGES_NAME = "merges.txt"  # and beside it, where ids are not by the rule, IDS_NAME
+TOKENIZER_NAME = "tokenizer.json"  # SigLIP's, as the tokenizers library writes it
+CARD_NAME = "MODEL_CARD.md"
+BUILTIN = "mini"
+MAX_LOG_SCALE = 20.0  # trained models stop at log(100) = 4.6
+ENVIRONMENT = "CLIPCLI_MODEL"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A model folder that is whole, as far as can be told without loading the weights."""
+
+    path: Path
+    config: ModelConfig
+    weights_path: Path
+    vocabulary_path: Path
+
+
+def builtin_model_folder() -> Path:
+    """Return the folder of the model that comes with clipcli."""
+    return PACKAGE / "assets" / BUILTIN
+
+
+def open_model_folder(path: Path) -> ModelFolder:
+    """Read a folder's configuration and check that its files are there and whole.
+
+    Raises
+    ------
+    ModelError
+        If something is missing, unreadable, truncated or contradicts itself.
+    """
+    if not path.is_dir():
+        raise ModelError(f"{path}: no such model folder")
+    _check_there(path, CONFIG_NAME)
+    config = read_config(path / CONFIG_NAME)
+    folder = ModelFolder(path, config, path / WEIGHTS_NAME, path / tokenizer_name(config))
+    _check_there(path, WEIGHTS_NAME)
+    _check_there(path, folder.vocabulary_path.name)
+    _check_logits(folder)
+    if config.fingerprint:
+        return folder
+    return replace(folder, config=replace(config, fingerprint=compute_fingerprint(folder)))
+
+
+def tokenizer_name(config: ModelConfig) -> str:
+    """Return what a model folder's tokenizer is called."""
+    is_siglip = isinstance(config.architecture, SiglipArchitecture)
+    return TOKENIZER_NAME if is_siglip else MERGES_NAME
+
+
+def compute_fingerprint(folder: ModelFolder) -> str:
+    """Return the sha256, in hex, of all that vectors and scores depend on.
+
+    Weights, tokenizer and numeric configuration count; card, provenance and templates do not (the
+    prompts themselves stand in every key where they matter). Reads the weights as a stream.
+    """
+    digest = hashlib.sha256(b"clipcli model 1\n")
+    try:
+        for name, place in sorted(read_tensor_table(folder.weights_path).items()):
+            told = json.dumps([name, place.dtype, place.shape]).encode("ascii")
+            _add(digest, told, place.end - place.begin, read_bytes(folder.weights_path, place))
+        for path in (folder.vocabulary_path, folder.vocabulary_path.with_name(IDS_NAME)):
+            if path.exists():
+                _add(digest, path.name.encode("utf-8"), path.stat().st_size, _pieces(path))
+    except OSError as error:
+        raise ModelError(f"{folder.path}: {error.strerror or error}") from error
+    numbers = canonical_numbers(folder.config)
+    _add(digest, b"numbers", len(numbers), [numbers])
+    return digest.hexdigest()
+
+
+def write_model_folder(
+    out: Path,
+    tensors: Mapping[str, RawTensor],
+    config: ModelConfig,
+    vocabulary: Vocabulary | bytes,
+    card: str,
+    *,
+    overwrite: bool = False,
+) -> ModelFolder:
+    """Write a model folder that appears whole or not at all.
+
+    The configuration's fingerprint, logit scale and logit bias are filled in from what is written.
+
+    Raises
+    ------
+    OutputExistsError
+        If ``out`` is there already, unless ``overwrite`` and it is a model folder.
+    OutputError
+        If it cannot be written.
+    """
+    is_siglip = isinstance(config.architecture, SiglipArchitecture)
+    assert is_siglip == isinstance(vocabulary, bytes)
+    if (
+        isinstance(vocabulary, Vocabulary)
+        and len(vocabulary.ids) != config.architecture.text.vocab_size
+    ):
+        raise ModelError(
+            f"{out}: the vocabulary has {len(vocabulary.ids):,} tokens, "
+            f"the architecture {config.architecture.text.vocab_size:,}"
+        )
+    _check_free(out, overwrite=overwrite)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
+            new = Path(scratch) / "new"
+            _fill(new, tensors, config, vocabulary, card)
+            _swap(new, out, Path(scratch) / "old")
+    except OSError as error:
+        raise OutputError(f"{out}: {error.strerror or error}") from error
+    return open_model_folder(out)
+
+
+def _fill(
+    new: Path,
+    tensors: Mapping[str, RawTensor],
+    config: ModelConfig,
+    vocabulary: Vocabulary | bytes,
+    card: str,
+) -> None:
+    new.mkdir()
+    write_tensors(new / WEIGHTS_NAME, tensors)
+    if isinstance(vocabulary, bytes):
+        (new / TOKENIZER_NAME).write_bytes(vocabulary)
+    else:
+        write_vocabulary(vocabulary, new / MERGES_NAME)
+    (new / CARD_NAME).write_text(card, encoding="utf-8", newline="\n")
+    scale, bias = _logits(new / WEIGHTS_NAME, config)
+    config = replace(config, logit_scale=scale, logit_bias=bias)
+    folder = ModelFolder(new, config, new / WEIGHTS_NAME, new / tokenizer_name(config))
+    config = replace(config, fingerprint=compute_fingerprint(folder))
+    told = json.dumps(config_to_dict(config), indent=2, ensure_ascii=False)
+    (new / CONFIG_NAME).write_text(told + "\n", encoding="utf-8", newline="\n")
+
+
+def _swap(new: Path, out: Path, old: Path) -> None:
+    """Put ``new`` in the place of ``out``; folders cannot be replaced in one step everywhere."""
+    if not out.exists():
+        new.replace(out)
+        return
+    out.replace(old)
+    try:
+        new.replace(out)
+    except OSError:
+        old.replace(out)
+        raise
+
+
+def _check_free(out: Path, *, overwrite: bool) -> None:
+    if not os.path.lexists(out):
+        return
+    if not overwrite:
+        raise OutputExistsError(f"{out}: already exists", hint="use --overwrite to replace it")
+    if not (out / CONFIG_NAME).is_file():
+        raise OutputExistsError(
+            f"{out}: exists and is not a model folder, so it is not replaced",
+            hint="choose another place",
+        )
+
+
+def _logits(path: Path, config: ModelConfig) -> tuple[float, float]:
+    """Read what the weights say about scale and bias: the scale itself, not its logarithm."""
+    table = read_tensor_table(path)
+    if "logit_scale" not in table:
+        raise ModelError(f"{path}: there is no logit_scale: these are not CLIP's weights")
+    logarithm = read_number(path, table["logit_scale"])
+    if not abs(logarithm) < MAX_LOG_SCALE:
+        raise ModelError(f"{path}: logit_scale is {logarithm}, which makes no sense")
+    has_bias = config.architecture.logit_bias and "logit_bias" in table
+    return math.exp(logarithm), read_number(path, table["logit_bias"]) if has_bias else 0.0
+
+
+def _check_logits(folder: ModelFolder) -> None:
+    """Refuse a configuration that would score otherwise than the weights were trained to."""
+    scale, bias = _logits(folder.weights_path, folder.config)
+    for key, trained in (("logit_scale", scale), ("logit_bias", bias)):
+        told = getattr(folder.config, key)
+        if not math.isclose(told, trained, rel_tol=1e-6, abs_tol=1e-9):
+            raise ModelError(
+                f"{folder.path / CONFIG_NAME}: {key}: {told} is not the weights' own, {trained}"
+            )
+
+
+def _check_there(path: Path, name: str) -> None:
+    if not (path / name).is_file():
+        raise ModelError(f"{path}: not a whole model folder: {name} is missing")
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(CHUNK_BYTES):
+            yield piece
+
+
+def _add(digest: hashlib._Hash, name: bytes, size: int, pieces: Iterable[bytes]) -> None:
+    """Hash one named part, with both lengths, so that no two lists of parts hash alike."""
+    digest.update(f"{len(name)} {size}\n".encode("ascii") + name)
+    for piece in pieces:
+        digest.update(piece)

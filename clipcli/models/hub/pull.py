@@ -1,0 +1,278 @@
+"""Pulling a model from the hub: which files, whether they fit, what is noted.
+
+What ``huggingface_hub`` respects is respected: ``HF_HOME``, ``HF_ENDPOINT``, ``HF_HUB_OFFLINE``,
+``HF_TOKEN`` and the token on the disk. Files stay in its cache, where its other users find them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from logging import ERROR
+from pathlib import Path
+from typing import Any
+
+from clipcli.errors import ModelError
+from clipcli.models.catalog.catalog import CatalogEntry, find_entry, suggest
+from clipcli.models.catalog.entry import Layout, wanted_files
+from clipcli.models.config import Activation
+from clipcli.models.hub.download import HubFile, fetch, find_cached, note_newest, partial_bytes
+from clipcli.models.hub.errors import in_words
+from clipcli.models.open import ModelSource, open_model
+from clipcli.models.store import Installed, check_name, free_bytes, install_pointer, prepare_store
+from clipcli.models.store_pointer import INDEX_ENDING, Pointer, PulledFile
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+HUB_PREFIXES = ("https://huggingface.co/", "https://hf.co/", "hf-hub:", "hf://", "hf:")
+MB = 1_000_000
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A model on the hub: the catalogue's, or any repository in a layout that clipcli reads."""
+
+    name: str
+    repository: str
+    entry: CatalogEntry | None = None
+
+    @property
+    def activation(self) -> Activation | None:
+        """What the catalogue says, which the files must not contradict."""
+        return self.entry.architecture.activation if self.entry else None
+
+    def choose_files(self, available: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of the files that are needed, out of all there are."""
+        if self.entry is None:
+            layout: Layout = "openclip" if "open_clip_config.json" in available else "huggingface"
+            is_siglip = bool({"spiece.model", "tokenizer.model"}.intersection(available))
+            return wanted_files(self.repository, layout, available, is_siglip=is_siglip)
+        missing = [name for name in self.entry.files if name not in available]
+        if missing:
+            raise ModelError(f"{self.repository}: {missing[0]} is missing from its files")
+        return self.entry.files or self.entry.wanted_files(available)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A repository at one commit."""
+
+    commit: str
+    files: dict[str, HubFile]
+    licence: str = ""
+
+
+def find_wanted(name: str) -> Wanted:
+    """Return what on the hub a name means: a row of the catalogue, or ``owner/name``.
+
+    Raises
+    ------
+    ModelError
+        If it is neither; the hint suggests what is near.
+    """
+    if entry := find_entry(name):
+        return Wanted(entry.name, entry.repository, entry)
+    bare = name
+    for prefix in HUB_PREFIXES:
+        bare = bare.removeprefix(prefix)
+    if REPOSITORY.fullmatch(bare) and ".." not in bare:
+        return Wanted(check_name(bare.partition("/")[2]), bare)
+    near = suggest(name)
+    raise ModelError(
+        f"there is no model {name!r} in the catalogue",
+        hint=f"did you mean {' or '.join(map(repr, near))}?"
+        if near
+        else "see `clipcli models list`, or name a repository: OWNER/NAME",
+    )
+
+
+def pull(wanted: Wanted, *, say: Say = lambda _: None, is_quiet: bool = False) -> Installed:
+    """Download what is missing of a model, check it, and install a pointer to it.
+
+    Raises
+    ------
+    ModelError
+        If anything goes wrong; then nothing is installed, and what came is kept for next time.
+    """
+    prepare_store()
+    with _library(is_quiet=is_quiet), in_words(wanted.repository):
+        listing = _list(wanted)
+        files = [listing.files[name] for name in wanted.choose_files(list(listing.files))]
+        _check_room(wanted, files)
+        folder, pulled = _fetch_all(wanted, files, say)
+    pointer = Pointer(
+        name=wanted.name,
+        repository=wanted.repository,
+        revision=listing.commit,
+        path=folder,
+        files=tuple(sorted(pulled, key=lambda file: file.name)),
+        fingerprint="",
+        licence=wanted.entry.licence if wanted.entry else listing.licence,
+        activation=wanted.activation,
+    )
+    source = open_model(pointer.weights_path, activation=wanted.activation)
+    _check_catalogue(wanted, source)
+    return install_pointer(replace(pointer, fingerprint=source.config.fingerprint))
+
+
+def _list(wanted: Wanted) -> Listing:
+    """Ask the hub for a repository's files, or look at what the cache has when offline."""
+    from huggingface_hub import HfApi, constants, errors
+
+    if constants.HF_HUB_OFFLINE:
+        return _list_cached(wanted)
+    try:
+        info = HfApi().model_info(
+            wanted.repository, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
+        )
+    except errors.HFValidationError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _no_hub() from error
+    commit = info.sha or ""
+    if not COMMIT.fullmatch(commit):
+        raise _no_hub()
+    files = {}
+    for sibling in info.siblings or []:
+        sha256 = _sha256_of(wanted, sibling)
+        name = sibling.rfilename
+        files[name] = HubFile(wanted.repository, commit, name, sibling.size, sha256)
+    return Listing(commit, files, _licence(info))
+
+
+def _no_hub() -> ModelError:
+    from huggingface_hub import constants
+
+    return ModelError(
+        f"{constants.ENDPOINT}: the answer is not a hub's",
+        hint="check HF_ENDPOINT, and whether the network wants a login",
+    )
+
+
+def _sha256_of(wanted: Wanted, sibling: Any) -> str | None:
+    """Return a file's hash from the catalogue, or from the hub, which must not disagree."""
+    told = sibling.lfs.sha256 if sibling.lfs else None
+    known = wanted.entry.sha256.get(sibling.rfilename) if wanted.entry else None
+    if told and known and told != known:
+        raise ModelError(
+            f"{wanted.repository}: {sibling.rfilename} has the sha256 {told} on the hub, but "
+            f"{known} in the catalogue: it was replaced there"
+        )
+    return known or told
+
+
+def _licence(info: Any) -> str:
+    card = getattr(info, "card_data", None)
+    licence = card.get("license") if card is not None else None
+    return licence if isinstance(licence, str) else ""
+
+
+def _list_cached(wanted: Wanted) -> Listing:
+    from huggingface_hub import constants, errors
+
+    cached = Path(constants.HF_HUB_CACHE) / f"models--{wanted.repository.replace('/', '--')}"
+    try:
+        commit = (cached / "refs" / "main").read_text(encoding="ascii").strip()
+        if not COMMIT.fullmatch(commit):
+            raise ValueError(commit)
+        names = sorted(path.name for path in (cached / "snapshots" / commit).iterdir())
+    except (OSError, ValueError) as error:
+        raise errors.OfflineModeIsEnabled from error
+    hashes = wanted.entry.sha256 if wanted.entry else {}
+    return Listing(
+        commit,
+        {name: HubFile(wanted.repository, commit, name, None, hashes.get(name)) for name in names},
+    )
+
+
+def _check_room(wanted: Wanted, files: Sequence[HubFile]) -> None:
+    """Refuse to begin a download that cannot end."""
+    from huggingface_hub import constants
+
+    missing = [file for file in files if find_cached(file) is None]
+    needed = sum((file.n_bytes or 0) - partial_bytes(file) for file in missing)
+    folder = Path(constants.HF_HUB_CACHE).absolute()
+    free = free_bytes(folder)
+    if free is not None and needed > free:
+        raise ModelError(
+            f"{wanted.repository}: {needed / MB:,.0f} MB are needed in {folder}, and "
+            f"{free / MB:,.0f} MB are free",
+            hint="make room, or set HF_HOME to a larger disk",
+        )
+
+
+def _fetch_all(wanted: Wanted, files: Sequence[HubFile], say: Say) -> tuple[Path, list[PulledFile]]:
+    """Fetch small files first: what does not fit is found before the weights come."""
+    ordered = sorted(
+        files, key=lambda file: (not file.name.endswith(INDEX_ENDING), file.n_bytes or 0)
+    )
+    n_bytes = sum(file.n_bytes or 0 for file in files)
+    if n_bytes:
+        say(f"{wanted.name}: {len(files)} files, {n_bytes / MB:,.0f} MB, from {wanted.repository}")
+    folders, pulled = set(), []
+    for file in ordered:
+        path, done = fetch(file)
+        folders.add(path.parent)
+        pulled.append(done)
+        if file.name.endswith(INDEX_ENDING):
+            _check_shards(path, {each.name for each in files})
+    note_newest(files[0])
+    if len(folders) != 1:
+        raise ModelError(f"{wanted.repository}: its files do not lie in one folder of the cache")
+    return folders.pop(), pulled
+
+
+def _check_shards(index: Path, names: set[str]) -> None:
+    """Refuse an index that names files elsewhere, or others than are there."""
+    try:
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{index}: is not an index of shards") from error
+    for shard in shards:
+        if not isinstance(shard, str) or set(shard) & set("/\\:\0") or ".." in shard:
+            raise ModelError(f"{index}: shard name {shard!r} leaves the folder")
+        if shard not in names:
+            raise ModelError(f"{index}: shard {shard!r} is not among the repository's files")
+
+
+def _check_catalogue(wanted: Wanted, source: ModelSource) -> None:
+    """Refuse a model that is not what the catalogue says about it."""
+    entry = wanted.entry
+    if entry is None:
+        return
+    for what, expected, found in (
+        ("architecture", entry.architecture, source.config.architecture),
+        ("scoring", entry.scoring, source.config.scoring),
+    ):
+        if found != expected:
+            raise ModelError(
+                f"{wanted.repository}: its {what} is not the one in the catalogue: "
+                f"{found}, not {expected}"
+            )
+
+
+@contextmanager
+def _library(*, is_quiet: bool) -> Iterator[None]:
+    """Keep the hub's library from talking; its progress bar stays, unless quiet."""
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented, but no __all__
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+        logging,
+    )
+
+    verbosity, was_disabled = logging.get_verbosity(), are_progress_bars_disabled()
+    logging.set_verbosity(ERROR)
+    if is_quiet:
+        disable_progress_bars()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if is_quiet and not was_disabled:
+            enable_progress_bars()

@@ -1,0 +1,246 @@
+"""Results as a document: lines of text, JSON, or Parquet, into a sink."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from clipcli.errors import MissingExtraError
+from clipcli.output.text import digits, escape_tsv, guarded, visible
+from clipcli.results import Classified, Provenance, Result, path_fields, to_record
+from clipcli.version import __version__
+
+ROWS_AT_ONCE = 4096  # of a Parquet row group: bounds memory
+
+
+class Sink(Protocol):
+    """Somewhere bytes go."""
+
+    def write(self, content: bytes) -> None: ...
+
+
+class Document(Protocol):
+    """One output while it is being written."""
+
+    def write(self, result: Result) -> None: ...
+
+    def finish(self, provenance: Provenance, error: str | None) -> None: ...
+
+
+def provenance_fields(provenance: Provenance) -> dict[str, Any]:
+    """Return provenance as JSON data."""
+    return dataclasses.asdict(provenance)
+
+
+class LineDocument:
+    """One record a line, below a header if there is one; provenance has no place in it."""
+
+    def __init__(
+        self, sink: Sink, line: Callable[[Result], str], *, header: str | None = None
+    ) -> None:
+        self._sink, self._line = sink, line
+        if header is not None:
+            self._send(header)
+
+    def write(self, result: Result) -> None:
+        """Add one line."""
+        self._send(self._line(result))
+
+    def _send(self, line: str) -> None:
+        # Names that are not UTF-8 go out as the bytes they are, so that xargs finds the files.
+        self._sink.write(line.encode("utf-8", sys.getfilesystemencodeerrors()) + b"\n")
+
+    def finish(self, provenance: Provenance, error: str | None) -> None:
+        """Do nothing: every line is complete."""
+
+
+class JsonDocument:
+    """``{"version", "results", "skipped", "error", "provenance"}``, results in input order."""
+
+    def __init__(self, sink: Sink, *, ascii_only: bool = False) -> None:
+        self._sink, self._ascii_only = sink, ascii_only
+        self._n_results = self._n_skipped = 0
+        self._sink.write(self._bytes(f'{{"version": {json.dumps(__version__)},\n"results": ['))
+
+    def write(self, result: Result) -> None:
+        """Add one record."""
+        comma = "," if self._n_results else ""
+        self._sink.write(self._bytes(f"{comma}\n{self._dump(to_record(result))}"))
+        self._n_results += 1
+        self._n_skipped += not isinstance(result, Classified)
+
+    def finish(self, provenance: Provenance, error: str | None) -> None:
+        """Close the document; ``error`` says why it ends early."""
+        told = {
+            "skipped": self._n_skipped,
+            "error": error,
+            "provenance": provenance_fields(provenance),
+        }
+        self._sink.write(self._bytes(f"\n],\n{self._dump(told)[1:]}\n"))
+
+    def _dump(self, data: dict[str, Any]) -> str:
+        return json.dumps(data, ensure_ascii=self._ascii_only, allow_nan=False)
+
+    @staticmethod
+    def _bytes(text: str) -> bytes:
+        # A label file's name may be no UTF-8; what a record says of such names is dealt with there.
+        return text.encode("utf-8", "replace")
+
+
+class ParquetDocument:
+    """Columns path, path_bytes, status, label, probability, decision, reason, top and on."""
+
+    def __init__(self, sink: Sink) -> None:
+        pa = require_pyarrow()
+        import pyarrow.parquet as pq
+
+        score = pa.struct(
+            [("label", pa.string()), ("probability", pa.float64()), ("similarity", pa.float64())]
+        )
+        names = ("path", "path_bytes", "status", "label")
+        columns = [(name, pa.string()) for name in names]
+        columns += [("probability", pa.float64()), ("decision", pa.string())]
+        columns += [("reason", pa.string()), ("top", pa.list_(score)), ("parents", pa.list_(score))]
+        columns += [("labels", pa.list_(score)), ("reject_score", pa.float64())]
+        self._schema = pa.schema(columns)
+        self._rows: list[dict[str, Any]] = []
+        self._stream = pa.PythonFile(SinkStream(sink), mode="w")
+        self._file = pq.ParquetWriter(self._stream, self._schema)
+
+    def write(self, result: Result) -> None:
+        """Add one row."""
+        self._rows.append(to_record(result))
+        if len(self._rows) >= ROWS_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        self._file.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+        self._rows.clear()
+
+    def finish(self, provenance: Provenance, error: str | None) -> None:
+        """Write the rest and the footer; provenance is in the file's key-value metadata."""
+        self._flush()
+        told = provenance_fields(provenance) | {"error": error}
+        self._file.add_key_value_metadata({"clipcli": json.dumps(told)})
+        self._file.close()
+        self._stream.close()
+
+
+class SinkStream:
+    """The part of a binary file that pyarrow wants, over a sink that only takes bytes."""
+
+    closed = False
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink, self._position = sink, 0
+
+    def write(self, content: bytes) -> int:
+        self._sink.write(bytes(content))
+        self._position += len(content)
+        return len(content)
+
+    def tell(self) -> int:
+        return self._position
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None:
+        self.closed = True
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+
+def require_pyarrow() -> Any:
+    """Import pyarrow, or say how to get it."""
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise MissingExtraError(
+            "Parquet output needs pyarrow, which is not installed",
+            hint='pip install "clipcli[parquet]"',
+        ) from error
+    return pa
+
+
+def tsv_line(result: Result, *, for_terminal: bool = False) -> str:
+    """``path``, ``label``, ``probability``; label empty where none fits, both where skipped.
+
+    Where labels were asked one by one, each that was answered with yes has a line.
+    """
+    rows = [[result.path, "", ""]]
+    if isinstance(result, Classified):
+        rows = [[result.path, result.label or "", digits(result.probability)]]
+        if result.labels:
+            rows = [[result.path, s.label, digits(s.probability)] for s in result.labels]
+    lines = ["\t".join(escape_tsv(field) for field in fields) for fields in rows]
+    if for_terminal:
+        lines = ["\t".join(map(visible, line.split("\t"))) for line in lines]
+    return "\n".join(lines)
+
+
+def jsonl_line(result: Result, *, ascii_only: bool = False) -> str:
+    """Write the record as one line of JSON; text stays as it is written, UTF-8."""
+    return json.dumps(to_record(result), ensure_ascii=ascii_only)
+
+
+class CsvLines:
+    """``path,status,label,probability,reason,label_2,probability_2,…``, as a spreadsheet reads.
+
+    Always UTF-8: one name that is not would keep most readers from the whole table, so it shows
+    U+FFFD here; TSV has it byte for byte, JSON both.
+    """
+
+    def __init__(
+        self,
+        top_k: int,
+        *,
+        for_terminal: bool = False,
+        independent: bool = False,
+        is_guarded: bool = False,
+    ) -> None:
+        self._top_k, self._for_terminal = top_k, for_terminal
+        self._independent, self._is_guarded = independent, is_guarded
+
+    def header(self) -> str:
+        """Return the first line."""
+        more = [f"{key}_{i}" for i in range(2, self._top_k + 1) for key in ("label", "probability")]
+        more += ["labels"] if self._independent else []
+        return self._line(["path", "status", "label", "probability", "reason", *more])
+
+    def line(self, result: Result) -> str:
+        """Return the line of one result."""
+        path = path_fields(result.path)["path"]
+        if not isinstance(result, Classified):
+            blanks = [""] * (2 * (self._top_k - 1) + self._independent)
+            return self._line([path, "skipped", "", "", result.reason, *blanks])
+        reason = "" if result.decision == "label" else result.decision
+        first = [path, "ok", result.label or "", digits(result.probability), reason]
+        rest = [x for score in result.top[1:] for x in (score.label, digits(score.probability))]
+        rest += [""] * (2 * (self._top_k - len(result.top)))
+        if self._independent:
+            rest.append(" | ".join(score.label for score in result.labels or ()))
+        return self._line(first + rest)
+
+    def _line(self, fields: list[str]) -> str:
+        if self._for_terminal:
+            fields = [visible(field) for field in fields]
+        if self._is_guarded:
+            fields = [guarded(field) for field in fields]
+        buffer = io.StringIO()
+        # Subtle: up to Python 3.12 only the characters of its own line end make csv add quotes.
+        csv.writer(buffer, lineterminator="\r\n").writerow(fields)
+        return buffer.getvalue().removesuffix("\r\n")

@@ -1,0 +1,88 @@
+"""The contact sheet: results of ``classify`` as a gallery."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clipcli.output.html.gallery import Card, Choice, Gallery, GallerySettings
+from clipcli.output.table import VERDICTS, percent
+from clipcli.results import Classified, LabelScore, Provenance, Result
+
+if TYPE_CHECKING:
+    from clipcli.output.formats import Sink
+
+SETTINGS = GallerySettings(
+    filters=(Choice("label", "Label"), Choice("status", "Status")),
+    orders=(
+        Choice("order", "as given"),
+        Choice("probability", "most certain first", descending=True),
+        Choice("probability", "least certain first"),
+    ),
+)
+
+
+class HtmlDocument:
+    """One page for a browser, written while results come."""
+
+    def __init__(self, sink: Sink, folder: Path | None) -> None:
+        self._gallery = Gallery(sink, SETTINGS, folder, title="Contact sheet")
+
+    def write(self, result: Result) -> None:
+        """Add one picture, or the reason why there is none."""
+        self._gallery.add(_card(result))
+
+    def finish(self, provenance: Provenance, error: str | None) -> None:
+        """Close the page, with what is to be known of its making."""
+        told = provenance_rows(provenance)
+        self._gallery.finish(provenance=told, error=error or "")
+
+
+def _card(result: Result) -> Card:
+    if not isinstance(result, Classified):
+        return Card(
+            result.path,
+            title="skipped",
+            note=result.reason,
+            tone="bad",
+            is_readable=False,
+            facets={"status": ("skipped",)},
+        )
+    verdict = result.label if result.label is not None else VERDICTS[result.decision]
+    return Card(
+        result.path,
+        title=verdict,
+        share=result.probability,
+        tone="" if result.label is not None else "warn",
+        facets={
+            "label": (verdict,),
+            "status": ("labelled" if result.label is not None else verdict,),
+        },
+        numbers={"probability": result.probability},
+        bars=tuple((score.label, score.probability) for score in result.top),
+        facts=tuple(map(_group_fact, result.parents)),
+    )
+
+
+def _group_fact(parent: LabelScore) -> tuple[str, str]:
+    return f"in group {parent.label}", percent(parent.probability)
+
+
+def provenance_rows(provenance: Provenance) -> list[tuple[str, str]]:
+    """Return what a page tells of its making, as pairs of name and value."""
+    from clipcli.output.text import visible
+
+    rows = [
+        ("Model", provenance.model),
+        ("Fingerprint", provenance.fingerprint),
+        ("Labels", provenance.label_set),
+        ("Label set hash", provenance.label_set_hash),
+        ("Templates", " | ".join(provenance.templates)),
+        ("Ran on", f"{provenance.device}, {provenance.precision}"),
+        ("Probabilities", provenance.probability_kind),
+        ("Began", provenance.started),
+        ("Ended", provenance.finished),
+        ("Inputs", ", ".join(f"{n:,} {key}" for key, n in provenance.counts.items())),
+        ("Versions", ", ".join(f"{k} {v}" for k, v in provenance.versions.items())),
+    ]
+    return [(name, visible(value)) for name, value in rows]

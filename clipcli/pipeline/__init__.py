@@ -1,0 +1,1 @@
+"""Paths and labels in, vectors and ranked results out."""

@@ -1,0 +1,195 @@
+"""Calibrations: a fitted temperature and reject threshold, and their files.
+
+A calibration holds for one model, one label set and one set of templates. A file may hold several,
+so that two models can be calibrated for the same labels.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from clipcli.errors import CalibrationError, OutputError
+from clipcli.files import is_file, read_text
+from clipcli.labels.label_set import BUILT_IN, INLINE, LabelSet
+
+ENDING = ".calibration.json"
+FORMAT = 1
+HASH_CHARACTERS = 16  # of an inline set's hash, in a file name
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What a calibration is fitted for; with anything else its numbers mean nothing."""
+
+    fingerprint: str
+    label_set_hash: str
+    templates: tuple[str, ...]
+    neutral_hash: str  # of the neutral words, which the reject threshold depends on
+
+    def difference(self, other: Purpose) -> str | None:
+        """Say in what the other one differs, or return None where it does not."""
+        if self.fingerprint != other.fingerprint:
+            return "it was fitted for another model"
+        if self.label_set_hash != other.label_set_hash:
+            return "the label set is not the one it was fitted for"
+        if self.templates != other.templates:
+            return "it was fitted for other templates"
+        if self.neutral_hash != other.neutral_hash:
+            return "the neutral words have changed since"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Numbers in place of the model's own, what they are for, and how well they did."""
+
+    purpose: Purpose
+    model: str
+    label_set: str
+    logit_scale: float  # in place of the model's
+    logit_bias: float  # the same; only sigmoid models have one
+    temperature: float  # the model's logit scale, divided by this one
+    reject_threshold: float
+    n_pictures: int
+    error_before: float  # expected calibration error, 0..1
+    error_after: float  # on pictures that were not used for fitting
+    made: str  # ISO 8601 with offset
+
+
+def default_path(label_set: LabelSet) -> Path:
+    """Return where a label set's calibrations are kept.
+
+    Beside a label file; those of built-in and inline sets in the user's configuration.
+    """
+    if label_set.source not in (BUILT_IN, INLINE):
+        return Path(label_set.source + ENDING)
+    import platformdirs
+
+    folder = platformdirs.user_config_path("clipcli", appauthor=False) / "calibrations"
+    is_built_in = label_set.source == BUILT_IN
+    name = label_set.name if is_built_in else f"{INLINE}-{label_set.hash[:HASH_CHARACTERS]}"
+    return folder / (name + ENDING)
+
+
+def find_calibration(path: Path, purpose: Purpose) -> tuple[Calibration | None, str]:
+    """Return the calibration for a purpose, or None and the reason why there is none.
+
+    The reason is empty where nothing was ever fitted.
+    """
+    if not is_file(path):
+        return None, ""
+    try:
+        stored = read_calibrations(path)
+    except CalibrationError as error:
+        return None, error.message.removeprefix(f"{path}: ")
+    reasons = []
+    for calibration in stored:
+        reason = calibration.purpose.difference(purpose)
+        if reason is None:
+            return calibration, ""
+        reasons.append((calibration.purpose.fingerprint == purpose.fingerprint, reason))
+    return None, max(reasons, default=(False, "it holds none"))[1]
+
+
+def read_calibrations(path: Path) -> list[Calibration]:
+    """Read all calibrations of a file.
+
+    Raises
+    ------
+    CalibrationError
+        If it cannot be read or is not what clipcli writes.
+    """
+    text = read_text(path, CalibrationError)
+    try:
+        told = json.loads(text)
+        if told["format"] != FORMAT:
+            raise CalibrationError(
+                f"{path}: is of format {told['format']!r}, which this clipcli does not know",
+                hint="fit it anew, into another file: clipcli eval --calibrate",
+            )
+        return [_from_data(one) for one in told["calibrations"]]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CalibrationError(
+            f"{path}: is not a calibration that clipcli wrote",
+            hint="name another file, or none",
+        ) from error
+
+
+def write_calibration(path: Path, calibration: Calibration) -> None:
+    """Add a calibration to a file, in place of one for the same purpose; the others stay.
+
+    Raises
+    ------
+    CalibrationError
+        If the file is something else than calibrations.
+    OutputError
+        If it cannot be written.
+    """
+    kept = read_calibrations(path) if is_file(path) else []
+    kept = [one for one in kept if one.purpose.difference(calibration.purpose) is not None]
+    data = {"format": FORMAT, "calibrations": [asdict(one) for one in [*kept, calibration]]}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(json.dumps(data, indent=2) + "\n")
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: could not be written ({error.strerror or error})",
+            hint="name another place with --calibration FILE",
+        ) from error
+
+
+def _from_data(told: dict[str, Any]) -> Calibration:
+    purpose = told["purpose"]
+    numbers = {key: _number(told[key]) for key in _NUMBERS}
+    if numbers["logit_scale"] <= 0 or numbers["temperature"] <= 0:
+        raise ValueError("scales are positive")
+    return Calibration(
+        purpose=Purpose(
+            fingerprint=_text(purpose["fingerprint"]),
+            label_set_hash=_text(purpose["label_set_hash"]),
+            templates=_texts(purpose["templates"]),
+            neutral_hash=_text(purpose["neutral_hash"]),
+        ),
+        model=_text(told["model"]),
+        label_set=_text(told["label_set"]),
+        n_pictures=int(told["n_pictures"]),
+        made=_text(told["made"]),
+        **numbers,
+    )
+
+
+_NUMBERS = (
+    "logit_scale",
+    "logit_bias",
+    "temperature",
+    "reject_threshold",
+    "error_before",
+    "error_after",
+)
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"not a number: {value!r}")
+    return float(value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"not a text: {value!r}")
+    return value
+
+
+def _texts(values: Sequence[object]) -> tuple[str, ...]:
+    return tuple(_text(value) for value in values)

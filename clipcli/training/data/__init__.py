@@ -1,0 +1,1 @@
+"""Training pairs: reading, packing, drawing and augmenting them."""

@@ -1,0 +1,51 @@
+"""How deep in its tower a parameter lies, and how fast it learns for that.
+
+A trained tower's first layers hold what all pictures share and its last ones what a task asks for,
+so each layer learns slower than the one above it (Howard & Ruder 2018, section 3.1; Clark et al.
+2020, section 3.2, in its plain form).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+BLOCK = re.compile(r"(transformer\.resblocks\.|layer)(\d+)\.(?:(\d+)\.)?")
+BOTTOM = re.compile(r"(conv|bn|class_embedding|positional_embedding|token_embedding|ln_pre)")
+TOWERS = {"image": "clip.visual.", "text": "clip."}
+NEITHER = ("clip.logit_scale", "clip.logit_bias", "classifier.")
+
+
+def rate_factors(names: Iterable[str], decay: float) -> dict[str, float]:
+    """Return what the learning rate of each parameter of a student is multiplied by.
+
+    The last layer of each tower and all that is in neither have 1, each layer below ``decay`` times
+    that of the layer above.
+    """
+    known = list(names)
+    factors = dict.fromkeys(known, 1.0)
+    if decay == 1:
+        return factors
+    for places in (_places(known, "image"), _places(known, "text")):
+        order = sorted(set(places.values()))
+        for name, place in places.items():
+            factors[name] = decay ** (len(order) - 1 - order.index(place))
+    return factors
+
+
+def _places(names: Iterable[str], tower: str) -> Mapping[str, tuple[int, ...]]:
+    """Return sortable places, low to high, of a tower's parameters."""
+    begin, image = TOWERS[tower], TOWERS["image"]
+    places: dict[str, tuple[int, ...]] = {}
+    for name in names:
+        is_there = name.startswith(begin) and (tower == "image" or not name.startswith(image))
+        if not is_there or name.startswith(NEITHER):
+            continue
+        inner = name.removeprefix(begin)
+        if block := BLOCK.match(inner):
+            # A ResNet's blocks are numbered in their stage; a transformer has one row of them.
+            stage = block[1] == "layer"
+            places[name] = (1, int(block[2]), int(block[3]) if stage else 0)
+        else:
+            places[name] = (0,) if BOTTOM.match(inner) else (2,)
+    return places

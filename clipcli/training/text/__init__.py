@@ -1,0 +1,1 @@
+"""Text towers learned from a teacher's vectors."""

@@ -1,0 +1,1 @@
+"""What people do with results and vectors, one folder each."""

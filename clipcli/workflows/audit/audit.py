@@ -1,0 +1,75 @@
+"""An audit as a whole: a data set in, everything found in it out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from clipcli.workflows.audit.copies import duplicates
+from clipcli.workflows.audit.dataset import Dataset
+from clipcli.workflows.audit.findings import KINDS, Finding
+from clipcli.workflows.audit.looks import imbalance, looks, outliers
+from clipcli.workflows.audit.mislabelled import (
+    LabelOpinion,
+    confusable_pairs,
+    judge_labels,
+    wrong_labels,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """A data set and what was found in it, by kind and the worst first."""
+
+    dataset: Dataset
+    opinion: LabelOpinion
+    findings: tuple[Finding, ...]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many findings there are of each kind, zeros included."""
+        found = Counter(finding.kind for finding in self.findings)
+        return {kind: found[kind] for kind in KINDS}
+
+    def class_sizes(self) -> list[tuple[str, int]]:
+        """Return how many readable pictures each class has."""
+        found = Counter(place.label for place in self.dataset.places)
+        return [(name, found[name]) for name in self.dataset.classes]
+
+    def about(self) -> dict[str, list[Finding]]:
+        """Return the findings of each picture."""
+        found: dict[str, list[Finding]] = {}
+        for finding in self.findings:
+            if finding.path:
+                found.setdefault(finding.path, []).append(finding)
+        return found
+
+
+def audit(dataset: Dataset, zero_shot: NDArray[np.floating[Any]]) -> Audit:
+    """Look for all there is to find; ``zero_shot`` holds probabilities (n, c)."""
+    opinion = judge_labels(dataset, zero_shot)
+    found: list[Finding] = [_broken(dataset, i) for i in range(len(dataset.broken))]
+    found += wrong_labels(dataset, opinion)
+    found += duplicates(dataset)
+    found += outliers(dataset)
+    found += sorted(looks(dataset), key=lambda finding: -finding.score)
+    found += confusable_pairs(dataset, opinion)
+    found += imbalance(dataset)
+    return Audit(dataset, opinion, tuple(_by_kind(found)))
+
+
+def _broken(dataset: Dataset, i: int) -> Finding:
+    skipped, place = dataset.broken[i]
+    return Finding(
+        "broken", skipped.path, skipped.reason, 1.0, label=place.label or "", split=place.split
+    )
+
+
+def _by_kind(findings: Sequence[Finding]) -> list[Finding]:
+    order = {kind: i for i, kind in enumerate(KINDS)}
+    return sorted(findings, key=lambda finding: order[finding.kind])

@@ -1,0 +1,195 @@
+"""The audit report: findings counted, classes compared, pictures shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clipcli.output.html.gallery import THUMBNAILS, Card, Choice, Gallery, GallerySettings
+from clipcli.output.text import visible
+from clipcli.workflows.audit.findings import KINDS, Finding
+
+if TYPE_CHECKING:
+    from clipcli.output.formats import Sink
+    from clipcli.workflows.audit.report import AuditReport
+
+SETTINGS = GallerySettings(
+    filters=(
+        Choice("finding", "Findings"),
+        Choice("class", "Class"),
+        Choice("suggested", "Suggested"),
+        Choice("split", "Split"),
+    ),
+    orders=(
+        Choice("doubt", "most doubtful label first", descending=True),
+        Choice("order", "as found"),
+        Choice("group", "copies together"),
+        Choice("pixels", "smallest first"),
+        Choice("blur", "most blurred first", descending=True),
+        Choice("oddness", "oddest first", descending=True),
+    ),
+)
+NOTHING = "no finding"
+SERIOUS = ("broken", "wrong-label")
+TOP = 5  # classes listed when a picture is opened
+PAIRS = 50  # of confusable classes
+# The order that shows a kind best, as its place among the orders.
+ORDER_OF = {"exact-duplicate": 2, "near-duplicate": 2, "tiny": 3, "blurred": 4, "outlier": 5}
+
+
+def write_page(report: AuditReport, sink: Sink, folder: Path | None) -> None:
+    """Write the report; very large data sets show only the pictures that something was found in."""
+    from clipcli.workflows.audit.report import judged_by, lead
+
+    audit = report.audit
+    n = len(audit.dataset) + len(audit.dataset.broken)
+    found = audit.about()
+    is_all = n <= THUMBNAILS
+    gallery = Gallery(
+        sink,
+        SETTINGS,
+        folder,
+        template="audit.html",
+        title=f"Audit of {visible(report.source)}",
+        lead=lead(report) + ".",
+        judged_by=judged_by(report),
+        is_all=is_all,
+        kinds=_kinds(report),
+        classes=_classes(report),
+        pairs=_pairs(report),
+        provenance=provenance_pairs(report.told),
+    )
+    try:
+        for skipped, place in audit.dataset.broken:
+            gallery.add(_broken_card(skipped.path, place.label, place.split, found))
+        for i, path in enumerate(audit.dataset.paths):
+            if is_all or path in found:
+                gallery.add(_card(report, i, found.get(path, [])))
+        gallery.finish()
+    finally:
+        gallery.close()
+
+
+def _kinds(report: AuditReport) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": kind,
+            "meaning": KINDS[kind],
+            "count": count,
+            "is_serious": kind in SERIOUS,
+            "order": ORDER_OF.get(kind, 0),
+            "is_about_classes": kind in ("confusable", "imbalance"),
+        }
+        for kind, count in report.audit.counts().items()
+        if count
+    ]
+
+
+def _classes(report: AuditReport) -> list[dict[str, Any]]:
+    sizes = report.audit.class_sizes()
+    largest = max((size for _, size in sizes), default=0) or 1
+    doubted: dict[str, int] = {}
+    for finding in report.audit.findings:
+        if finding.kind == "wrong-label":
+            doubted[finding.label] = doubted.get(finding.label, 0) + 1
+    return [
+        {"name": visible(n), "size": k, "share": k / largest, "doubted": doubted.get(n, 0)}
+        for n, k in sizes
+    ]
+
+
+def _pairs(report: AuditReport) -> list[dict[str, Any]]:
+    pairs = [finding for finding in report.audit.findings if finding.kind == "confusable"]
+    return [
+        {
+            "first": visible(f.label),
+            "second": visible(f.suggested),
+            "share": f.score,
+            "detail": visible(f.detail),
+        }
+        for f in pairs[:PAIRS]
+    ]
+
+
+def provenance_pairs(told: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return provenance as a page shows it."""
+    return [(key.replace("_", " "), visible(_in_words(value))) for key, value in told.items()]
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
+    return " | ".join(value) if isinstance(value, tuple | list) else str(value)
+
+
+def _facets(label: str | None, split: str, findings: list[Finding]) -> dict[str, tuple[str, ...]]:
+    names = [finding.kind for finding in findings]
+    names += [f"duplicate {crossed}" for finding in findings for crossed in finding.across]
+    suggested = tuple(f.suggested for f in findings if f.kind == "wrong-label")
+    facets = {
+        "finding": tuple(dict.fromkeys(names)) or (NOTHING,),
+        "class": (label or "no class",),
+        "suggested": suggested,
+        "split": (split,) if split else (),
+    }
+    return {key: values for key, values in facets.items() if values}
+
+
+def _broken_card(path: str, label: str | None, split: str, found: dict[str, list[Finding]]) -> Card:
+    findings = found.get(path, [])
+    return Card(
+        path,
+        title=label or "no class",
+        note=findings[0].detail if findings else "broken",
+        tone="bad",
+        is_readable=False,
+        facets=_facets(label, split, findings),
+    )
+
+
+def _card(report: AuditReport, i: int, findings: list[Finding]) -> Card:
+    dataset, opinion = report.audit.dataset, report.audit.opinion
+    path, place = dataset.paths[i], dataset.places[i]
+    kinds = {finding.kind for finding in findings}
+    numbers: dict[str, float] = {}
+    bars: tuple[tuple[str, float], ...] = ()
+    share = None
+    if not np.isnan(opinion.log_odds[i]):
+        numbers["doubt"] = round(float(opinion.log_odds[i]), 3)
+        row = opinion.probabilities[i]
+        order = np.argsort(-row, kind="stable")[:TOP]
+        bars = tuple((dataset.classes[j], round(float(row[j]), 4)) for j in order)
+        share = round(float(row[dataset.classes.index(place.label or "")]), 4)
+    facts: list[tuple[str, str]] = [(finding.kind, finding.detail) for finding in findings]
+    if dataset.measures:
+        measures = dataset.measures[i]
+        numbers |= {"pixels": measures.width * measures.height, "blur": round(measures.blur, 3)}
+        facts.append(("size", f"{measures.width} x {measures.height} pixels"))
+    for finding in findings:
+        if finding.group:
+            numbers["group"] = finding.group
+        if finding.kind == "outlier":
+            numbers["oddness"] = finding.score
+    return Card(
+        path,
+        title=place.label or "no class",
+        share=share,
+        note=_note(findings),
+        tone="bad" if kinds & set(SERIOUS) else "warn" if kinds else "",
+        thumbnail=report.thumbnails.url(path) if report.thumbnails else None,
+        facets=_facets(place.label, place.split, findings),
+        numbers=numbers,
+        bars=bars,
+        facts=tuple(facts),
+        group=str(next((f.group for f in findings if f.group), "")),
+    )
+
+
+def _note(findings: list[Finding]) -> str:
+    """Return the one thing to say of a picture below its thumbnail."""
+    for finding in findings:
+        if finding.kind == "wrong-label":
+            return f"looks like {finding.suggested}"
+    return ", ".join(dict.fromkeys(finding.kind for finding in findings))

@@ -1,0 +1,222 @@
+"""The runs behind ``clipcli eval``: pictures, vectors, answers, a verdict."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING
+
+from clipcli.cli.run import Inputs, ModelOptions, Run
+from clipcli.errors import InputError
+from clipcli.pipeline.decisions import Decisions, decide, purpose_of
+from clipcli.results import Skipped
+from clipcli.workflows.evaluation.variants import Settings, Variant
+
+if TYPE_CHECKING:
+    from clipcli.cli.progress import Notes
+    from clipcli.images.class_tree import ClassTree
+    from clipcli.images.find import ImageFile
+    from clipcli.pipeline.classifier import Classifier
+    from clipcli.pipeline.embed import Embedded
+    from clipcli.workflows.evaluation.answers import Answers, Scores
+    from clipcli.workflows.evaluation.calibrating import Calibrating
+    from clipcli.workflows.evaluation.comparing import Rival
+    from clipcli.workflows.evaluation.evaluated import Evaluated
+
+LABEL_CHARACTERS = 200  # of the labels that a calibration serves, in a note
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is asked of an evaluation."""
+
+    source: str
+    out_of_set: str | None
+    decisions: Decisions
+    calibrate: bool
+    calibration_file: Path | None  # where to store it; None: the label set's own place
+    variants: tuple[Variant, ...]
+
+
+@dataclass
+class Evaluation:
+    """One evaluation while it runs; the first model's run has the counts and the exit code."""
+
+    task: Task
+    settings: Settings
+    options: ModelOptions
+    notes: Notes
+    skipped: list[Skipped] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.run = self._open_run(self.settings.model)
+        self._runs = {self.settings.model: self.run}
+        self._vectors: dict[str | None, list[Embedded]] = {}
+
+    def _open_run(self, model: str | None) -> Run:
+        inputs = Inputs((self.task.source,))
+        return Run(inputs, replace(self.options, model=model), self.notes)
+
+    def evaluate(self) -> Evaluated:
+        """Do all of it, and return what came of it."""
+        from clipcli.images.class_tree import read_class_tree
+        from clipcli.pipeline.provenance import describe, now
+        from clipcli.workflows.evaluation.comparing import compare_all
+        from clipcli.workflows.evaluation.evaluated import Evaluated
+        from clipcli.workflows.evaluation.report import report
+
+        started = now()
+        self._tree = read_class_tree(self.task.source)
+        classifier, places = self._classifier(self.settings)
+        rivals = [(variant, *self._classifier(variant.settings)) for variant in self.task.variants]
+        self._check_strangers()
+        self._found = self._find()
+        answers = self._answers(self.settings, classifier, places)
+        strangers = self._strangers(classifier)
+        calibrating, file = self._calibrate(classifier, answers, strangers)
+        classes = _classes(classifier, self._tree, places)
+        comparisons = compare_all(answers, [self._rival(*rival) for rival in rivals])
+        self.run.tell_labels(classifier)
+        return Evaluated(
+            source=self.task.source,
+            answers=answers,
+            report=report(answers, classes, strangers),
+            strangers=strangers,
+            strangers_source=self.task.out_of_set,
+            calibrating=calibrating,
+            calibration_file=file,
+            comparisons=tuple(comparisons),
+            skipped=tuple(self.skipped),
+            provenance=describe(classifier, started, self.run.counts()),
+        )
+
+    def _classifier(self, settings: Settings) -> tuple[Classifier, dict[str, int]]:
+        """Open the classifier of some settings, and the place of each class among its labels."""
+        from clipcli.labels.label_set import load_label_set
+        from clipcli.pipeline.classifier import Classifier
+        from clipcli.pipeline.decisions import open_probe
+        from clipcli.workflows.class_labels import labels_of_classes, match_classes
+
+        run = self._runs.setdefault(settings.model, self._open_run(settings.model))
+        if settings.probe is not None:
+            fitted = open_probe(run, Path(settings.probe), 5, Decisions())
+            places = match_classes(self._tree, fitted.label_set)
+            return fitted, dict(zip(self._tree.classes, places, strict=True))
+        chosen = settings.labels
+        label_set = load_label_set(chosen) if chosen else labels_of_classes(self._tree)
+        places = match_classes(self._tree, label_set)
+        classifier = Classifier(
+            label_set,
+            templates=settings.templates,
+            options=run.model.decoding(),
+            encoder=run.encoder,
+            cache=run.model.cache(),
+            image_cache=run.image_cache,
+        )
+        is_first = settings == self.settings
+        decisions = self.task.decisions if is_first else Decisions(no_calibration=True)
+        decide(classifier, decisions, self.notes)
+        return classifier, dict(zip(self._tree.classes, places, strict=True))
+
+    def _find(self) -> list[ImageFile | Skipped]:
+        """Return the pictures that are in a class; tell what is not, and what is empty."""
+        found = list(self._tree.find(self.run.report))
+        if not found:
+            raise InputError(f"{self.task.source}: no pictures found")
+        labels = {entry.path: self._tree.label_of(entry.path) for entry in found}
+        if self._tree.splits:
+            several = ", ".join(self._tree.splits)
+            self.notes.say(f"splits are judged together: {several}; for one, name its folder")
+        inside = [e for e in found if labels[e.path] is not None or isinstance(e, Skipped)]
+        if len(found) > len(inside):
+            n = len(found) - len(inside)
+            self.notes.say(f"{n:,} picture{'s' if n > 1 else ''} left out that are in no class")
+        for empty in sorted(set(self._tree.classes) - set(labels.values())):
+            self.notes.say(f"class {empty!r} has no pictures")
+        return inside
+
+    def _answers(
+        self, settings: Settings, classifier: Classifier, places: dict[str, int]
+    ) -> Answers:
+        from clipcli.workflows.evaluation.answers import answer
+
+        pictures = self._embedded(settings.model)
+        if not pictures:
+            raise InputError(f"{self.task.source}: no picture could be read")
+        labels = [self._tree.label_of(picture.path) for picture in pictures]
+        return answer(classifier, pictures, [places[label] for label in labels if label])
+
+    def _embedded(self, model: str | None) -> list[Embedded]:
+        """Return the vectors that a model makes of the pictures; made once for each model."""
+        if model not in self._vectors:
+            self._vectors[model] = self._embed(self._runs[model], self._found)
+        return self._vectors[model]
+
+    def _embed(self, run: Run, found: list[ImageFile | Skipped]) -> list[Embedded]:
+        pictures: list[Embedded] = []
+        is_first = run is self.run
+        with self.notes.progress(lambda: len(found)) as advance:
+            entries = run.embedded(found)
+            for entry in run.tally(entries) if is_first else entries:
+                advance()
+                if not isinstance(entry, Skipped):
+                    pictures.append(entry)
+                elif is_first:
+                    self.skipped.append(entry)
+        return pictures
+
+    def _check_strangers(self) -> None:
+        source = self.task.out_of_set
+        if source is not None and not os.path.lexists(source):
+            raise InputError(f"{source}: no such file or folder", hint="check --out-of-set")
+
+    def _strangers(self, classifier: Classifier) -> Scores | None:
+        from clipcli.images.find import find_images
+        from clipcli.workflows.evaluation.answers import score_pictures
+
+        if self.task.out_of_set is None:
+            return None
+        found = list(find_images([self.task.out_of_set], report=self.run.report))
+        pictures = self._embed(self.run, found)
+        if not pictures:
+            raise InputError(f"{self.task.out_of_set}: no picture could be read")
+        return score_pictures(classifier, pictures)
+
+    def _calibrate(
+        self, classifier: Classifier, answers: Answers, strangers: Scores | None
+    ) -> tuple[Calibrating | None, str | None]:
+        from clipcli.pipeline.calibration import default_path, write_calibration
+        from clipcli.pipeline.provenance import now
+        from clipcli.workflows.evaluation.calibrating import Maker, calibrate
+
+        if not self.task.calibrate:
+            return None, None
+        name = classifier.label_set.name
+        maker = Maker(purpose_of(classifier), classifier.encoder.config.name, name, now())
+        calibrating = calibrate(answers, strangers, maker)
+        path = self.task.calibration_file or default_path(classifier.label_set)
+        write_calibration(path, calibrating.calibration)
+        self.notes.say(f"the calibration is in {path}")
+        if self.settings.labels is None:
+            names = shorten(", ".join(classifier.label_set.names), LABEL_CHARACTERS)
+            self.notes.say(f"it serves these labels in this order: {names}")
+        return calibrating, str(path)
+
+    def _rival(self, variant: Variant, classifier: Classifier, places: dict[str, int]) -> Rival:
+        from clipcli.workflows.evaluation.comparing import Rival
+
+        answers = self._answers(variant.settings, classifier, places)
+        return Rival(variant.name, answers, _classes(classifier, self._tree, places))
+
+
+def _classes(
+    classifier: Classifier, tree: ClassTree, places: dict[str, int]
+) -> dict[str, tuple[str, ...]]:
+    """Return the classes that each label stands for, by the label's name."""
+    classes: dict[str, tuple[str, ...]] = {}
+    for name in tree.classes:
+        label = classifier.label_set.names[places[name]]
+        classes[label] = (*classes.get(label, ()), name)
+    return classes

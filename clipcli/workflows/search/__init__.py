@@ -1,0 +1,1 @@
+"""Search: pictures ranked by a sentence or another picture."""

@@ -1,0 +1,133 @@
+"""Searching: which pictures are most like a text, a picture, or both.
+
+A search reads any number of vectors and keeps the best few of each query, so that its memory does
+not grow with the pictures. Symbols: ``n`` images, ``q`` queries, ``d`` embedding.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clipcli.results import path_fields
+from clipcli.vectors import similarities, unit_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clipcli.pipeline.embed import Embedded
+
+ROWS_AT_ONCE = 512  # compared in one matrix product
+# What float16 vectors carry; the order is that of the rounded numbers, so that no last bit that
+# differs between two runs can change it.
+DECIMALS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for: a text, pictures, or both at once."""
+
+    text: str | None
+    like: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Name the query in results."""
+        words = [self.text] if self.text is not None else []
+        return " + ".join([*words, *self.like])
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A picture that a query found; ``rank`` counts from 1."""
+
+    path: str
+    rank: int
+    similarity: float  # cosine, -1..1
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The best pictures of one query, best first."""
+
+    query: Query
+    hits: tuple[Hit, ...]
+
+
+def query_rows(
+    texts: NDArray[np.float32] | None, pictures: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """Return a unit row for each query (q, d): of each text, the sum of it and all pictures.
+
+    ``texts`` are (q, d), ``pictures`` (m, d), unit rows; one of them may be missing. Without a
+    text there is one query, the pictures' own.
+    """
+    assert texts is not None or pictures is not None
+    if pictures is None:
+        assert texts is not None
+        return texts
+    likeness = unit_rows(pictures.astype(np.float64).sum(axis=0, keepdims=True))  # (1, d)
+    both = likeness if texts is None else unit_rows(likeness + texts)  # (q, d)
+    rows: NDArray[np.float32] = both.astype(np.float32)
+    return rows
+
+
+@dataclass
+class Ranking:
+    """The best ``top`` pictures of each query row (q, d), while pictures come in."""
+
+    rows: NDArray[np.float32]
+    top: int
+    min_similarity: float = -1.0
+    n_seen: int = 0
+    # Of each query a heap of (similarity, -place, path): the worst that is kept lies on top.
+    _heaps: list[list[tuple[float, int, str]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._heaps = [[] for _ in self.rows]
+
+    def add_all(self, pictures: Iterable[Embedded]) -> None:
+        """Look at pictures, a block at a time."""
+        rest = iter(pictures)
+        while block := list(islice(rest, ROWS_AT_ONCE)):
+            self._add([p.path for p in block], np.stack([p.row for p in block]))
+
+    def _add(self, paths: Sequence[str], images: NDArray[np.float32]) -> None:
+        cosines = np.round(similarities(images, self.rows), DECIMALS) + 0.0  # (n, q)
+        for heap, column in zip(self._heaps, cosines.T, strict=True):
+            # What is no better than the worst of enough older ones cannot get in any more.
+            is_full = len(heap) == self.top
+            is_wanted = column > heap[0][0] if is_full else column >= self.min_similarity
+            for i in np.flatnonzero(is_wanted).tolist():
+                self._offer(heap, (float(column[i]), -(self.n_seen + i), paths[i]))
+        self.n_seen += len(paths)
+
+    def _offer(self, heap: list[tuple[float, int, str]], entry: tuple[float, int, str]) -> None:
+        if len(heap) < self.top:
+            heapq.heappush(heap, entry)
+        else:
+            heapq.heappushpop(heap, entry)
+
+    def hits(self) -> Iterator[tuple[Hit, ...]]:
+        """Yield each query's pictures, best first; equal ones in the order that they came."""
+        for heap in self._heaps:
+            ranked = sorted(heap, reverse=True)
+            yield tuple(Hit(path, i, value) for i, (value, _, path) in enumerate(ranked, start=1))
+
+
+def hit_record(query: Query, hit: Hit) -> dict[str, Any]:
+    """Return the JSON object of a picture that was found; its keys are only ever added to."""
+    return path_fields(hit.path) | {
+        "rank": hit.rank,
+        "similarity": hit.similarity,
+        **query_record(query),
+    }
+
+
+def query_record(query: Query) -> dict[str, Any]:
+    """Return the JSON keys of a query."""
+    return {"query": query.text, "like": [path_fields(path)["path"] for path in query.like]}

@@ -1,0 +1,113 @@
+"""A sort as people and programs read it: its lines, counts and questions."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+
+from clipcli.output.text import digits, escape_tsv, print_line, print_rows
+from clipcli.workflows.sorting.execute import Outcome, Placed
+from clipcli.workflows.sorting.plan import Places, Plan
+from clipcli.workflows.sorting.records import Log
+from clipcli.workflows.sorting.undo import Undone
+
+DONE = {"move": "moved", "copy": "copied", "link": "linked", "hardlink": "hard-linked"}
+
+
+class SortLines:
+    """Lines of a sort: SOURCE's file, DIR's file, label, probability; as columns on a terminal."""
+
+    def __init__(self, source: str, into: str, plan: Plan) -> None:
+        self._source, self._into = source, into
+        self._is_read = not sys.stdout.isatty()  # people get a bar and the counts
+        self._results = {group.members[0].path: group.result for group in plan.groups}
+
+    def planned(self, plan: Plan) -> None:
+        """Print where each file would go."""
+        rows = [
+            self._row(Placed(member.path, os.path.join(group.folder, group.name(member))))
+            for group, member in plan.members()
+        ]
+        if rows:
+            print_rows(rows)
+
+    def placed(self, outcome: Outcome) -> None:
+        """Print what became of a file; one that was left is told elsewhere."""
+        if isinstance(outcome, Placed) and self._is_read:
+            try:
+                _print_fields(*self._row(outcome))
+            except BrokenPipeError:  # who read there has enough; the files are to go all the same
+                self._is_read = False
+
+    def source(self, outcome: Outcome) -> str:
+        """Return the path of a file in SOURCE, as SOURCE was typed."""
+        return os.path.join(self._source, outcome.path)
+
+    def _row(self, outcome: Placed) -> Sequence[str]:
+        result = self._results.get(outcome.path)
+        told = ("", "")  # a sidecar
+        if result is not None:
+            told = (result.label or "", digits(result.probability))
+        return (self.source(outcome), os.path.join(self._into, outcome.target), *told)
+
+
+class UndoLines:
+    """Lines of an undo: DIR's file, ``back`` or ``removed``, and where it is back."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._is_read = not sys.stdout.isatty()
+
+    def target(self, entry: Undone) -> str:
+        """Return where the sort had put a file."""
+        return os.path.join(self._places.into, entry.step.target)
+
+    def write(self, entry: Undone) -> None:
+        """Print what is to become of a file; one that is refused is told elsewhere."""
+        if not entry.refusal:
+            home = os.path.join(self._places.source, entry.step.source)
+            is_back = entry.how in ("back", "again")
+            told = ("back", home) if is_back else ("removed", "")
+            print_rows([(self.target(entry), *told)])
+
+    def done(self, entry: Undone) -> None:
+        """Print what became of a file, to a reader that is no terminal."""
+        if self._is_read:
+            try:
+                self.write(entry)
+            except BrokenPipeError:
+                self._is_read = False
+
+
+def undo_counts(plan: Sequence[Undone], log: Log) -> Iterable[str]:
+    """Say in a few lines what an undo would do."""
+    n_back = sum(not entry.refusal and entry.how in ("back", "again") for entry in plan)
+    n_removed = sum(not entry.refusal and entry.how == "remove" for entry in plan)
+    n_refused = sum(bool(entry.refusal) for entry in plan)
+    when = log.started[:19].replace("T", " ")
+    yield f"the sort of {when} UTC, from {log.places.source} into {log.places.into}"
+    if n_back:
+        yield f"  {several(n_back, 'file')} to be brought back"
+    if n_removed:
+        yield f"  {several(n_removed, 'copy or link', 'copies or links')} to be removed"
+    if n_refused:
+        yield f"  {several(n_refused, 'file')} to be left: gone, changed, or the old place is taken"
+    if not plan:
+        yield "  nothing to be done"
+
+
+def _print_fields(*fields: str) -> None:
+    print_line("\t".join(map(escape_tsv, fields)))
+
+
+def folder_counts(counts: dict[str, int]) -> Iterable[str]:
+    """Say how many files go to each folder, the numbers below each other."""
+    width = max((len(f"{n:,}") for n in counts.values()), default=0)
+    for folder, n in counts.items():
+        yield f"  {n:>{width},}  {folder}"
+
+
+def several(n: int, noun: str, plural: str | None = None) -> str:
+    """Count things in words: "1 file", "2 files"."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {plural or noun + 's'}"

@@ -1,0 +1,124 @@
+"""The networks of all catalogued models, full size, against lists made by reference libraries.
+
+``tests/golden/make_catalog.py`` and ``make_openclip.py`` made the lists. Networks are built on the
+meta device, which costs no memory.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from clipcli.encoder.torch.load import empty_model
+from clipcli.models.catalog.architectures import N_PARAMETERS, SHAPES
+from clipcli.models.catalog.catalog import CATALOG, CatalogEntry
+from clipcli.models.config import SiglipArchitecture
+from clipcli.models.formats.huggingface_keys import huggingface_clip, huggingface_siglip
+from clipcli.models.formats.tensor_map import Wanted
+from tests.golden.make_catalog import unfold
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+Shapes = Mapping[str, tuple[int, ...]]
+
+# Millions of parameters, https://github.com/mlfoundations/open_clip/blob/main/docs/model_profile.csv
+OPENCLIP_COUNTS = {
+    "RN50": 102.01, "RN101": 119.69, "RN50x4": 178.3, "RN50x16": 290.98, "RN50x64": 623.26,
+    "ViT-B-32": 151.28, "ViT-B-16": 149.62, "ViT-L-14": 427.62, "ViT-L-14-336": 427.94,
+    "ViT-B-32-256": 151.29, "ViT-B-16-plus-240": 208.38, "ViT-H-14": 986.11,
+    "ViT-H-14-378": 986.71, "ViT-g-14": 1366.68, "ViT-bigG-14": 2539.57,
+    "siglip-base-patch16-224": 203.16, "siglip-base-patch16-256": 203.2,
+    "siglip-base-patch16-384": 203.45, "siglip-base-patch16-512": 203.79,
+    "siglip-base-patch16-256-multilingual": 370.63, "siglip-large-patch16-256": 652.15,
+    "siglip-large-patch16-384": 652.48, "siglip-so400m-patch14-224": 877.36,
+    "siglip-so400m-patch14-384": 877.96,
+}  # fmt: skip
+# Megabytes of their float32 files on the hub, https://huggingface.co/wkcn
+TINYCLIP_FILES = {
+    "TinyCLIP-ViT-8M-16-Text-3M-YFCC15M": 93.8,
+    "TinyCLIP-ViT-39M-16-Text-19M-YFCC15M": 332,
+    "TinyCLIP-ViT-40M-32-Text-19M-LAION400M": 337,
+    "TinyCLIP-ViT-61M-32-Text-29M-LAION400M": 462,
+}
+
+
+def golden_shapes(name: str) -> Shapes:
+    path = GOLDEN / "catalog" / f"{name}.txt"
+    if not path.exists():
+        path = GOLDEN / "keys" / path.name
+    return dict(unfold(path.read_text(encoding="utf-8").splitlines()))
+
+
+@functools.cache
+def our_shapes(name: str) -> Shapes:
+    tensors = empty_model(SHAPES[name]).state_dict().items()
+    return {
+        key: tuple(tensor.shape)
+        for key, tensor in tensors
+        if not key.endswith("num_batches_tracked")
+    }
+
+
+def shape_made(wanted: Wanted, theirs: Shapes) -> tuple[int, ...]:
+    """Join, turn and flatten shapes as the reader does with tensors."""
+    first, *others = (theirs[name] for name in wanted.names)
+    shape = first
+    for other in others:
+        assert other[1:] == first[1:]
+        shape = (shape[0] + other[0], *shape[1:])
+    if wanted.is_transposed:
+        shape = shape[::-1]
+    while wanted.is_flat and shape[:1] == (1,):
+        shape = shape[1:]
+    return shape
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_has_exactly_the_tensors_of_the_reference(name: str) -> None:
+    architecture = SHAPES[name]
+    expected = golden_shapes(name)
+
+    ours = our_shapes(name)
+
+    if not name.startswith(("TinyCLIP", "siglip")):
+        assert ours == expected  # OpenCLIP's names are ours
+        return
+    wanted = (
+        huggingface_siglip(architecture)
+        if isinstance(architecture, SiglipArchitecture)
+        else huggingface_clip(architecture)
+    )
+    assert {key: shape_made(want, expected) for key, want in wanted.items()} == ours
+    assert {part for want in wanted.values() for part in want.names} == set(expected)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_counts_the_parameters_that_the_network_has(name: str) -> None:
+    model = empty_model(SHAPES[name])
+
+    assert sum(parameter.numel() for parameter in model.parameters()) == N_PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", OPENCLIP_COUNTS)
+def test_has_as_many_parameters_as_published(name: str) -> None:
+    assert round(N_PARAMETERS[name] / 1e6, 2) == OPENCLIP_COUNTS[name]
+
+
+@pytest.mark.parametrize("entry", CATALOG, ids=lambda entry: entry.name)
+def test_every_entry_has_a_shape_that_is_held_to_a_golden_list(entry: CatalogEntry) -> None:
+    counts = {N_PARAMETERS[name] for name in SHAPES}
+
+    assert entry.n_parameters in counts
+    assert any(
+        (entry.architecture.image, entry.architecture.text) == (shape.image, shape.text)
+        for shape in SHAPES.values()
+    )
+
+
+@pytest.mark.parametrize("name", TINYCLIP_FILES)
+def test_downloads_are_as_large_as_foretold(name: str) -> None:
+    entry = next(entry for entry in CATALOG if entry.name == name)
+
+    assert entry.download_bytes / 1e6 == pytest.approx(TINYCLIP_FILES[name], rel=2e-3)
