@@ -3,38 +3,33 @@
 #   make test    install what the tests need as well, and run them
 # Versions are pinned in constraints.txt, so that both do the same in a year.
 
-# Where torch comes from when there is no NVIDIA GPU: its own index of small CPU builds.
-# Empty it (`make test TORCH_INDEX=`) to take whatever the default package index has.
+# Where torch's small CPU build comes from when there is no NVIDIA GPU and pip's own settings have
+# none. It is asked for a few seconds and left out when it does not answer; empty it
+# (`make test TORCH_INDEX=`) and it is not asked.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$p && break; done)
 VENV ?= .venv
 BIN = $(VENV)/bin
-PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
-CPU_TORCH = $(if $(TORCH_INDEX),$(shell command -v nvidia-smi >/dev/null 2>&1 || echo --index-url $(TORCH_INDEX)),)
+DEMO = $(addprefix examples/photos/,cat.jpg bison.jpg castle.jpg stream.jpg)
+INSTALL = examples/install.py --into $(VENV) --torch-index "$(TORCH_INDEX)"
 
 .PHONY: demo test check fix lint types wheel bench soak clean
 .DEFAULT_GOAL := demo
 
-$(VENV)/python: constraints.txt
+$(VENV)/installed: constraints.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "clipcli needs Python 3.11 or newer; set PYTHON=/path/to/python3" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "could not make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	@echo "installing into $(VENV) (torch first, a minute or two) ..."
-	@$(PIP) $(CPU_TORCH) torch
-	@$(PIP) hatchling editables
-	@touch $@
-
-$(VENV)/installed: $(VENV)/python pyproject.toml
-	@$(PIP) --no-build-isolation --editable .
+	@$(PYTHON) $(INSTALL)
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	@$(PIP) --no-build-isolation --editable '.[dev]'
+	@$(PYTHON) $(INSTALL) --dev
 	@touch $@
 
 demo: $(VENV)/installed
-	$(BIN)/clipcli classify examples/photos --labels demo --top-k 3
+	$(BIN)/clipcli classify $(DEMO) --labels demo --top-k 3 --format table --model mini
+	$(BIN)/clipcli classify examples/photos --labels demo --format table
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
@@ -54,7 +49,7 @@ fix: $(VENV)/installed-dev
 
 # Builds the wheel, installs it into an empty environment and uses it from another folder.
 wheel: $(VENV)/installed-dev
-	$(BIN)/python tests/wheel_smoke.py $(if $(CPU_TORCH),--torch-index $(TORCH_INDEX))
+	$(BIN)/python tests/wheel_smoke.py --torch-index "$(TORCH_INDEX)"
 
 # Writes tests/benchmarks/RESULTS.md. Some sections only, or in a hurry: make bench ONLY="640x480 limit" QUICK=1
 bench: $(VENV)/installed-dev

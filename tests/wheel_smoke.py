@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,7 +21,7 @@ BIN = "Scripts" if os.name == "nt" else "bin"
 def main() -> None:
     """Build, install, use; any failure ends it with that command's output."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--torch-index", help="index to take torch from")
+    parser.add_argument("--torch-index", default="", help="index of torch's CPU builds")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
@@ -40,15 +39,12 @@ def build(scratch: Path) -> Path:
     return wheel
 
 
-def install(wheel: Path, folder: Path, torch_index: str | None) -> Path:
+def install(wheel: Path, folder: Path, torch_index: str) -> Path:
     """Install it into an environment that has nothing else."""
-    venv.create(folder, with_pip=True)
-    python = folder / BIN / "python"
-    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "-q", "install"]
-    pip += ["-c", str(ROOT / "constraints.txt")]
-    call([*pip, *(["--index-url", torch_index] if torch_index else []), "torch"])
-    call([*pip, str(wheel)])
-    return python
+    script = ROOT / "examples" / "install.py"
+    options = ["--into", str(folder), "--package", str(wheel), "--torch-index", torch_index]
+    call([sys.executable, str(script), *options])
+    return folder / BIN / "python"
 
 
 def use(clipcli: Path, scratch: Path) -> None:
