@@ -15,7 +15,7 @@ BIN = $(VENV)/bin
 DEMO = $(addprefix examples/photos/,cat.jpg bison.jpg castle.jpg stream.jpg)
 INSTALL = examples/install.py --into $(VENV) --torch-index "$(TORCH_INDEX)"
 
-.PHONY: demo test check fix lint types wheel bench soak clean
+.PHONY: demo test check fix lint types wheel docs bench soak clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/installed: constraints.txt pyproject.toml
@@ -50,6 +50,10 @@ fix: $(VENV)/installed-dev
 # Builds the wheel, installs it into an empty environment and uses it from another folder.
 wheel: $(VENV)/installed-dev
 	$(BIN)/python tests/wheel_smoke.py --torch-index "$(TORCH_INDEX)"
+
+# Renews the lines that README.md and docs/ print, and docs/cli.md; shows what changed.
+docs: $(VENV)/installed-dev
+	$(BIN)/python -m tests.docs.renew
 
 # Writes tests/benchmarks/RESULTS.md. Some sections only, or in a hurry: make bench ONLY="640x480 limit" QUICK=1
 bench: $(VENV)/installed-dev

@@ -86,13 +86,13 @@ def printed_by(runs: list[Run], cache: Path) -> list[list[str]]:
     """
     with tempfile.TemporaryDirectory(prefix="clipcli-docs-") as folder:
         home = Path(folder)
-        environment = _environment(home, cache)
+        variables = environment(home, cache)
         script = home / "script.sh"
         script.write_text(_script(runs), encoding="utf-8")
         done = subprocess.run(
             ["sh", str(script)],
             cwd=home / "work",
-            env=environment,
+            env=variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
@@ -126,7 +126,7 @@ def _parts(output: str) -> list[tuple[int, list[str]]]:
     return [(int(code), lines.rstrip("\n").splitlines()) for lines, code in parts]
 
 
-def _environment(home: Path, cache: Path) -> dict[str, str]:
+def environment(home: Path, cache: Path) -> dict[str, str]:
     """Lay out a home with a ``clipcli`` on its path, and return the variables that lead there."""
     work, programs = home / "work", home / "bin"
     for folder in (work, programs):
