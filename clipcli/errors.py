@@ -93,3 +93,8 @@ class ImageError(ClipcliError):
     def __init__(self, message: str, *, hint: str | None = None, is_lasting: bool = False) -> None:
         super().__init__(message, hint=hint)
         self.is_lasting = is_lasting
+
+
+def several(n: int, noun: str, plural: str | None = None) -> str:
+    """Count things in words: "1 file", "2 files"."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {plural or noun + 's'}"

@@ -11,9 +11,9 @@ from clipcli.cli import options
 from clipcli.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
-    from clipcli.cli.run import Run
     from clipcli.images.class_tree import ClassTree
     from clipcli.output.html.thumbnails import ThumbnailSpool
+    from clipcli.pipeline.session import Session
     from clipcli.workflows.audit.report import AuditReport
 
 Source = Annotated[
@@ -95,31 +95,33 @@ def audit(
 
     clipcli audit photos-by-class/ -o report.html
     """
+    from clipcli.cli.conclude import conclude
     from clipcli.cli.progress import Notes
-    from clipcli.cli.run import Inputs, ModelOptions, Run
     from clipcli.images.class_tree import read_class_tree
     from clipcli.output.html.thumbnails import spooled
     from clipcli.output.report import requested_report
+    from clipcli.pipeline.inputs import Inputs
+    from clipcli.pipeline.session import ModelOptions, Session
     from clipcli.workflows.audit.findings import check_selectors, selected
     from clipcli.workflows.audit.report import FORMATS
 
     selectors = check_selectors(fail_on)
     request = requested_report(format_, output, FORMATS, overwrite=overwrite)
     tree = read_class_tree(source, splits.split(",") if splits else None)
-    run = Run(
+    session = Session(
         inputs=Inputs((source,)),
         model=ModelOptions(model, device, precision, exact, max_pixels, no_cache),
         notes=Notes(quiet=quiet, verbose=verbose),
     )
     with spooled(is_wanted=request.wants("html")) as spool:
-        report = _audit(run, tree, labels, templates, spool, is_guarded=guard_formulas)
+        report = _audit(session, tree, labels, templates, spool, is_guarded=guard_formulas)
         request.send(report)
-    ending = run.conclude()
+    ending = conclude(session)
     return ExitCode.FINDINGS if selected(report.audit.findings, selectors) else ending
 
 
 def _audit(
-    run: Run,
+    session: Session,
     tree: ClassTree,
     labels: str | None,
     templates: str | None,
@@ -127,19 +129,20 @@ def _audit(
     *,
     is_guarded: bool,
 ) -> AuditReport:
+    from clipcli.cli.conclude import note_labels
     from clipcli.output.formats import provenance_fields
-    from clipcli.pipeline.provenance import describe, now
+    from clipcli.pipeline.provenance import now
     from clipcli.workflows.audit.audit import audit as audit_dataset
     from clipcli.workflows.audit.gather import Gathering, class_classifier, zero_shot
     from clipcli.workflows.audit.report import AuditReport
 
     started = now()
-    classifier, places = class_classifier(run, tree, labels, templates)
-    found = list(tree.find(run.report))
+    classifier, places = class_classifier(session, tree, labels, templates)
+    found = list(tree.find(session.report))
     if not found:
         raise InputError(f"{tree.source}: no pictures found")
-    dataset = Gathering(run, tree.classes, tree.place_of, spool).gather(found)
+    dataset = Gathering(session, tree.classes, tree.place_of, spool).gather(found)
     told = audit_dataset(dataset, zero_shot(classifier, places, dataset.vectors))
-    run.tell_labels(classifier)
-    provenance = provenance_fields(describe(classifier, started, run.counts()))
+    note_labels(session, classifier)
+    provenance = provenance_fields(session.provenance(classifier, started))
     return AuditReport(tree.source, told, provenance, spool, is_guarded)

@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clipcli.cli import options
-from clipcli.errors import ExitCode, LabelSetError
+from clipcli.errors import ExitCode
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from clipcli.cli.run import Run
     from clipcli.output.results import OutputRequest
     from clipcli.pipeline.classifier import Classifier
-    from clipcli.pipeline.decisions import Decisions
+    from clipcli.pipeline.session import Session
 
 
 def classify(
@@ -47,66 +44,32 @@ def classify(
 
     clipcli classify photos/ --labels animals
     """
+    from clipcli.cli.open_classifier import open_classifier
     from clipcli.cli.progress import Notes
-    from clipcli.cli.run import Inputs, ModelOptions, Run
     from clipcli.output.results import requested
     from clipcli.pipeline.decisions import Decisions
+    from clipcli.pipeline.inputs import Inputs
+    from clipcli.pipeline.session import ModelOptions, Session
 
     decisions = Decisions(min_prob, reject_threshold, independent, calibration, no_calibration)
     request = requested(format_, output, overwrite=overwrite, guard_formulas=guard_formulas)
-    run = Run(
+    session = Session(
         inputs=Inputs(tuple(paths or ()), from_file, null),
         model=ModelOptions(model, device, precision, exact, max_pixels, no_cache, backend),
         notes=Notes(quiet=quiet, verbose=verbose),
     )
-    classifier = open_classifier(run, labels, templates, top_k, decisions, probe)
-    return _classify(run, classifier, request)
+    classifier = open_classifier(session, labels, templates, top_k, decisions, probe)
+    return _classify(session, classifier, request)
 
 
-def open_classifier(
-    run: Run,
-    labels: str | None,
-    templates: str | None,
-    top_k: int,
-    decisions: Decisions,
-    probe: Path | None = None,
-) -> Classifier:
-    """Make the classifier that the options of a command ask for."""
-    from clipcli.labels.label_set import builtin_label_sets, load_label_set
-    from clipcli.pipeline.classifier import Classifier
-    from clipcli.pipeline.decisions import check_alone, decide, open_probe
-
-    if probe is not None:
-        check_alone(labels, templates, decisions)
-        return open_probe(run, probe, top_k, decisions)
-    if labels is None:
-        raise LabelSetError(
-            "no labels were given",
-            hint="--labels FILE, --labels 'cat, dog', or a built-in set: "
-            + ", ".join(sorted(builtin_label_sets())),
-        )
-    classifier = Classifier(
-        load_label_set(labels),
-        templates=templates,
-        top_k=top_k,
-        min_prob=decisions.least_probability,
-        independent=decisions.independent,
-        options=run.model.decoding(),
-        encoder=run.encoder,
-        cache=run.model.cache(),
-        image_cache=run.image_cache,
-    )
-    classifier.tell_progress = run.tell_encoded
-    return decide(classifier, decisions, run.notes)
-
-
-def _classify(run: Run, classifier: Classifier, request: OutputRequest) -> ExitCode:
+def _classify(session: Session, classifier: Classifier, request: OutputRequest) -> ExitCode:
     """Send each result to the outputs; however the run ends, what is written is whole."""
-    from clipcli.cli.run import reason_of
+    from clipcli.cli.conclude import conclude, reason_of
     from clipcli.output.results import Outputs
-    from clipcli.pipeline.provenance import describe, now
+    from clipcli.output.table import RANKED_IMAGES
+    from clipcli.pipeline.provenance import now
 
-    found, is_handful = run.find()
+    found, is_handful = session.find(RANKED_IMAGES)
     outputs = Outputs(
         request,
         classifier.label_set,
@@ -116,15 +79,15 @@ def _classify(run: Run, classifier: Classifier, request: OutputRequest) -> ExitC
     )
     started = now()
     try:
-        with run.notes.progress(run.total(), is_wanted=not outputs.fills_terminal) as advance:
+        with session.notes.progress(
+            session.total(), is_wanted=not outputs.fills_terminal
+        ) as advance:
             results = classifier.classify_found(found)
-            for result in run.tally(results, are_shown=outputs.has_table):
+            for result in session.tally(results, are_shown=outputs.has_table):
                 outputs.write(result)
                 advance()
-        outputs.finish(describe(classifier, started, run.counts()))
+        outputs.finish(session.provenance(classifier, started))
     except BaseException as error:
-        outputs.end_early(describe(classifier, started, run.counts()), reason_of(error))
+        outputs.end_early(session.provenance(classifier, started), reason_of(error))
         raise
-    if run.n_ok:
-        run.tell_labels(classifier)
-    return run.conclude()
+    return conclude(session, classifier)

@@ -9,8 +9,8 @@ from clipcli.cli.audit import FindingsFiles, FindingsFormat
 from clipcli.errors import ExitCode
 
 if TYPE_CHECKING:
-    from clipcli.cli.run import Run
     from clipcli.output.html.thumbnails import ThumbnailSpool
+    from clipcli.pipeline.session import Session
     from clipcli.workflows.audit.copies_report import CopiesReport
 
 
@@ -35,37 +35,37 @@ def dedup(
 
     clipcli dedup photos/ -o copies.html
     """
+    from clipcli.cli.conclude import conclude
     from clipcli.cli.progress import Notes
-    from clipcli.cli.run import Inputs, ModelOptions, Run
     from clipcli.output.html.thumbnails import spooled
     from clipcli.output.report import requested_report
+    from clipcli.pipeline.inputs import Inputs
+    from clipcli.pipeline.session import ModelOptions, Session
     from clipcli.workflows.audit.copies_report import FORMATS
 
     request = requested_report(format_, output, FORMATS, overwrite=overwrite)
-    run = Run(
+    session = Session(
         inputs=Inputs(tuple(paths or ()), from_file, null),
         model=ModelOptions(model, device, precision, exact, max_pixels, no_cache),
         notes=Notes(quiet=quiet, verbose=verbose),
     )
     with spooled(is_wanted=request.wants("html")) as spool:
-        request.send(_dedup(run, spool, is_guarded=guard_formulas))
-    return run.conclude()
+        request.send(_dedup(session, spool, is_guarded=guard_formulas))
+    return conclude(session)
 
 
-def _dedup(run: Run, spool: ThumbnailSpool | None, *, is_guarded: bool) -> CopiesReport:
+def _dedup(session: Session, spool: ThumbnailSpool | None, *, is_guarded: bool) -> CopiesReport:
     from clipcli.images.class_tree import Place
-    from clipcli.pipeline.provenance import describe_vectors, now
+    from clipcli.pipeline.provenance import now
     from clipcli.workflows.audit.copies import duplicates
     from clipcli.workflows.audit.copies_report import CopiesReport
     from clipcli.workflows.audit.gather import Gathering
 
     started = now()
-    found, _ = run.find()
-    dataset = Gathering(run, (), lambda _: Place(None), spool).gather(list(found))
+    found, _ = session.find()
+    dataset = Gathering(session, (), lambda _: Place(None), spool).gather(list(found))
     for skipped, _ in dataset.broken:
-        run.notes.say(f"skipped {skipped.path}: {skipped.reason}")
+        session.notes.say(f"skipped {skipped.path}: {skipped.reason}")
     copies = tuple(duplicates(dataset))
-    told = describe_vectors(
-        run.encoder, run.image_cache, started, run.counts(), is_exact=run.model.exact
-    )
+    told = session.vector_provenance(started)
     return CopiesReport(dataset, copies, told, spool, is_guarded)

@@ -11,7 +11,7 @@ from clipcli.cli import options
 from clipcli.errors import ExitCode
 
 if TYPE_CHECKING:
-    from clipcli.cli.run import Run
+    from clipcli.pipeline.session import Session
 
 
 def embed(
@@ -40,42 +40,41 @@ def embed(
     clipcli embed photos/ -o vectors.npz
     """
     from clipcli.cli.progress import Notes
-    from clipcli.cli.run import Inputs, ModelOptions, Run
     from clipcli.output.vectors import check_vector_target
+    from clipcli.pipeline.inputs import Inputs
+    from clipcli.pipeline.session import ModelOptions, Session
 
     check_vector_target(output, overwrite=overwrite)
-    run = Run(
+    session = Session(
         inputs=Inputs(tuple(paths or ()), from_file, null),
         model=ModelOptions(model, device, precision, exact, max_pixels, no_cache, backend),
         notes=Notes(quiet=quiet, verbose=verbose),
     )
-    return _embed(run, output, overwrite=overwrite)
+    return _embed(session, output, overwrite=overwrite)
 
 
-def _embed(run: Run, output: Path, *, overwrite: bool) -> ExitCode:
+def _embed(session: Session, output: Path, *, overwrite: bool) -> ExitCode:
     """Send each vector to the file; one that is cut short by Ctrl-C is whole and says so."""
-    from clipcli.cli.run import reason_of
+    from clipcli.cli.conclude import conclude, reason_of
     from clipcli.output.vectors import VectorOutput
-    from clipcli.pipeline.provenance import describe_vectors, now
+    from clipcli.pipeline.provenance import now
 
-    encoder = run.encoder
-    found, _ = run.find()
+    encoder = session.encoder
+    found, _ = session.find()
     width = encoder.config.architecture.embed_dim
     file = VectorOutput(output, width, overwrite=overwrite)
     started = now()
 
     def provenance(error: str | None) -> dict[str, Any]:
-        exact, cache = run.model.exact, run.image_cache
-        told = describe_vectors(encoder, cache, started, run.counts(), is_exact=exact)
-        return told | {"error": error}
+        return session.vector_provenance(started) | {"error": error}
 
     try:
-        with run.notes.progress(run.total()) as advance:
-            for entry in run.tally(run.embedded(found)):
+        with session.notes.progress(session.total()) as advance:
+            for entry in session.tally(session.embedded(found)):
                 file.write(entry)
                 advance()
         file.finish(provenance(None))
     except BaseException as error:
         file.end_early(provenance(reason_of(error)))
         raise
-    return run.conclude()
+    return conclude(session)

@@ -117,9 +117,10 @@ def eval_(
 
     clipcli eval photos-by-class/
     """
+    from clipcli.cli.conclude import conclude
     from clipcli.cli.progress import Notes
-    from clipcli.cli.run import ModelOptions
     from clipcli.pipeline.decisions import check_alone, check_uncalibrated
+    from clipcli.pipeline.session import ModelOptions
     from clipcli.workflows.evaluation.run import Evaluation, Task
     from clipcli.workflows.evaluation.variants import Settings, parse_variant
     from clipcli.workflows.evaluation.write import Reports
@@ -143,7 +144,7 @@ def eval_(
         Notes(quiet=quiet, verbose=verbose),
     )
     reports.write(evaluation.evaluate())
-    return evaluation.run.conclude()
+    return conclude(evaluation.session, evaluation.classifier)
 
 
 def _decisions(

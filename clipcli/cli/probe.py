@@ -78,24 +78,28 @@ def fit(
 
     clipcli probe fit photos-by-class/ -o mine.safetensors
     """
+    from clipcli.cli.conclude import conclude
     from clipcli.cli.progress import Notes
-    from clipcli.cli.run import Inputs, ModelOptions, Run
+    from clipcli.pipeline.inputs import Inputs
+    from clipcli.pipeline.session import ModelOptions, Session
     from clipcli.workflows.probe.report import print_fit, save
     from clipcli.workflows.probe.run import Fitting, Wishes, check_target
 
     wishes = Wishes(source, shots, seed, labels, templates, is_zero_shot=not no_zero_shot)
     check_target(output, wishes, overwrite=overwrite)
-    run = Run(
+    session = Session(
         inputs=Inputs((source,)),
         model=ModelOptions(model, device, precision, exact, max_pixels, no_cache),
         notes=Notes(quiet=quiet, verbose=verbose),
     )
-    outcome = Fitting(run, wishes).fit()
+    outcome = Fitting(session, wishes).fit()
     if not outcome.n_held_out:
-        run.notes.say("one picture a class leaves none to judge by: the settings are fixed ones")
+        session.notes.say(
+            "one picture a class leaves none to judge by: the settings are fixed ones"
+        )
     save(outcome.probe, output, overwrite=overwrite)
     print_fit(outcome, as_json=as_json)
-    return run.conclude()
+    return conclude(session)
 
 
 @app.command()

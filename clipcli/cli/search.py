@@ -11,8 +11,8 @@ from clipcli.cli import options
 from clipcli.errors import ExitCode
 
 if TYPE_CHECKING:
-    from clipcli.cli.run import Run
     from clipcli.output.report import ReportRequest
+    from clipcli.pipeline.session import Session
     from clipcli.workflows.search.query import Wanted
 
 
@@ -96,39 +96,39 @@ def search(
     clipcli search photos/ "a red car in snow"
     """
     from clipcli.cli.progress import Notes
-    from clipcli.cli.run import Inputs, ModelOptions, Run
     from clipcli.output.report import requested_report
+    from clipcli.pipeline.inputs import Inputs
+    from clipcli.pipeline.session import ModelOptions, Session
     from clipcli.workflows.search.query import wanted
     from clipcli.workflows.search.report import FORMATS
 
     request = requested_report(format_, output, FORMATS, overwrite=overwrite)
     places, want = wanted(paths or (), query or (), like or (), has_list=from_file is not None)
-    run = Run(
+    session = Session(
         inputs=Inputs(places, from_file, null),
         model=ModelOptions(model, device, precision, exact, max_pixels, no_cache),
         notes=Notes(quiet=quiet, verbose=verbose),
     )
-    return _search(run, want.with_templates(templates), request, top, min_similarity)
+    return _search(session, want.with_templates(templates), request, top, min_similarity)
 
 
 def _search(
-    run: Run, want: Wanted, request: ReportRequest, top: int, min_similarity: float
+    session: Session, want: Wanted, request: ReportRequest, top: int, min_similarity: float
 ) -> ExitCode:
-    from clipcli.pipeline.provenance import describe_vectors, now
+    from clipcli.cli.conclude import conclude
+    from clipcli.pipeline.provenance import now
     from clipcli.workflows.search.query import rows_of, searched
     from clipcli.workflows.search.ranking import Found, Ranking
     from clipcli.workflows.search.report import SearchReport
 
     started = now()
-    found, _ = run.find()
-    ranking = Ranking(rows_of(run, want), top, min_similarity)
-    ranking.add_all(searched(run, want, found))
-    if not run.n_ok and not ranking.n_seen:
-        return run.conclude()
-    told: dict[str, Any] = describe_vectors(
-        run.encoder, run.image_cache, started, run.counts(), is_exact=run.model.exact
-    )
+    found, _ = session.find()
+    ranking = Ranking(rows_of(session, want), top, min_similarity)
+    ranking.add_all(searched(session, want, found))
+    if not session.n_ok and not ranking.n_seen:
+        return conclude(session)
+    told: dict[str, Any] = session.vector_provenance(started)
     told |= {"templates": list(want.templates), "top": top, "min_similarity": min_similarity}
     finds = map(Found, want.queries, ranking.hits())
     request.send(SearchReport(tuple(finds), told))
-    return run.conclude()
+    return conclude(session)

@@ -10,14 +10,14 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.prompt import ask, check_askable
-from clipcli.errors import ExitCode, UsageError
+from clipcli.errors import ExitCode, UsageError, several
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from clipcli.cli.run import Run
     from clipcli.output.results import OutputRequest
     from clipcli.pipeline.classifier import Classifier
+    from clipcli.pipeline.session import Session
     from clipcli.results import Result
     from clipcli.workflows.sorting.inputs import Watched
     from clipcli.workflows.sorting.plan import Action, Plan, Rules
@@ -88,12 +88,13 @@ def sort(
 
     Nothing is ever overwritten. Pictures that cannot be read stay where they are (exit code 5).
     """
-    from clipcli.cli.classify import open_classifier
+    from clipcli.cli.open_classifier import open_classifier
     from clipcli.cli.progress import Notes
-    from clipcli.cli.run import Inputs, ModelOptions, Run
     from clipcli.images.find import FindReport
     from clipcli.output.results import requested
     from clipcli.pipeline.decisions import Decisions
+    from clipcli.pipeline.inputs import Inputs
+    from clipcli.pipeline.session import ModelOptions, Session
     from clipcli.workflows.sorting.foldernames import check_folder_name
     from clipcli.workflows.sorting.inputs import Watched, check_hard_links, open_places
 
@@ -107,15 +108,15 @@ def sort(
     watched = Watched(_spelt(source), open_places(source, into))
     if action == "hardlink":
         check_hard_links(watched.places)
-    run = Run(
+    session = Session(
         inputs=Inputs((watched.typed,)),
         model=ModelOptions(model, device, precision, exact, max_pixels, no_cache),
         notes=Notes(quiet=quiet, verbose=verbose),
         report=FindReport(links=[]),
     )
-    classifier = open_classifier(run, labels, templates, 5, Decisions(min_prob), probe)
-    plan = _make_plan(run, classifier, watched, wishes, request)
-    return _sort(run, plan, watched, into, wishes)
+    classifier = open_classifier(session, labels, templates, 5, Decisions(min_prob), probe)
+    plan = _make_plan(session, classifier, watched, wishes, request)
+    return _sort(session, plan, watched, into, wishes)
 
 
 def _spelt(source: Path) -> str:
@@ -153,7 +154,11 @@ def _action(*, move: bool, copy: bool, link: bool, hardlink: bool) -> Action | N
 
 
 def _make_plan(
-    run: Run, classifier: Classifier, watched: Watched, wishes: _Wishes, request: OutputRequest
+    session: Session,
+    classifier: Classifier,
+    watched: Watched,
+    wishes: _Wishes,
+    request: OutputRequest,
 ) -> Plan:
     """Classify what is in SOURCE; nothing is moved before all of it is known."""
     from clipcli.workflows.sorting.plan import Planner
@@ -166,67 +171,70 @@ def _make_plan(
         action=wishes.action or "move",
         with_sidecars=wishes.sidecars,
     )
-    for result in _classified(run, classifier, watched, request):
+    for result in _classified(session, classifier, watched, request):
         planner.add(watched.relative(result.path), result)
     return planner.plan
 
 
 def _classified(
-    run: Run, classifier: Classifier, watched: Watched, request: OutputRequest
+    session: Session, classifier: Classifier, watched: Watched, request: OutputRequest
 ) -> Iterator[Result]:
     """Yield each result, and write it to the ``-o`` files."""
-    from clipcli.cli.run import reason_of
+    from clipcli.cli.conclude import note_labels, reason_of
     from clipcli.output.results import Outputs
-    from clipcli.pipeline.provenance import describe, now
+    from clipcli.pipeline.provenance import now
     from clipcli.results import Skipped
 
-    found, _ = run.find()
+    found, _ = session.find()
     outputs = None
     if request.files:
         outputs = Outputs(request, classifier.label_set, top_k=classifier.top_k, ranked=False)
     started = now()
     try:
-        with run.notes.progress(run.total()) as advance:
-            for entry in run.tally(run.embedded(watched.watch(found))):
+        with session.notes.progress(session.total()) as advance:
+            for entry in session.tally(session.embedded(watched.watch(found))):
                 result = entry if isinstance(entry, Skipped) else classifier.score([entry])[0]
                 if outputs:
                     outputs.write(result)
                 yield result
                 advance()
         if outputs:
-            outputs.finish(describe(classifier, started, run.counts()))
+            outputs.finish(session.provenance(classifier, started))
     except BaseException as error:
         if outputs:
-            outputs.end_early(describe(classifier, started, run.counts()), reason_of(error))
+            outputs.end_early(session.provenance(classifier, started), reason_of(error))
         raise
-    if run.n_ok:
-        run.tell_labels(classifier)
+    if session.n_ok:
+        note_labels(session, classifier)
 
 
-def _sort(run: Run, plan: Plan, watched: Watched, into: Path, wishes: _Wishes) -> ExitCode:
+def _sort(session: Session, plan: Plan, watched: Watched, into: Path, wishes: _Wishes) -> ExitCode:
     """Tell what was found, then print the plan or carry it out."""
+    from clipcli.cli.conclude import conclude
     from clipcli.cli.sort_progress import carry_out, tell_found
-    from clipcli.workflows.sorting.report import SortLines, folder_counts, several
+    from clipcli.workflows.sorting.report import SortLines, folder_counts
 
-    tell_found(run.notes, plan, watched, run.report.links or [])
-    outcome = run.conclude() if run.n_ok or run.n_skipped else ExitCode.DONE
+    tell_found(session.notes, plan, watched, session.report.links or [])
+    outcome = conclude(session) if session.n_ok or session.n_skipped else ExitCode.DONE
     lines = SortLines(watched.typed, str(into), plan)
     counts = plan.counts()
     n_files = sum(counts.values())
     if wishes.is_dry or wishes.action is None:
         lines.planned(plan)
-        run.notes.say(f"{several(n_files, 'file')} to {several(len(counts), 'folder')} of {into}")
+        session.notes.say(
+            f"{several(n_files, 'file')} to {several(len(counts), 'folder')} of {into}"
+        )
         for line in folder_counts(counts):
-            run.notes.say(line)
+            session.notes.say(line)
         hint = "" if wishes.action else ": say --move, --copy, --link or --hardlink"
-        run.notes.say(f"nothing was done{hint}")
+        session.notes.say(f"nothing was done{hint}")
         return outcome
     if not n_files:
-        run.notes.say("there is nothing to sort")
+        session.notes.say("there is nothing to sort")
         return outcome
     if wishes.action == "move" and not wishes.yes:
         for line in folder_counts(counts):
             typer.echo(line, err=True)
         ask(f"move {several(n_files, 'file')} into {into}?", is_agreed=False)
-    n_left = carry_out(plan, wishes.action, lines, run.notes)
+    n_left = carry_out(plan, wishes.action, lines, session.notes)
     return ExitCode.SKIPPED if n_left else outcome

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
+from clipcli.errors import several
 from clipcli.process import held
 from clipcli.workflows.sorting.execute import Outcome, Placed, source_folders
 from clipcli.workflows.sorting.execute import carry_out as carry_out_plan
 from clipcli.workflows.sorting.journal import new_journal
-from clipcli.workflows.sorting.report import DONE, several
+from clipcli.workflows.sorting.report import DONE
 
 if TYPE_CHECKING:
-    from clipcli.cli.progress import Notes
+    from clipcli.pipeline.session import Notes
     from clipcli.workflows.sorting.inputs import Watched
     from clipcli.workflows.sorting.plan import Action, Plan
     from clipcli.workflows.sorting.report import SortLines

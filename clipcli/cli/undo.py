@@ -9,7 +9,7 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.prompt import ask
-from clipcli.errors import ExitCode, InputError
+from clipcli.errors import ExitCode, InputError, several
 
 if TYPE_CHECKING:
     from clipcli.cli.progress import Notes
@@ -92,7 +92,6 @@ def _take_back(
     journal: Journal, log: Log, plan: list[Undone], lines: UndoLines, notes: Notes
 ) -> ExitCode:
     from clipcli.cli.sort_progress import Reasons, for_each
-    from clipcli.workflows.sorting.report import several
     from clipcli.workflows.sorting.undo import undo as take_back
 
     n_done, reasons = 0, Reasons(notes)

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from clipcli.errors import CalibrationError, ModelError, UsageError
 
 if TYPE_CHECKING:
-    from clipcli.cli.progress import Notes
-    from clipcli.cli.run import Run
     from clipcli.pipeline.calibration import Calibration, Purpose
     from clipcli.pipeline.classifier import Classifier
+    from clipcli.pipeline.session import Notes, Session
 
 FITTED = "fitted"
 MIN_PROB = 0.0
@@ -124,7 +123,7 @@ def _number(text: str) -> float:
     return value
 
 
-def open_probe(run: Run, file: Path, top_k: int, decisions: Decisions) -> Classifier:
+def open_probe(session: Session, file: Path, top_k: int, decisions: Decisions) -> Classifier:
     """Make the classifier that a probe's file holds.
 
     Raises
@@ -132,20 +131,12 @@ def open_probe(run: Run, file: Path, top_k: int, decisions: Decisions) -> Classi
     ModelError
         If the file is no probe, or one of another model.
     """
-    from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.probe import read_probe
 
     if not file.exists():
         raise ModelError(f"{file}: no such probe", hint="clipcli probe fit makes one")
-    return Classifier(
-        probe=read_probe(file),
-        top_k=top_k,
-        min_prob=decisions.least_probability,
-        options=run.model.decoding(),
-        encoder=run.encoder,
-        cache=run.model.cache(),
-        image_cache=run.image_cache,
-    )
+    probe = read_probe(file)
+    return session.classifier(probe=probe, top_k=top_k, min_prob=decisions.least_probability)
 
 
 def check_uncalibrated(*, calibrate: bool) -> None:

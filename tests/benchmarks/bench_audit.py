@@ -28,8 +28,9 @@ import numpy as np
 from planting import BROKEN, EXACT, NEAR, Planted, plant, shuffled
 
 from clipcli.cli.progress import Notes
-from clipcli.cli.run import Inputs, ModelOptions, Run
 from clipcli.images.class_tree import read_class_tree
+from clipcli.pipeline.inputs import Inputs
+from clipcli.pipeline.session import ModelOptions, Session
 from clipcli.workflows.audit.gather import Gathering, class_classifier, zero_shot
 from clipcli.workflows.audit.mislabelled import judge_labels
 from clipcli.workflows.evaluation.detection import auroc
@@ -61,9 +62,11 @@ class Outcome:
 def judged(folder: Path, wrong: set[str], model: str | None) -> list[tuple[float, float]]:
     """Return precision at the number shuffled and AUROC, by words and by the fitted classifier."""
     tree = read_class_tree(str(folder))
-    run = Run(Inputs((str(folder),)), ModelOptions(model), Notes(quiet=True))
-    classifier, places = class_classifier(run, tree, None, None)
-    dataset = Gathering(run, tree.classes, tree.place_of, None).gather(list(tree.find(run.report)))
+    session = Session(Inputs((str(folder),)), ModelOptions(model), Notes(quiet=True))
+    classifier, places = class_classifier(session, tree, None, None)
+    dataset = Gathering(session, tree.classes, tree.place_of, None).gather(
+        list(tree.find(session.report))
+    )
     by_words = zero_shot(classifier, places, dataset.vectors)  # (n, c)
     is_wrong = np.array([path in wrong for path in dataset.paths])
     labels = dataset.labels()

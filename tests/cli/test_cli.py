@@ -16,10 +16,10 @@ import pytest
 from PIL import Image
 
 from clipcli import process as interrupts
-from clipcli.cli import run as runs
 from clipcli.cli.app import run
 from clipcli.labels.label_set import builtin_label_sets
 from clipcli.pipeline import prefetch as feeder
+from clipcli.pipeline.inputs import Inputs
 from tests.conftest import ROOT
 from tests.fakes import FakeEncoder
 
@@ -706,12 +706,12 @@ def test_a_list_from_a_pipe_is_never_walked_twice(tmp_path: Path) -> None:
     regular = tmp_path / "list.txt"
     regular.write_text("", encoding="utf-8")
 
-    assert runs.Inputs((), from_file=regular).can_be_walked_twice
-    assert not runs.Inputs(("-",)).can_be_walked_twice
-    assert not runs.Inputs((), from_file=Path("-")).can_be_walked_twice
+    assert Inputs((), from_file=regular).can_be_walked_twice
+    assert not Inputs(("-",)).can_be_walked_twice
+    assert not Inputs((), from_file=Path("-")).can_be_walked_twice
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        assert not runs.Inputs((), from_file=tmp_path / "pipe").can_be_walked_twice
+        assert not Inputs((), from_file=tmp_path / "pipe").can_be_walked_twice
 
 
 def test_an_interrupt_waits_until_a_record_is_whole() -> None:

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from clipcli.cli.run import Run
     from clipcli.images.class_tree import ClassTree, Place
     from clipcli.images.find import ImageFile
     from clipcli.output.html.thumbnails import ThumbnailSpool
     from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.embed import Embedded
+    from clipcli.pipeline.session import Session
     from clipcli.workflows.audit.dataset import Dataset
 
 
@@ -27,9 +27,9 @@ SOMETHING_ELSE = "something else"  # keeps a lone class company: one label alone
 
 @dataclass(frozen=True, slots=True)
 class Gathering:
-    """Gathers a data set from a run; ``spool`` takes thumbnails, if somebody wants them."""
+    """Gathers a data set from a session; ``spool`` takes thumbnails, if somebody wants them."""
 
-    run: Run
+    session: Session
     classes: tuple[str, ...]
     place_of: Callable[[str], Place]
     spool: ThumbnailSpool | None
@@ -50,13 +50,13 @@ class Gathering:
                 dataset.places.append(self.place_of(entry.path))
                 rows.append(entry.row)
         if not rows:
-            raise InputError(f"{self.run.inputs.in_words()}: no picture could be read")
+            raise InputError(f"{self.session.inputs.in_words()}: no picture could be read")
         dataset.vectors = np.stack(rows)  # (n, d)
         return self._measure(dataset)
 
     def _embedded(self, found: list[ImageFile | Skipped]) -> Iterator[Embedded | Skipped]:
-        with self.run.notes.progress(lambda: len(found)) as advance:
-            for entry in self.run.tally(self.run.embedded(found), are_shown=True):
+        with self.session.notes.progress(lambda: len(found)) as advance:
+            for entry in self.session.tally(self.session.embedded(found), are_shown=True):
                 yield entry
                 advance()
 
@@ -65,10 +65,10 @@ class Gathering:
         from clipcli.output.html.thumbnails import encode
         from clipcli.workflows.audit.measuring import measure_all
 
-        max_pixels = self.run.model.decoding().max_pixels
+        max_pixels = self.session.model.decoding().max_pixels
         make = encode if self.spool is not None else None
         kept = []
-        with self.run.notes.progress(lambda: len(dataset)) as advance:
+        with self.session.notes.progress(lambda: len(dataset)) as advance:
             measured = measure_all(dataset.paths, max_pixels=max_pixels, make_thumbnail=make)
             for i, entry in enumerate(measured):
                 if isinstance(entry, Skipped):
@@ -92,11 +92,10 @@ def _without_lost(dataset: Dataset, kept: list[int]) -> Dataset:
 
 
 def class_classifier(
-    run: Run, tree: ClassTree, labels: str | None, templates: str | None
+    session: Session, tree: ClassTree, labels: str | None, templates: str | None
 ) -> tuple[Classifier, list[int]]:
     """Return a classifier of the classes' words, and each class's place among its labels."""
     from clipcli.labels.label_set import LabelSet, load_label_set
-    from clipcli.pipeline.classifier import Classifier
     from clipcli.workflows.class_labels import key_of, match_classes, readable
 
     if labels is not None:
@@ -111,15 +110,7 @@ def class_classifier(
         lone = [] if len(order) > 1 else [SOMETHING_ELSE]
         label_set = LabelSet.from_names([*names.values(), *lone])
         places = [order.index(key_of(name)) for name in tree.classes]
-    classifier = Classifier(
-        label_set,
-        templates=templates,
-        options=run.model.decoding(),
-        encoder=run.encoder,
-        cache=run.model.cache(),
-        image_cache=run.image_cache,
-    )
-    return classifier, places
+    return session.classifier(label_set, templates=templates), places
 
 
 def zero_shot(

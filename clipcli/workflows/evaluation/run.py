@@ -8,14 +8,14 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
-from clipcli.cli.run import Inputs, ModelOptions, Run
 from clipcli.errors import InputError
 from clipcli.pipeline.decisions import Decisions, decide, purpose_of
+from clipcli.pipeline.inputs import Inputs
+from clipcli.pipeline.session import ModelOptions, Notes, Session
 from clipcli.results import Skipped
 from clipcli.workflows.evaluation.variants import Settings, Variant
 
 if TYPE_CHECKING:
-    from clipcli.cli.progress import Notes
     from clipcli.images.class_tree import ClassTree
     from clipcli.images.find import ImageFile
     from clipcli.pipeline.classifier import Classifier
@@ -42,7 +42,7 @@ class Task:
 
 @dataclass
 class Evaluation:
-    """One evaluation while it runs; the first model's run has the counts and the exit code."""
+    """One evaluation while it runs; the first model's session has the counts and the exit code."""
 
     task: Task
     settings: Settings
@@ -51,25 +51,26 @@ class Evaluation:
     skipped: list[Skipped] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.run = self._open_run(self.settings.model)
-        self._runs = {self.settings.model: self.run}
+        self.session = self._open_session(self.settings.model)
+        self._sessions = {self.settings.model: self.session}
         self._vectors: dict[str | None, list[Embedded]] = {}
 
-    def _open_run(self, model: str | None) -> Run:
+    def _open_session(self, model: str | None) -> Session:
         inputs = Inputs((self.task.source,))
-        return Run(inputs, replace(self.options, model=model), self.notes)
+        return Session(inputs, replace(self.options, model=model), self.notes)
 
     def evaluate(self) -> Evaluated:
         """Do all of it, and return what came of it."""
         from clipcli.images.class_tree import read_class_tree
-        from clipcli.pipeline.provenance import describe, now
+        from clipcli.pipeline.provenance import now
         from clipcli.workflows.evaluation.comparing import compare_all
         from clipcli.workflows.evaluation.evaluated import Evaluated
         from clipcli.workflows.evaluation.report import report
 
         started = now()
         self._tree = read_class_tree(self.task.source)
-        classifier, places = self._classifier(self.settings)
+        self.classifier, places = self._classifier(self.settings)
+        classifier = self.classifier
         rivals = [(variant, *self._classifier(variant.settings)) for variant in self.task.variants]
         self._check_strangers()
         self._found = self._find()
@@ -78,7 +79,6 @@ class Evaluation:
         calibrating, file = self._calibrate(classifier, answers, strangers)
         classes = _classes(classifier, self._tree, places)
         comparisons = compare_all(answers, [self._rival(*rival) for rival in rivals])
-        self.run.tell_labels(classifier)
         return Evaluated(
             source=self.task.source,
             answers=answers,
@@ -89,32 +89,25 @@ class Evaluation:
             calibration_file=file,
             comparisons=tuple(comparisons),
             skipped=tuple(self.skipped),
-            provenance=describe(classifier, started, self.run.counts()),
+            provenance=self.session.provenance(classifier, started),
         )
 
     def _classifier(self, settings: Settings) -> tuple[Classifier, dict[str, int]]:
         """Open the classifier of some settings, and the place of each class among its labels."""
         from clipcli.labels.label_set import load_label_set
-        from clipcli.pipeline.classifier import Classifier
         from clipcli.pipeline.decisions import open_probe
         from clipcli.workflows.class_labels import labels_of_classes, match_classes
 
-        run = self._runs.setdefault(settings.model, self._open_run(settings.model))
+        model = settings.model
+        session = self._sessions.setdefault(model, self._open_session(model))
         if settings.probe is not None:
-            fitted = open_probe(run, Path(settings.probe), 5, Decisions())
+            fitted = open_probe(session, Path(settings.probe), 5, Decisions())
             places = match_classes(self._tree, fitted.label_set)
             return fitted, dict(zip(self._tree.classes, places, strict=True))
         chosen = settings.labels
         label_set = load_label_set(chosen) if chosen else labels_of_classes(self._tree)
         places = match_classes(self._tree, label_set)
-        classifier = Classifier(
-            label_set,
-            templates=settings.templates,
-            options=run.model.decoding(),
-            encoder=run.encoder,
-            cache=run.model.cache(),
-            image_cache=run.image_cache,
-        )
+        classifier = session.classifier(label_set, templates=settings.templates)
         is_first = settings == self.settings
         decisions = self.task.decisions if is_first else Decisions(no_calibration=True)
         decide(classifier, decisions, self.notes)
@@ -122,7 +115,7 @@ class Evaluation:
 
     def _find(self) -> list[ImageFile | Skipped]:
         """Return the pictures that are in a class; tell what is not, and what is empty."""
-        found = list(self._tree.find(self.run.report))
+        found = list(self._tree.find(self.session.report))
         if not found:
             raise InputError(f"{self.task.source}: no pictures found")
         labels = {entry.path: self._tree.label_of(entry.path) for entry in found}
@@ -151,15 +144,15 @@ class Evaluation:
     def _embedded(self, model: str | None) -> list[Embedded]:
         """Return the vectors that a model makes of the pictures; made once for each model."""
         if model not in self._vectors:
-            self._vectors[model] = self._embed(self._runs[model], self._found)
+            self._vectors[model] = self._embed(self._sessions[model], self._found)
         return self._vectors[model]
 
-    def _embed(self, run: Run, found: list[ImageFile | Skipped]) -> list[Embedded]:
+    def _embed(self, session: Session, found: list[ImageFile | Skipped]) -> list[Embedded]:
         pictures: list[Embedded] = []
-        is_first = run is self.run
+        is_first = session is self.session
         with self.notes.progress(lambda: len(found)) as advance:
-            entries = run.embedded(found)
-            for entry in run.tally(entries) if is_first else entries:
+            entries = session.embedded(found)
+            for entry in session.tally(entries) if is_first else entries:
                 advance()
                 if not isinstance(entry, Skipped):
                     pictures.append(entry)
@@ -178,8 +171,8 @@ class Evaluation:
 
         if self.task.out_of_set is None:
             return None
-        found = list(find_images([self.task.out_of_set], report=self.run.report))
-        pictures = self._embed(self.run, found)
+        found = list(find_images([self.task.out_of_set], report=self.session.report))
+        pictures = self._embed(self.session, found)
         if not pictures:
             raise InputError(f"{self.task.out_of_set}: no picture could be read")
         return score_pictures(classifier, pictures)

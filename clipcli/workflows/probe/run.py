@@ -11,11 +11,11 @@ from clipcli.errors import InputError, UsageError
 from clipcli.results import Skipped
 
 if TYPE_CHECKING:
-    from clipcli.cli.run import Run
     from clipcli.images.class_tree import ClassTree
     from clipcli.images.find import ImageFile
     from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.embed import Embedded
+    from clipcli.pipeline.session import Session
     from clipcli.workflows.probe.fit import Linear
     from clipcli.workflows.probe.outcome import Labelled, Outcome
 
@@ -60,7 +60,7 @@ def check_target(path: Path, wishes: Wishes, *, overwrite: bool) -> None:
 class Fitting:
     """One fit while it runs."""
 
-    run: Run
+    session: Session
     wishes: Wishes
     tree: ClassTree = field(init=False)
 
@@ -74,7 +74,7 @@ class Fitting:
         pictures, judging = self._embedded(self._drawn())
         labels = self._labels([*pictures, *judging])
         zero_shot = _zero_shot(classifier, [rows_of[label] for label in labels])
-        config, source = self.run.encoder.config, Path(self.wishes.source).name
+        config, source = self.session.encoder.config, Path(self.wishes.source).name
         told = {"source": source, "shots": self.wishes.shots}
         maker = Maker(labels, config.name, config.fingerprint, self._precision(), told)
         return fit_probe(
@@ -88,26 +88,20 @@ class Fitting:
     def _words(self) -> tuple[Classifier | None, Mapping[str, int]]:
         """Open the zero-shot classifier, if it is wanted, and tell each class's row in it."""
         from clipcli.labels.label_set import load_label_set
-        from clipcli.pipeline.classifier import Classifier
         from clipcli.workflows.class_labels import labels_of_classes, match_classes
 
-        classes, run = self.tree.classes, self.run
+        classes = self.tree.classes
         if not self.wishes.is_zero_shot:
             return None, dict.fromkeys(classes, 0)
         chosen = self.wishes.labels
         label_set = load_label_set(chosen) if chosen else labels_of_classes(self.tree)
         places = match_classes(self.tree, label_set)
-        classifier = Classifier(
-            label_set,
-            templates=self.wishes.templates,
-            encoder=run.encoder,
-            cache=run.model.cache(),
-        )
+        classifier = self.session.classifier(label_set, templates=self.wishes.templates)
         return classifier, dict(zip(classes, places, strict=True))
 
     def _drawn(self) -> list[ImageFile | Skipped]:
         """Return the pictures that are in a class and no test split; with shots, a few of each."""
-        found = list(self.tree.find(self.run.report))
+        found = list(self.tree.find(self.session.report))
         if not found:
             raise InputError(f"{self.wishes.source}: no pictures found")
         inside = [e for e in found if isinstance(e, Skipped) or self._is_in_class(e.path)]
@@ -133,8 +127,8 @@ class Fitting:
         """Return the vectors of what is fitted on, and of what is held out to judge by."""
         pictures: list[Embedded] = []
         judging: list[Embedded] = []
-        with self.run.notes.progress(lambda: len(found)) as advance:
-            for entry in self.run.tally(self.run.embedded(found)):
+        with self.session.notes.progress(lambda: len(found)) as advance:
+            for entry in self.session.tally(self.session.embedded(found)):
                 advance()
                 if not isinstance(entry, Skipped):
                     (judging if self._is_judging(entry.path) else pictures).append(entry)
@@ -149,7 +143,9 @@ class Fitting:
         there = {self.tree.label_of(picture.path) for picture in pictures}
         for name in self.tree.classes:
             if name not in there:
-                self.run.notes.say(f"class {name!r} has no pictures, so the probe cannot know it")
+                self.session.notes.say(
+                    f"class {name!r} has no pictures, so the probe cannot know it"
+                )
         classes = tuple(name for name in self.tree.classes if name in there)
         if len(classes) < 2:
             raise InputError(
@@ -170,7 +166,9 @@ class Fitting:
     def _precision(self) -> str:
         from clipcli.pipeline.provenance import where_it_ran
 
-        return where_it_ran(self.run.encoder, self.run.image_cache, self.run.counts())[1]
+        return where_it_ran(self.session.encoder, self.session.image_cache, self.session.counts())[
+            1
+        ]
 
     def _is_in_class(self, path: str) -> bool:
         return self.tree.label_of(path) is not None
@@ -180,7 +178,7 @@ class Fitting:
 
     def _tell_left_out(self, n: int, why: str) -> None:
         if n:
-            self.run.notes.say(f"{n:,} picture{'s' if n > 1 else ''} left out, {why}")
+            self.session.notes.say(f"{n:,} picture{'s' if n > 1 else ''} left out, {why}")
 
 
 def _zero_shot(classifier: Classifier | None, places: Sequence[int]) -> Linear | None:

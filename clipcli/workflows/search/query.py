@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from clipcli.cli.run import Run
     from clipcli.pipeline.embed import Embedded
+    from clipcli.pipeline.session import Session
 
 EXAMPLE = 'clipcli search photos/ "a red car in snow"'
 
@@ -121,50 +121,52 @@ def _looks_like_picture(text: str) -> bool:
     return " " not in text and has_picture_ending(text)
 
 
-def rows_of(run: Run, want: Wanted) -> NDArray[np.float32]:
+def rows_of(session: Session, want: Wanted) -> NDArray[np.float32]:
     """Return a unit row (q, d) for each query."""
     from clipcli.workflows.search.ranking import query_rows
 
-    pictures = _like_rows(run, want.like) if want.like else None
-    return query_rows(_text_rows(run, want) if want.texts else None, pictures)
+    pictures = _like_rows(session, want.like) if want.like else None
+    return query_rows(_text_rows(session, want) if want.texts else None, pictures)
 
 
-def _text_rows(run: Run, want: Wanted) -> NDArray[np.float32]:
+def _text_rows(session: Session, want: Wanted) -> NDArray[np.float32]:
     """Encode the texts (q, d), or take their rows from the cache, as those of labels."""
     from clipcli.labels.label_set import Label, LabelSet
     from clipcli.pipeline.label_rows import encode_labels
 
     as_written = not want.templates
     labels = tuple(Label(text, prompts=(text,) if as_written else ()) for text in want.texts)
-    cache = run.model.cache()
-    rows = encode_labels(LabelSet("search", labels), want.templates, run.encoder, cache)
-    limit = run.encoder.config.architecture.text.context_length
+    cache = session.model.text_cache()
+    rows = encode_labels(LabelSet("search", labels), want.templates, session.encoder, cache)
+    limit = session.encoder.config.architecture.text.context_length
     for cut in rows.cut:
-        run.notes.say(
+        session.notes.say(
             f"{cut.prompt!r} has {cut.n_tokens} tokens; the model reads the first {limit}"
         )
     if cache.problem:
-        run.notes.say(f"cache: {cache.problem}")
+        session.notes.say(f"cache: {cache.problem}")
     return rows.classifier
 
 
-def _like_rows(run: Run, paths: Iterable[str]) -> NDArray[np.float32]:
+def _like_rows(session: Session, paths: Iterable[str]) -> NDArray[np.float32]:
     """Return the vectors (m, d) of the pictures to look for; each of them has to be readable."""
     import numpy as np
 
     rows = []
-    for entry in run.embedded(map(ImageFile, paths)):
+    for entry in session.embedded(map(ImageFile, paths)):
         if isinstance(entry, Skipped):
             raise InputError(f"--like {entry.path}: {entry.reason}")
         rows.append(entry.row)
     return np.stack(rows)
 
 
-def searched(run: Run, want: Wanted, found: Iterable[ImageFile | Skipped]) -> Iterator[Embedded]:
+def searched(
+    session: Session, want: Wanted, found: Iterable[ImageFile | Skipped]
+) -> Iterator[Embedded]:
     """Yield the vectors of all pictures but those that are looked for; count and tell the rest."""
     known = {os.path.realpath(path) for path in want.like}
-    with run.notes.progress(run.total()) as advance:
-        for entry in run.tally(run.embedded(found)):
+    with session.notes.progress(session.total()) as advance:
+        for entry in session.tally(session.embedded(found)):
             advance()
             if isinstance(entry, Skipped):
                 continue

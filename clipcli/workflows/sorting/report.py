@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
+from clipcli.errors import several
 from clipcli.output.text import digits, escape_tsv, print_line, print_rows
 from clipcli.workflows.sorting.execute import Outcome, Placed
 from clipcli.workflows.sorting.plan import Places, Plan
@@ -106,8 +107,3 @@ def folder_counts(counts: dict[str, int]) -> Iterable[str]:
     width = max((len(f"{n:,}") for n in counts.values()), default=0)
     for folder, n in counts.items():
         yield f"  {n:>{width},}  {folder}"
-
-
-def several(n: int, noun: str, plural: str | None = None) -> str:
-    """Count things in words: "1 file", "2 files"."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {plural or noun + 's'}"

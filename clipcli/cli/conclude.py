@@ -1,0 +1,104 @@
+"""What a run says about itself: prompts, caches, skips, times, and its exit code."""
+
+from __future__ import annotations
+
+from textwrap import shorten
+from typing import TYPE_CHECKING
+
+from clipcli.errors import ClipcliError, ExitCode, InputError, several
+from clipcli.pipeline.session import SKIPPED_SHOWN, Session
+
+if TYPE_CHECKING:
+    from clipcli.pipeline.classifier import Classifier
+
+GOING_ON = "going on without the cache"
+PROMPTS_SHOWN = 5  # that were too long for the model
+PROMPT_CHARACTERS = 80  # shown of each
+UNCHOSEN = (
+    "the small bundled model served; for better answers: `clipcli models pull ViT-B/32`, then "
+    "`clipcli models default ViT-B/32` (or keep it: `clipcli models default mini`)"
+)
+
+
+def note_labels(session: Session, classifier: Classifier) -> None:
+    """Say what the user would want to know about prompts and the cache of label rows."""
+    notes = session.notes
+    limit = classifier.encoder.config.architecture.text.context_length
+    for cut in classifier.cut_prompts[:PROMPTS_SHOWN]:
+        prompt = shorten(cut.prompt, PROMPT_CHARACTERS, placeholder=" …")
+        notes.say(f"prompt {prompt!r} has {cut.n_tokens} tokens; the model reads the first {limit}")
+    if len(classifier.cut_prompts) > PROMPTS_SHOWN:
+        notes.say(f"{len(classifier.cut_prompts):,} prompts were cut in all")
+    _note_cache(session, classifier.cache.problem)
+    n_labels, n_encoded = len(classifier.classifier), classifier.n_encoded
+    notes.detail(
+        f"{several(n_labels, 'label')}: {n_encoded:,} encoded, "
+        f"{n_labels - n_encoded:,} from the cache"
+    )
+
+
+def conclude(session: Session, classifier: Classifier | None = None) -> ExitCode:
+    """Say what was left out and how it went, and return the exit code.
+
+    Raises
+    ------
+    InputError
+        If no picture could be read.
+    """
+    notes, n_inputs = session.notes, session.n_ok + session.n_skipped
+    if classifier is not None and session.n_ok:
+        note_labels(session, classifier)
+    if session.n_skipped > SKIPPED_SHOWN:
+        notes.say(f"{session.n_skipped:,} of {n_inputs:,} inputs were skipped")
+    if session.report.ignored:
+        left_out = several(session.report.ignored, "other file")
+        notes.say(f"{left_out} left out, no picture by ending or content")
+    if not session.n_ok:
+        raise InputError(f"{session.inputs.in_words()}: no picture could be read")
+    if session.encoder.is_loaded and session.encoder.note:
+        notes.say(session.encoder.note)
+    _note_cache(session, session.image_cache.problem)
+    if session.model.is_default():
+        notes.say(UNCHOSEN)
+    _note_details(session)
+    return ExitCode.SKIPPED if session.n_skipped else ExitCode.DONE
+
+
+def _note_cache(session: Session, problem: str | None) -> None:
+    """Say what is wrong with a cache; a folder that neither cache can use is said once."""
+    if problem and not (session.goes_without_cache and problem.endswith(GOING_ON)):
+        session.notes.say(f"cache: {problem}")
+        session.goes_without_cache = problem.endswith(GOING_ON)
+
+
+def _note_details(session: Session) -> None:
+    """Say, to those who asked for it, what ran where and how long it took."""
+    encoder, config = session.encoder, session.encoder.config
+    n, total_s = session.n_ok + session.n_skipped, encoder.total_s
+    # Labels are encoded on the side, so their seconds are others' too.
+    rest_s = max(0.0, total_s - encoder.loading_s - encoder.images_s)
+    phases = {
+        "waiting for the model": encoder.loading_s,
+        "encoding labels": encoder.texts_s,
+        "encoding pictures": encoder.images_s,
+        "finding, decoding and writing": rest_s,
+    }
+    say = session.notes.detail
+    say(f"model {config.name}, fingerprint {config.fingerprint[:12]}")
+    if encoder.is_loaded:
+        say(f"ran on {encoder.device} in {encoder.precision}")
+    else:
+        say(f"no model was loaded, all is from the cache, in {session.image_cache.precision}")
+    say(f"{several(n, 'input')} in {total_s:.2f} s, {n / total_s:.1f} a second")
+    say(", ".join(f"{seconds:.2f} s {phase}" for phase, seconds in phases.items()))
+    if session.report.repeated:
+        say(f"{several(session.report.repeated, 'path')} led to an input a second time")
+
+
+def reason_of(error: BaseException) -> str:
+    """Say, for the output files, why a run ended early."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, BrokenPipeError):
+        return "standard output was closed"
+    return error.message if isinstance(error, ClipcliError) else f"{type(error).__name__}: {error}"

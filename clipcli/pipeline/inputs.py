@@ -1,0 +1,57 @@
+"""Where the pictures of a run come from: paths, or a list of paths."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from clipcli.errors import UsageError
+from clipcli.images.find import FindReport, ImageFile, find_images
+from clipcli.images.lists import STANDARD_INPUT
+from clipcli.results import Skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Files, folders, patterns, or ``-`` for a list on standard input, and a file with more."""
+
+    paths: tuple[str, ...]
+    from_file: Path | None = None
+    null: bool = False  # NUL separates the paths of a list, not the end of a line
+
+    def find(self, report: FindReport) -> Iterator[ImageFile | Skipped]:
+        """Walk them; what was left out is counted in ``report``."""
+        return find_images(self.paths, from_file=self.from_file, null=self.null, report=report)
+
+    @property
+    def can_be_walked_twice(self) -> bool:
+        """Whether a second walk finds the same: a list from a pipe is gone once read."""
+        has_pipe = self.from_file is not None and not self.from_file.is_file()
+        return STANDARD_INPUT not in self.paths and not has_pipe
+
+    def check(self) -> None:
+        """Refuse inputs that cannot be any, before the first of them is looked at.
+
+        Raises
+        ------
+        UsageError
+        """
+        if not self.paths and self.from_file is None:
+            raise UsageError(
+                "no pictures were given",
+                hint="name files or folders, or - to read a list from standard input",
+            )
+        # A pipe is left unopened: whoever writes into it would lose the first reader.
+        if self.from_file is not None and str(self.from_file) != STANDARD_INPUT:
+            if not self.from_file.exists():
+                raise UsageError(f"{self.from_file}: no such list", hint="check the path")
+            if self.from_file.is_dir() or not os.access(self.from_file, os.R_OK):
+                raise UsageError(f"{self.from_file}: cannot be read as a list of paths")
+
+    def in_words(self) -> str:
+        """Name the inputs in an error message."""
+        names = ["standard input" if path == STANDARD_INPUT else path for path in self.paths]
+        names += [str(self.from_file)] if self.from_file else []
+        return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

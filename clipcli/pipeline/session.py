@@ -1,0 +1,192 @@
+"""A run over pictures: opens inputs, model, caches and labels once, and counts outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from clipcli.errors import InputError, several
+from clipcli.images.find import FindReport, ImageFile
+from clipcli.pipeline.inputs import Inputs
+from clipcli.results import Provenance, Skipped
+
+if TYPE_CHECKING:
+    from clipcli.cache.image_cache import ImageCache
+    from clipcli.cache.text_cache import TextCache
+    from clipcli.labels.label_set import LabelSet
+    from clipcli.pipeline.classifier import Classifier
+    from clipcli.pipeline.embed import DecodeOptions, Embedded
+    from clipcli.pipeline.timing import TimedEncoder
+
+SKIPPED_SHOWN = 10  # reasons that are reported; the rest is a count
+
+T = TypeVar("T")
+
+
+class Notes(Protocol):
+    """What is said beside the results; the command line prints it on standard error."""
+
+    def say(self, text: str) -> None:
+        """Report something that the user would want to know."""
+
+    def detail(self, text: str) -> None:
+        """Report something for those who asked for details."""
+
+    def progress(
+        self, count: Callable[[], int] | None, *, is_wanted: bool = True
+    ) -> AbstractContextManager[Callable[[], None]]:
+        """Show progress towards ``count()``; the context's value counts one on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """Which model runs, and how."""
+
+    model: str | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    exact: bool = False
+    max_megapixels: float = 200.0
+    no_cache: bool = False
+    backend: str = "torch"
+
+    def is_default(self) -> bool:
+        """Tell whether nobody said which model is to serve."""
+        from clipcli.models.resolve import chosen_model
+
+        return not chosen_model(self.model).reason
+
+    def text_cache(self) -> TextCache:
+        """Open the cache of label rows; ``no_cache`` makes one that holds nothing."""
+        from clipcli.cache.text_cache import TextCache, default_folder
+
+        return TextCache(None if self.no_cache else default_folder())
+
+    def image_cache(self) -> ImageCache:
+        """Open the cache of image vectors, as :meth:`text_cache` does that of label rows."""
+        from clipcli.cache.image_cache import ImageCache
+        from clipcli.cache.text_cache import default_folder
+
+        return ImageCache(None if self.no_cache else default_folder())
+
+    def decoding(self) -> DecodeOptions:
+        """Return how pictures are decoded."""
+        from clipcli.pipeline.embed import DecodeOptions
+
+        return DecodeOptions(exact=self.exact, max_pixels=round(self.max_megapixels * 1e6))
+
+
+@dataclass
+class Session:
+    """One run: its inputs, its model and caches, and how many inputs had which outcome."""
+
+    inputs: Inputs
+    model: ModelOptions
+    notes: Notes
+    report: FindReport = field(default_factory=FindReport)
+    n_ok: int = 0
+    n_skipped: int = 0
+    goes_without_cache: bool = False  # and it was said
+
+    @cached_property
+    def encoder(self) -> TimedEncoder:
+        """The model; torch is not imported before it is needed."""
+        from clipcli.encoder.encoder import load_encoder
+        from clipcli.pipeline.timing import TimedEncoder
+
+        asked = self.model
+        encoder = load_encoder(asked.model, asked.device, asked.precision, asked.backend)
+        if asked.backend != "torch" and encoder.has_to_export:
+            self.notes.say(f"making the model ready for {asked.backend}, once: a minute or two")
+        return TimedEncoder(encoder)
+
+    @cached_property
+    def image_cache(self) -> ImageCache:
+        """The image vectors that were computed before."""
+        return self.model.image_cache()
+
+    def classifier(self, labels: LabelSet | None = None, **options: Any) -> Classifier:
+        """Return a classifier that shares this run's model, caches and decoding.
+
+        Parameters
+        ----------
+        labels : LabelSet, optional
+            What to choose from; None where ``options`` bring a probe.
+        options
+            Further arguments of :class:`Classifier`, such as ``templates`` or ``top_k``.
+        """
+        from clipcli.pipeline.classifier import Classifier
+
+        return Classifier(
+            labels,
+            options=self.model.decoding(),
+            encoder=self.encoder,
+            cache=self.model.text_cache(),
+            image_cache=self.image_cache,
+            **options,
+        )
+
+    def find(self, handful: int = 0) -> tuple[Iterator[ImageFile | Skipped], bool]:
+        """Return the inputs, and whether they are no more than ``handful``.
+
+        Raises
+        ------
+        UsageError, InputError
+            Where there are none.
+        """
+        self.inputs.check()
+        found = self.inputs.find(self.report)
+        # A list that somebody is still writing is not kept waiting for its next entry.
+        n_looked_at = handful + 1 if self.inputs.can_be_walked_twice else 1
+        first = list(islice(found, n_looked_at))
+        if not first:
+            n = self.report.ignored
+            left_out = f" ({several(n, 'other file')} left out)" if n else ""
+            raise InputError(f"{self.inputs.in_words()}: no pictures found{left_out}")
+        return chain(first, found), len(first) < n_looked_at
+
+    def embedded(self, found: Iterable[ImageFile | Skipped]) -> Iterator[Embedded | Skipped]:
+        """Yield each input's vector, or why it has none, in input order."""
+        from clipcli.pipeline.embed import embed
+
+        blocks = embed(found, self.encoder, self.model.decoding(), self.image_cache)
+        return chain.from_iterable(blocks)
+
+    def total(self) -> Callable[[], int] | None:
+        """Return what counts the inputs on the side, or None where that cannot be done."""
+        if not self.inputs.can_be_walked_twice:
+            return None
+        return lambda: sum(1 for _ in self.inputs.find(FindReport()))
+
+    def tally(self, results: Iterable[T], *, are_shown: bool = False) -> Iterator[T]:
+        """Pass results on and count them; report reasons, unless the reader sees them anyway."""
+        for result in results:
+            if isinstance(result, Skipped):
+                self.n_skipped += 1
+                if self.n_skipped <= SKIPPED_SHOWN and not are_shown:
+                    self.notes.say(f"skipped {result.path}: {result.reason}")
+            else:
+                self.n_ok += 1
+            yield result
+
+    def counts(self) -> dict[str, int]:
+        """Return how many inputs had which outcome."""
+        return {"ok": self.n_ok, "skipped": self.n_skipped, "ignored": self.report.ignored}
+
+    def provenance(self, classifier: Classifier, started: str) -> Provenance:
+        """Return where this run's results come from, once it is over."""
+        from clipcli.pipeline.provenance import describe
+
+        return describe(classifier, started, self.counts())
+
+    def vector_provenance(self, started: str) -> dict[str, Any]:
+        """Return where this run's image vectors come from, as JSON data."""
+        from clipcli.pipeline.provenance import describe_vectors
+
+        return describe_vectors(
+            self.encoder, self.image_cache, started, self.counts(), is_exact=self.model.exact
+        )
