@@ -25,6 +25,8 @@ VARIABLES = (
     "HIP_VISIBLE_DEVICES",
     "ROCR_VISIBLE_DEVICES",
     "LD_LIBRARY_PATH",
+    "ONEDNN_MAX_CPU_ISA",  # what of the processor torch may use
+    "DNNL_MAX_CPU_ISA",  # its older name
     "PROCESSOR_IDENTIFIER",  # Windows' name of the processor
 )
 CPU_INFO = "/proc/cpuinfo"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,10 @@ import torch
 from clipcli.errors import DeviceError
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+# Values of oneDNN's ONEDNN_MAX_CPU_ISA below which the products of bf16 would be emulated.
+WITHOUT_BF16 = frozenset(
+    ["SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI"]
+)
 
 
 def available_devices() -> list[str]:
@@ -60,7 +65,10 @@ def resolve_precision(name: str, device: torch.device) -> str:
 
 
 def has_fast_bf16() -> bool:
-    """Tell whether the processor multiplies bf16 in hardware (AVX512-BF16, AMX)."""
+    """Tell whether the processor multiplies bf16 in hardware (AVX512-BF16, AMX), and may."""
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or ""
+    if limit.upper() in WITHOUT_BF16:
+        return False
     # Torch has no public question for this; where a version lacks the private one, fp32 is right.
     for question in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
         ask = getattr(torch.cpu, question, None)

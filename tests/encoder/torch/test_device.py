@@ -69,6 +69,23 @@ def test_auto_precision_on_a_cpu_is_what_it_computes_fast(
     assert resolve_precision("auto", CPU) == expected
 
 
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [("AVX2", "fp32"), ("avx512_core", "fp32"), ("ALL", "bf16"), ("", "bf16")],
+)
+@pytest.mark.parametrize("name", ["ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"])
+def test_auto_precision_heeds_what_one_dnn_may_use(
+    monkeypatch: pytest.MonkeyPatch, name: str, limit: str, expected: str
+) -> None:
+    for other in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
+
+    monkeypatch.setenv(name, limit)
+
+    assert resolve_precision("auto", CPU) == expected
+
+
 @pytest.mark.parametrize(("device", "expected"), [("cuda:0", "fp16"), ("mps", "fp32")])
 def test_auto_precision_elsewhere(device: str, expected: str) -> None:
     assert resolve_precision("auto", torch.device(device)) == expected
