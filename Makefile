@@ -31,8 +31,9 @@ demo: $(VENV)/installed
 	$(BIN)/clipcli classify $(DEMO) --labels demo --top-k 3 --format table --model mini
 	$(BIN)/clipcli classify examples/photos --labels demo --format table
 
+# Some tests only: make test TESTS="tests/labels tests/docs"
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TESTS)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
