@@ -12,6 +12,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -34,6 +35,7 @@ from clipcli.cli import (
     undo,
 )
 from clipcli.cli import eval as evaluation
+from clipcli.cli.option_groups import Command, grouped
 from clipcli.cli.typer_patch import take_as_they_are
 from clipcli.errors import ClipcliError, ExitCode
 
@@ -53,22 +55,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Say which words fit which pictures: zero-shot image classification with CLIP.",
 )
-app.command()(classify.classify)
-app.command()(embed.embed)
-app.command()(search.search)
-app.command()(diff.diff)
-app.command()(sort.sort)
-app.command()(undo.undo)
-app.command(name="eval")(evaluation.eval_)
-app.command()(audit.audit)
-app.command()(dedup.dedup)
+_add = partial(app.command, cls=Command)
+_add()(grouped(classify.classify))
+_add()(grouped(embed.embed))
+_add()(grouped(search.search))
+_add()(grouped(diff.diff))
+_add()(grouped(sort.sort))
+_add()(undo.undo)
+_add(name="eval")(grouped(evaluation.eval_))
+_add()(grouped(audit.audit))
+_add()(grouped(dedup.dedup))
 app.add_typer(probe.app, name="probe")
 app.add_typer(labels.app, name="labels")
 app.add_typer(cache.app, name="cache")
 app.add_typer(models.app, name="models")
-app.command()(doctor.doctor)
-app.command()(train.train)
-app.command()(train_text.train_text)
+_add()(doctor.doctor)
+_add()(train.train)
+_add()(train_text.train_text)
 
 
 def _print_versions(is_asked: bool) -> None:
@@ -87,6 +90,7 @@ def _main(
         bool,
         typer.Option(
             "--version",
+            "-V",
             callback=_print_versions,
             is_eager=True,
             help="Print the versions that matter, and leave.",

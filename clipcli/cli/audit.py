@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clipcli.cli import options
+from clipcli.cli.groups import ClassLabelOptions, FindingsOutput, ModelOptions, NoteOptions
 from clipcli.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
@@ -22,16 +21,6 @@ Source = Annotated[
         metavar="DIR",
         help="A folder with a folder for each class, or with train, val or test above those, or a "
         ".csv or .tsv with the columns path, label and, if there are any, split.",
-    ),
-]
-ClassLabels = Annotated[
-    str | None,
-    typer.Option(
-        "--labels",
-        "-l",
-        metavar="SET",
-        help="A label set whose names or synonyms cover the classes. Left out: the classes' own "
-        "names, made readable.",
     ),
 ]
 Splits = Annotated[
@@ -50,72 +39,36 @@ FailOn = Annotated[
         "or kinds such as broken,wrong-label. Left out: findings are no failure.",
     ),
 ]
-FindingsFormat = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        "-f",
-        metavar="FORMAT",
-        help="table (a summary), tsv, csv, json, jsonl or html on standard output. Left out: the "
-        "summary on a terminal, tsv in a pipe, nothing beside -o.",
-    ),
-]
-FindingsFiles = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FILE",
-        help="Write all findings in the format of the ending; .html is a report to look at. May "
-        "be given several times.",
-    ),
-]
 
 
 def audit(
     source: Source,
-    labels: ClassLabels = None,
+    labels: ClassLabelOptions,
+    model: ModelOptions,
+    output: FindingsOutput,
+    notes: NoteOptions,
     splits: Splits = None,
     fail_on: FailOn = None,
-    templates: options.Templates = None,
-    model: options.Model = None,
-    format_: FindingsFormat = None,
-    output: FindingsFiles = None,
-    overwrite: options.Overwrite = False,
-    guard_formulas: options.GuardFormulas = False,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    exact: options.Exact = False,
-    max_pixels: options.MaxPixels = 200.0,
-    no_cache: options.NoCache = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
 ) -> ExitCode:
     """Find what is worth a second look in a data set: labels, copies, odd and broken pictures.
 
     clipcli audit photos-by-class/ -o report.html
     """
     from clipcli.cli.conclude import conclude
-    from clipcli.cli.progress import Notes
     from clipcli.images.class_tree import read_class_tree
     from clipcli.output.html.thumbnails import spooled
-    from clipcli.output.report import requested_report
+    from clipcli.output.report import send
     from clipcli.pipeline.inputs import Inputs
-    from clipcli.pipeline.session import ModelOptions, Session
     from clipcli.workflows.audit.findings import check_selectors, selected
     from clipcli.workflows.audit.report import FORMATS
 
     selectors = check_selectors(fail_on)
-    request = requested_report(format_, output, FORMATS, overwrite=overwrite)
+    request = output.guarded_request(FORMATS)
     tree = read_class_tree(source, splits.split(",") if splits else None)
-    session = Session(
-        inputs=Inputs((source,)),
-        model=ModelOptions(model, device, precision, exact, max_pixels, no_cache),
-        notes=Notes(quiet=quiet, verbose=verbose),
-    )
+    session = model.session(Inputs((source,)), notes)
     with spooled(is_wanted=request.wants("html")) as spool:
-        report = _audit(session, tree, labels, templates, spool, is_guarded=guard_formulas)
-        request.send(report)
+        report = _audit(session, tree, labels, spool, is_guarded=output.guard_formulas)
+        send(report, request)
     ending = conclude(session)
     return ExitCode.FINDINGS if selected(report.audit.findings, selectors) else ending
 
@@ -123,8 +76,7 @@ def audit(
 def _audit(
     session: Session,
     tree: ClassTree,
-    labels: str | None,
-    templates: str | None,
+    labels: ClassLabelOptions,
     spool: ThumbnailSpool | None,
     *,
     is_guarded: bool,
@@ -137,7 +89,7 @@ def _audit(
     from clipcli.workflows.audit.report import AuditReport
 
     started = now()
-    classifier, places = class_classifier(session, tree, labels, templates)
+    classifier, places = class_classifier(session, tree, labels.labels, labels.templates)
     found = list(tree.find(session.report))
     if not found:
         raise InputError(f"{tree.source}: no pictures found")

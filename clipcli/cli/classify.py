@@ -4,61 +4,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clipcli.cli import options
+from clipcli.cli.groups import (
+    DecisionOptions,
+    LabelOptions,
+    ModelOptions,
+    NoteOptions,
+    PathOptions,
+    ResultOutput,
+)
 from clipcli.errors import ExitCode
 
 if TYPE_CHECKING:
-    from clipcli.output.results import OutputRequest
+    from clipcli.output.request import OutputRequest
     from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.session import Session
 
 
 def classify(
-    paths: options.Paths = None,
-    labels: options.Labels = None,
-    templates: options.Templates = None,
-    model: options.Model = None,
-    top_k: options.TopK = 5,
-    min_prob: options.MinProbByMode = None,
-    independent: options.Independent = False,
-    reject_threshold: options.RejectThreshold = None,
-    calibration: options.CalibrationFile = None,
-    probe: options.ProbeFile = None,
-    no_calibration: options.NoCalibration = False,
-    format_: options.Format = None,
-    output: options.Outputs = None,
-    overwrite: options.Overwrite = False,
-    guard_formulas: options.GuardFormulas = False,
-    from_file: options.FromFile = None,
-    null: options.Null = False,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    backend: options.Backend = "torch",
-    exact: options.Exact = False,
-    max_pixels: options.MaxPixels = 200.0,
-    no_cache: options.NoCache = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    paths: PathOptions,
+    labels: LabelOptions,
+    decision: DecisionOptions,
+    model: ModelOptions,
+    output: ResultOutput,
+    notes: NoteOptions,
 ) -> ExitCode:
     """Say which label fits each picture, with probabilities.
 
     clipcli classify photos/ --labels animals
     """
     from clipcli.cli.open_classifier import open_classifier
-    from clipcli.cli.progress import Notes
-    from clipcli.output.results import requested
-    from clipcli.pipeline.decisions import Decisions
-    from clipcli.pipeline.inputs import Inputs
-    from clipcli.pipeline.session import ModelOptions, Session
+    from clipcli.output.results import FORMATS
 
-    decisions = Decisions(min_prob, reject_threshold, independent, calibration, no_calibration)
-    request = requested(format_, output, overwrite=overwrite, guard_formulas=guard_formulas)
-    session = Session(
-        inputs=Inputs(tuple(paths or ()), from_file, null),
-        model=ModelOptions(model, device, precision, exact, max_pixels, no_cache, backend),
-        notes=Notes(quiet=quiet, verbose=verbose),
-    )
-    classifier = open_classifier(session, labels, templates, top_k, decisions, probe)
+    decisions = decision.decisions()
+    request = output.guarded_request(FORMATS)
+    session = model.session(paths.inputs(), notes)
+    classifier = open_classifier(session, labels, decisions, top_k=decision.top_k)
     return _classify(session, classifier, request)
 
 
@@ -77,11 +57,9 @@ def _classify(session: Session, classifier: Classifier, request: OutputRequest) 
         ranked=is_handful,
         independent=classifier.independent,
     )
-    started = now()
+    started, is_wanted = now(), not outputs.fills_terminal
     try:
-        with session.notes.progress(
-            session.total(), is_wanted=not outputs.fills_terminal
-        ) as advance:
+        with session.notes.progress(session.total(), is_wanted=is_wanted) as advance:
             results = classifier.classify_found(found)
             for result in session.tally(results, are_shown=outputs.has_table):
                 outputs.write(result)

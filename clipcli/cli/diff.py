@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.groups import OutputOptions
 from clipcli.errors import ExitCode
 
 
+@dataclass(frozen=True)
+class DiffOutput(OutputOptions):
+    """Where the differences go."""
+
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="table, tsv, csv, json or jsonl on standard output. Left out: a table on a "
+            "terminal, tsv in a pipe, nothing beside -o.",
+        ),
+    ] = None
+
+
 def diff(
+    output: DiffOutput,
     before: Annotated[
         Path,
         typer.Argument(metavar="BEFORE", help="Results of classify: .jsonl, .json, .csv or .tsv."),
@@ -28,18 +47,6 @@ def diff(
             help="Where the label stayed, list probabilities that moved by this or more.",
         ),
     ] = 0.1,
-    format_: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            "-f",
-            metavar="FORMAT",
-            help="table, tsv, csv, json or jsonl on standard output. Left out: a table on a "
-            "terminal, tsv in a pipe, nothing beside -o.",
-        ),
-    ] = None,
-    output: options.Outputs = None,
-    overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> ExitCode:
     """Tell what changed between two runs: labels, decisions, pictures, probabilities.
@@ -50,12 +57,12 @@ def diff(
     """
     from clipcli.cli.progress import Notes
     from clipcli.output.reader import read_results
-    from clipcli.output.report import requested_report
+    from clipcli.output.report import send
     from clipcli.workflows.diff.changes import compare
     from clipcli.workflows.diff.report import FORMATS, DiffReport, summary
 
     notes = Notes(quiet=quiet)
-    request = requested_report(format_, output, FORMATS, overwrite=overwrite)
+    request = output.request(FORMATS)
     first, second = read_results(before), read_results(after)
     difference = compare(first, second, min_move=min_move)
     if difference.facts:
@@ -63,7 +70,7 @@ def diff(
     for file in (first, second):
         if file.provenance and file.provenance.get("error"):
             notes.say(f"{file.source} is not complete: {file.provenance['error']}")
-    request.send(DiffReport(str(before), str(after), difference))
+    send(DiffReport(str(before), str(after), difference), request)
     notes.say(summary(difference))
     if not difference.n_compared and first.entries and second.entries:
         notes.say("no path is in both: were they run from different folders?")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.groups import ModelOptions, NoteOptions, PathOptions
 from clipcli.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -15,41 +16,25 @@ if TYPE_CHECKING:
 
 
 def embed(
+    paths: PathOptions,
+    model: ModelOptions,
+    notes: NoteOptions,
     output: Annotated[
         Path,
         typer.Option(
             "--output", "-o", metavar="FILE", help="Where vectors go: FILE.npz or FILE.parquet."
         ),
     ],
-    paths: options.Paths = None,
-    model: options.Model = None,
     overwrite: options.Overwrite = False,
-    from_file: options.FromFile = None,
-    null: options.Null = False,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    backend: options.Backend = "torch",
-    exact: options.Exact = False,
-    max_pixels: options.MaxPixels = 200.0,
-    no_cache: options.NoCache = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
 ) -> ExitCode:
     """Write each picture's embedding, a unit vector, to a file.
 
     clipcli embed photos/ -o vectors.npz
     """
-    from clipcli.cli.progress import Notes
     from clipcli.output.vectors import check_vector_target
-    from clipcli.pipeline.inputs import Inputs
-    from clipcli.pipeline.session import ModelOptions, Session
 
     check_vector_target(output, overwrite=overwrite)
-    session = Session(
-        inputs=Inputs(tuple(paths or ()), from_file, null),
-        model=ModelOptions(model, device, precision, exact, max_pixels, no_cache, backend),
-        notes=Notes(quiet=quiet, verbose=verbose),
-    )
+    session = model.session(paths.inputs(), notes)
     return _embed(session, output, overwrite=overwrite)
 
 

@@ -2,19 +2,72 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.groups import ClassLabelOptions, ModelOptions, NoteOptions, OutputOptions
 from clipcli.errors import ExitCode
 
 if TYPE_CHECKING:
     from clipcli.pipeline.decisions import Decisions
 
 
+@dataclass(frozen=True)
+class EvaluationLabels(ClassLabelOptions):
+    """Words for the classes, or a probe that knows them."""
+
+    probe: options.ProbeFile = None
+
+
+@dataclass(frozen=True)
+class EvaluationOutput(OutputOptions):
+    """Where the evaluation goes."""
+
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="table, tsv (the main figures), csv (one line a label), json or html on standard "
+            "output. Left out: a table on a terminal, tsv in a pipe, nothing beside -o.",
+        ),
+    ] = None
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write a report in the format of its ending: .json, .csv, .tsv or .html; may be "
+            "given several times.",
+        ),
+    ] = None
+    confusion: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv", help="Write the whole confusion matrix. Left out: do not."
+        ),
+    ] = None
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="Write each picture's true and first label and their probabilities. Left out: do "
+            "not.",
+        ),
+    ] = None
+
+
 def eval_(
+    labels: EvaluationLabels,
+    model: ModelOptions,
+    output: EvaluationOutput,
+    notes: NoteOptions,
     source: Annotated[
         str,
         typer.Argument(
@@ -23,19 +76,6 @@ def eval_(
             "and label.",
         ),
     ],
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            "--labels",
-            "-l",
-            metavar="SET",
-            help="A label set whose names or synonyms cover the classes. Left out: the classes' "
-            "own names, made readable.",
-        ),
-    ] = None,
-    templates: options.Templates = None,
-    probe: options.ProbeFile = None,
-    model: options.Model = None,
     compare: Annotated[
         list[str] | None,
         typer.Option(
@@ -70,63 +110,23 @@ def eval_(
         ),
     ] = None,
     reject_threshold: options.RejectThreshold = None,
-    format_: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            "-f",
-            metavar="FORMAT",
-            help="table, tsv (the main figures), csv (one line a label), json or html on standard "
-            "output. Left out: a table on a terminal, tsv in a pipe, nothing beside -o.",
-        ),
-    ] = None,
-    output: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Write a report in the format of its ending: .json, .csv, .tsv or .html; may be "
-            "given several times.",
-        ),
-    ] = None,
-    confusion: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.csv", help="Write the whole confusion matrix. Left out: do not."
-        ),
-    ] = None,
-    pictures: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.csv",
-            help="Write each picture's true and first label and their probabilities. Left out: do "
-            "not.",
-        ),
-    ] = None,
-    overwrite: options.Overwrite = False,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    exact: options.Exact = False,
-    max_pixels: options.MaxPixels = 200.0,
-    no_cache: options.NoCache = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
 ) -> ExitCode:
     """Tell how good a classifier is on pictures whose classes are known, and calibrate it.
 
     clipcli eval photos-by-class/
     """
     from clipcli.cli.conclude import conclude
-    from clipcli.cli.progress import Notes
+    from clipcli.output.report import send
     from clipcli.pipeline.decisions import check_alone, check_uncalibrated
-    from clipcli.pipeline.session import ModelOptions
     from clipcli.workflows.evaluation.run import Evaluation, Task
     from clipcli.workflows.evaluation.variants import Settings, parse_variant
-    from clipcli.workflows.evaluation.write import Reports
+    from clipcli.workflows.evaluation.write import FORMATS, EvaluationReport, csv_tables
 
-    reports = Reports.requested(format_, output, confusion, pictures, overwrite=overwrite)
-    first = Settings(model, labels, templates, None if probe is None else str(probe))
+    request = output.request(FORMATS, tables=csv_tables(output.confusion, output.pictures))
+    probe = labels.probe
+    first = Settings(
+        model.model, labels.labels, labels.templates, None if probe is None else str(probe)
+    )
     variants = tuple(parse_variant(text, first) for text in compare or ())
     decisions = _decisions(
         reject_threshold,
@@ -135,15 +135,15 @@ def eval_(
         is_without=no_calibration or calibrate or (bool(variants) and calibration is None),
     )
     if probe is not None:
-        check_alone(labels, templates, decisions)
+        check_alone(labels.labels, labels.templates, decisions)
         check_uncalibrated(calibrate=calibrate)
     evaluation = Evaluation(
         Task(source, out_of_set, decisions, calibrate, calibration, variants),
         first,
-        ModelOptions(model, device, precision, exact, max_pixels, no_cache),
-        Notes(quiet=quiet, verbose=verbose),
+        model.options(),
+        notes.notes(),
     )
-    reports.write(evaluation.evaluate())
+    send(EvaluationReport(evaluation.evaluate()), request)
     return conclude(evaluation.session, evaluation.classifier)
 
 

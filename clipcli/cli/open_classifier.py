@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipcli.errors import LabelSetError
 
 if TYPE_CHECKING:
+    from clipcli.cli.groups import LabelOptions
     from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.decisions import Decisions
     from clipcli.pipeline.session import Session
 
 
 def open_classifier(
-    session: Session,
-    labels: str | None,
-    templates: str | None,
-    top_k: int,
-    decisions: Decisions,
-    probe: Path | None = None,
+    session: Session, chosen: LabelOptions, decisions: Decisions, *, top_k: int = 5
 ) -> Classifier:
     """Return the classifier of a label set, or of a probe's file.
 
@@ -30,18 +25,18 @@ def open_classifier(
     from clipcli.labels.label_set import builtin_label_sets, load_label_set
     from clipcli.pipeline.decisions import check_alone, decide, open_probe
 
-    if probe is not None:
-        check_alone(labels, templates, decisions)
-        return open_probe(session, probe, top_k, decisions)
-    if labels is None:
+    if chosen.probe is not None:
+        check_alone(chosen.labels, chosen.templates, decisions)
+        return open_probe(session, chosen.probe, top_k, decisions)
+    if chosen.labels is None:
         raise LabelSetError(
             "no labels were given",
             hint="--labels FILE, --labels 'cat, dog', or a built-in set: "
             + ", ".join(sorted(builtin_label_sets())),
         )
     classifier = session.classifier(
-        load_label_set(labels),
-        templates=templates,
+        load_label_set(chosen.labels),
+        templates=chosen.templates,
         top_k=top_k,
         min_prob=decisions.least_probability,
         independent=decisions.independent,

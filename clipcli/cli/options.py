@@ -81,6 +81,17 @@ Labels: TypeAlias = Annotated[
         autocompletion=_completing(_label_sets),
     ),
 ]
+ClassLabels: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        "-l",
+        metavar="SET",
+        help="A label set whose names or synonyms cover the classes. Left out: the classes' own "
+        "names, made readable.",
+        autocompletion=_completing(_label_sets),
+    ),
+]
 Templates: TypeAlias = Annotated[
     str | None,
     typer.Option(

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.groups import ModelOptions, NoteOptions
+from clipcli.cli.option_groups import Command, grouped
 from clipcli.errors import ExitCode
 
 app = typer.Typer(
@@ -19,8 +21,9 @@ app = typer.Typer(
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON. Left out: text.")]
 
 
-@app.command()
 def fit(
+    model: ModelOptions,
+    notes: NoteOptions,
     source: Annotated[
         str,
         typer.Argument(
@@ -63,35 +66,21 @@ def fit(
             "helps.",
         ),
     ] = False,
-    model: options.Model = None,
     as_json: AsJson = False,
     overwrite: options.Overwrite = False,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    exact: options.Exact = False,
-    max_pixels: options.MaxPixels = 200.0,
-    no_cache: options.NoCache = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
 ) -> ExitCode:
     """Fit a linear classifier on the vectors of pictures whose classes are known.
 
     clipcli probe fit photos-by-class/ -o mine.safetensors
     """
     from clipcli.cli.conclude import conclude
-    from clipcli.cli.progress import Notes
     from clipcli.pipeline.inputs import Inputs
-    from clipcli.pipeline.session import ModelOptions, Session
     from clipcli.workflows.probe.report import print_fit, save
     from clipcli.workflows.probe.run import Fitting, Wishes, check_target
 
     wishes = Wishes(source, shots, seed, labels, templates, is_zero_shot=not no_zero_shot)
     check_target(output, wishes, overwrite=overwrite)
-    session = Session(
-        inputs=Inputs((source,)),
-        model=ModelOptions(model, device, precision, exact, max_pixels, no_cache),
-        notes=Notes(quiet=quiet, verbose=verbose),
-    )
+    session = model.session(Inputs((source,)), notes)
     outcome = Fitting(session, wishes).fit()
     if not outcome.n_held_out:
         session.notes.say(
@@ -100,6 +89,9 @@ def fit(
     save(outcome.probe, output, overwrite=overwrite)
     print_fit(outcome, as_json=as_json)
     return conclude(session)
+
+
+app.command(cls=Command)(grouped(fit))
 
 
 @app.command()

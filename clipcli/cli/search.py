@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from clipcli.cli import options
+from clipcli.cli.groups import ModelOptions, NoteOptions, OutputOptions, PathOptions
 from clipcli.errors import ExitCode
 
 if TYPE_CHECKING:
-    from clipcli.output.report import ReportRequest
+    from clipcli.output.request import OutputRequest
     from clipcli.pipeline.session import Session
     from clipcli.workflows.search.query import Wanted
 
 
-def search(
+@dataclass(frozen=True)
+class SearchPaths(PathOptions):
+    """Where to search, and perhaps what for."""
+
     paths: Annotated[
         list[str] | None,
         typer.Argument(
@@ -25,7 +29,14 @@ def search(
             "quotes, what to look for, unless --query or --like says that.",
             show_default=False,
         ),
-    ] = None,
+    ] = None
+
+
+@dataclass(frozen=True)
+class QueryOptions:
+    """What to look for."""
+
+    HEADING: ClassVar = "Query"
     query: Annotated[
         list[str] | None,
         typer.Option(
@@ -34,7 +45,7 @@ def search(
             help="What to look for. Given several times, each is a search of its own. Left out: "
             "the last of PATHS.",
         ),
-    ] = None,
+    ] = None
     like: Annotated[
         list[Path] | None,
         typer.Option(
@@ -43,10 +54,10 @@ def search(
             help="Look for pictures like this one, or like several together; with --query, like "
             "both. Left out: only the text counts.",
         ),
-    ] = None,
+    ] = None
     top: Annotated[
         int, typer.Option("--top", "-k", min=1, metavar="N", help="How many pictures to list.")
-    ] = 10,
+    ] = 10
     min_similarity: Annotated[
         float,
         typer.Option(
@@ -57,7 +68,7 @@ def search(
             "little they fit.",
             show_default=False,
         ),
-    ] = -1.0,
+    ] = -1.0
     templates: Annotated[
         str | None,
         typer.Option(
@@ -67,9 +78,14 @@ def search(
             help="Put each text into templates, as labels are: a set such as photo, a file, or "
             "'a photo of a {}.'. Left out: the text as it is written.",
         ),
-    ] = None,
-    model: options.Model = None,
-    format_: Annotated[
+    ] = None
+
+
+@dataclass(frozen=True)
+class SearchOutput(OutputOptions):
+    """Where the finds go."""
+
+    format: Annotated[
         str | None,
         typer.Option(
             "--format",
@@ -78,44 +94,41 @@ def search(
             help="table, tsv, csv, json, jsonl or html on standard output. Left out: a table on a "
             "terminal, tsv in a pipe, nothing beside -o.",
         ),
-    ] = None,
-    output: options.Outputs = None,
-    overwrite: options.Overwrite = False,
-    from_file: options.FromFile = None,
-    null: options.Null = False,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    exact: options.Exact = False,
-    max_pixels: options.MaxPixels = 200.0,
-    no_cache: options.NoCache = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    ] = None
+
+
+def search(
+    paths: SearchPaths,
+    query: QueryOptions,
+    model: ModelOptions,
+    output: SearchOutput,
+    notes: NoteOptions,
 ) -> ExitCode:
     """Find the pictures that are most like a text, or like a picture.
 
     clipcli search photos/ "a red car in snow"
     """
-    from clipcli.cli.progress import Notes
-    from clipcli.output.report import requested_report
     from clipcli.pipeline.inputs import Inputs
-    from clipcli.pipeline.session import ModelOptions, Session
     from clipcli.workflows.search.query import wanted
     from clipcli.workflows.search.report import FORMATS
 
-    request = requested_report(format_, output, FORMATS, overwrite=overwrite)
-    places, want = wanted(paths or (), query or (), like or (), has_list=from_file is not None)
-    session = Session(
-        inputs=Inputs(places, from_file, null),
-        model=ModelOptions(model, device, precision, exact, max_pixels, no_cache),
-        notes=Notes(quiet=quiet, verbose=verbose),
+    request = output.request(FORMATS)
+    places, want = wanted(
+        paths.paths or (),
+        query.query or (),
+        query.like or (),
+        has_list=paths.from_file is not None,
     )
-    return _search(session, want.with_templates(templates), request, top, min_similarity)
+    session = model.session(Inputs(places, paths.from_file, paths.null), notes)
+    want = want.with_templates(query.templates)
+    return _search(session, want, request, query.top, query.min_similarity)
 
 
 def _search(
-    session: Session, want: Wanted, request: ReportRequest, top: int, min_similarity: float
+    session: Session, want: Wanted, request: OutputRequest, top: int, min_similarity: float
 ) -> ExitCode:
     from clipcli.cli.conclude import conclude
+    from clipcli.output.report import send
     from clipcli.pipeline.provenance import now
     from clipcli.workflows.search.query import rows_of, searched
     from clipcli.workflows.search.ranking import Found, Ranking
@@ -130,5 +143,5 @@ def _search(
     told: dict[str, Any] = session.vector_provenance(started)
     told |= {"templates": list(want.templates), "top": top, "min_similarity": min_similarity}
     finds = map(Found, want.queries, ranking.hits())
-    request.send(SearchReport(tuple(finds), told))
+    send(SearchReport(tuple(finds), told), request)
     return conclude(session)

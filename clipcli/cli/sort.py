@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.groups import FileOptions, LabelOptions, ModelOptions, NoteOptions
 from clipcli.cli.prompt import ask, check_askable
 from clipcli.errors import ExitCode, UsageError, several
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from clipcli.output.results import OutputRequest
+    from clipcli.output.request import OutputRequest
     from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.session import Session
     from clipcli.results import Result
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 
 def sort(
+    labels: LabelOptions,
+    model: ModelOptions,
+    output: FileOptions,
+    notes: NoteOptions,
     source: Annotated[
         Path, typer.Argument(metavar="SOURCE", help="The folder to sort, with all folders in it.")
     ],
@@ -31,7 +36,6 @@ def sort(
         Path,
         typer.Option("--into", metavar="DIR", help="Where the labels' folders are or will be."),
     ],
-    labels: options.Labels = None,
     move: Annotated[bool, typer.Option("--move", help="Move the pictures.")] = False,
     copy: Annotated[bool, typer.Option("--copy", help="Copy them.")] = False,
     link: Annotated[bool, typer.Option("--link", help="Make symbolic links to them.")] = False,
@@ -69,18 +73,6 @@ def sort(
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Do not ask. Left out: ask before moving.")
     ] = False,
-    templates: options.Templates = None,
-    probe: options.ProbeFile = None,
-    model: options.Model = None,
-    output: options.Outputs = None,
-    overwrite: options.Overwrite = False,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    exact: options.Exact = False,
-    max_pixels: options.MaxPixels = 200.0,
-    no_cache: options.NoCache = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
 ) -> ExitCode:
     """Put pictures into folders by their labels. `clipcli undo` puts them back.
 
@@ -89,12 +81,10 @@ def sort(
     Nothing is ever overwritten. Pictures that cannot be read stay where they are (exit code 5).
     """
     from clipcli.cli.open_classifier import open_classifier
-    from clipcli.cli.progress import Notes
     from clipcli.images.find import FindReport
-    from clipcli.output.results import requested
+    from clipcli.output.results import FORMATS
     from clipcli.pipeline.decisions import Decisions
     from clipcli.pipeline.inputs import Inputs
-    from clipcli.pipeline.session import ModelOptions, Session
     from clipcli.workflows.sorting.foldernames import check_folder_name
     from clipcli.workflows.sorting.inputs import Watched, check_hard_links, open_places
 
@@ -104,17 +94,12 @@ def sort(
     wishes = _Wishes(
         action, dry_run or action is None, check_folder_name(unsure), margin, sidecars, yes
     )
-    request = requested(None, output, overwrite=overwrite)
+    request = output.request(FORMATS)
     watched = Watched(_spelt(source), open_places(source, into))
     if action == "hardlink":
         check_hard_links(watched.places)
-    session = Session(
-        inputs=Inputs((watched.typed,)),
-        model=ModelOptions(model, device, precision, exact, max_pixels, no_cache),
-        notes=Notes(quiet=quiet, verbose=verbose),
-        report=FindReport(links=[]),
-    )
-    classifier = open_classifier(session, labels, templates, 5, Decisions(min_prob), probe)
+    session = model.session(Inputs((watched.typed,)), notes, report=FindReport(links=[]))
+    classifier = open_classifier(session, labels, Decisions(min_prob))
     plan = _make_plan(session, classifier, watched, wishes, request)
     return _sort(session, plan, watched, into, wishes)
 

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from clipcli.errors import MissingExtraError
@@ -240,7 +240,12 @@ class CsvLines:
             fields = [visible(field) for field in fields]
         if self._is_guarded:
             fields = [guarded(field) for field in fields]
-        buffer = io.StringIO()
-        # Subtle: up to Python 3.12 only the characters of its own line end make csv add quotes.
-        csv.writer(buffer, lineterminator="\r\n").writerow(fields)
-        return buffer.getvalue().removesuffix("\r\n")
+        return csv_line(fields)
+
+
+def csv_line(fields: Iterable[str]) -> str:
+    """Return a line of CSV (RFC 4180) without its end."""
+    buffer = io.StringIO()
+    # Subtle: up to Python 3.12 only the characters of its own line end make csv add quotes.
+    csv.writer(buffer, lineterminator="\r\n").writerow(fields)
+    return buffer.getvalue().removesuffix("\r\n")

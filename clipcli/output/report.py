@@ -1,4 +1,4 @@
-"""Reports: answers that are written when all of them is known.
+"""Reports: answers that are written once all of them is known.
 
 They go to standard output, as a table on a terminal, and into files in the format of their ending;
 none is half-written. Which formats there are is each report's own affair.
@@ -6,19 +6,15 @@ none is half-written. Which formats there are is each report's own affair.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from clipcli.errors import UsageError
-from clipcli.output.files import NewFile, check_target, output_error
-from clipcli.output.results import BESIDE, meta_path
+from clipcli.output.files import NewFile
+from clipcli.output.formats import csv_line
+from clipcli.output.request import BESIDE, OutputRequest, StandardOutput, write_meta
 from clipcli.output.text import escape_tsv, visible
 
 if TYPE_CHECKING:
@@ -38,94 +34,32 @@ class Report(Protocol):
         """Return where it came from, as JSON data."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportRequest:
-    """What the options say: a format for standard output, and files with theirs."""
-
-    format: str | None
-    files: tuple[tuple[Path, str], ...]
-    overwrite: bool
-
-    def wants(self, name: str) -> bool:
-        """Tell whether a format is among those asked for."""
-        return name in (self.format, *(format_ for _, format_ in self.files))
-
-    def send(self, report: Report) -> None:
-        """Write a report everywhere: files first, since nobody can close those from outside."""
-        for path, name in self.files:
-            self._send_file(report, path, name)
-        if self.format == "table":
-            report.print_table()
-        elif self.format is not None:
-            is_terminal = sys.stdout.isatty()
-            sys.stdout.flush()
-            report.write(self.format, StandardOutput(), for_terminal=is_terminal, folder=None)
-
-    def _send_file(self, report: Report, path: Path, name: str) -> None:
-        file = NewFile(path, overwrite=self.overwrite)
-        try:
-            report.write(name, file, for_terminal=False, folder=path.parent)
-            file.commit()
-        except BaseException:
-            file.discard()
-            raise
-        if name in BESIDE:
-            told = json.dumps(report.provenance(), indent=2, ensure_ascii=False)
-            meta = NewFile(meta_path(path), overwrite=self.overwrite)
-            meta.write(f"{told}\n".encode("utf-8", "replace"))
-            meta.commit()
-
-
-def requested_report(
-    chosen: str | None, files: Sequence[Path] | None, formats: Sequence[str], *, overwrite: bool
-) -> ReportRequest:
-    """Gather the output options, and refuse what cannot work before any work is done.
+def send(report: Report, request: OutputRequest) -> None:
+    """Write a report everywhere: files first, since nobody can close those from outside.
 
     Raises
     ------
-    UsageError, OutputError, OutputExistsError
+    OutputError, OutputExistsError, BrokenPipeError
     """
-    if chosen is not None and chosen not in formats:
-        raise UsageError(f"--format {chosen}: unknown format", hint=f"one of {', '.join(formats)}")
-    if chosen == "html" and sys.stdout.isatty():
-        raise UsageError("--format html: not for a terminal", hint="use -o FILE.html")
-    named = tuple((path, _format_of(path, formats)) for path in files or ())
-    targets = [os.path.realpath(path) for path, _ in named]
-    for (path, name), target in zip(named, targets, strict=True):
-        if targets.count(target) > 1:
-            raise UsageError(f"{path}: named twice as an output", hint="name each file once")
-        check_target(path, overwrite=overwrite)
-        if name in BESIDE:
-            check_target(meta_path(path), overwrite=overwrite)
-    if chosen is None and not named:
-        chosen = "table" if sys.stdout.isatty() else "tsv"
-    return ReportRequest(chosen, named, overwrite)
+    for path, name in request.files:
+        _send_file(report, path, name, overwrite=request.overwrite)
+    if request.format == "table":
+        report.print_table()
+    elif request.format is not None:
+        is_terminal = sys.stdout.isatty()
+        report.write(request.format, StandardOutput(), for_terminal=is_terminal, folder=None)
 
 
-def _format_of(path: Path, formats: Sequence[str]) -> str:
-    endings = {f".{name}": name for name in formats if name != "table"}
-    endings |= {".ndjson": "jsonl"} if "jsonl" in formats else {}
+def _send_file(report: Report, path: Path, name: str, *, overwrite: bool) -> None:
+    file = NewFile(path, overwrite=overwrite)
     try:
-        return endings[path.suffix.lower()]
-    except KeyError:
-        raise UsageError(
-            f"{path}: no format is known here for the ending {path.suffix!r}",
-            hint=f"end it with one of {', '.join(endings)}",
-        ) from None
-
-
-class StandardOutput:
-    """Standard output as bytes, sent at once."""
-
-    def write(self, content: bytes) -> None:
-        """Send bytes; a closed pipe is told as such."""
-        try:
-            sys.stdout.buffer.write(content)
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise output_error("standard output", error) from error
+        report.write(name, file, for_terminal=False, folder=path.parent)
+        file.commit()
+    except BaseException:
+        file.discard()
+        raise
+    if name in BESIDE:
+        write_meta(path, report.provenance(), overwrite=overwrite)
 
 
 def tsv_bytes(rows: Iterable[Sequence[str]], *, for_terminal: bool) -> bytes:
@@ -137,16 +71,10 @@ def tsv_bytes(rows: Iterable[Sequence[str]], *, for_terminal: bool) -> bytes:
     return text.encode("utf-8", sys.getfilesystemencodeerrors())
 
 
-def csv_bytes(rows: Iterable[Sequence[str]], *, for_terminal: bool) -> bytes:
+def csv_bytes(rows: Iterable[Sequence[str]], *, for_terminal: bool, line_end: str = "\n") -> bytes:
     """Return rows as CSV, always UTF-8: one name that is not would keep readers from it all."""
-    lines = []
-    for row in rows:
-        buffer = io.StringIO()
-        # Subtle: up to Python 3.12 only the characters of its own line end make csv add quotes.
-        writer = csv.writer(buffer, lineterminator="\r\n")
-        writer.writerow([visible(cell) for cell in row] if for_terminal else row)
-        lines.append(buffer.getvalue().removesuffix("\r\n") + "\n")
-    return "".join(lines).encode("utf-8", "replace")
+    lines = (csv_line(map(visible, row) if for_terminal else row) for row in rows)
+    return "".join(line + line_end for line in lines).encode("utf-8", "replace")
 
 
 def json_bytes(data: Any, *, for_terminal: bool, indent: int | None = 2) -> bytes:

@@ -1,24 +1,16 @@
-"""Which outputs a run has, and keeps them in step.
-
-Standard output gets a table on a terminal and TSV in a pipe, unless ``--format`` says otherwise;
-each ``-o FILE`` gets the format of its ending, and standard output is then silent unless
-``--format`` was given.
-"""
+"""All outputs of a run over pictures: each result goes to each, in step."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from clipcli.errors import ClipcliError, UsageError
+from clipcli.errors import ClipcliError
 from clipcli.labels.label_set import LabelSet
-from clipcli.output.files import NewFile, check_target, output_error
+from clipcli.output.files import NewFile
 from clipcli.output.formats import (
     CsvLines,
     Document,
@@ -28,83 +20,15 @@ from clipcli.output.formats import (
     Sink,
     jsonl_line,
     provenance_fields,
-    require_pyarrow,
     tsv_line,
 )
 from clipcli.output.html.contact_sheet import HtmlDocument
+from clipcli.output.request import BESIDE, OutputRequest, StandardOutput, write_meta
 from clipcli.output.table import Table
 from clipcli.process import held
 from clipcli.results import Provenance, Result
 
 FORMATS = ("table", "tsv", "csv", "json", "jsonl", "parquet", "html")
-ENDINGS = {f".{name}": name for name in FORMATS if name != "table"}
-ENDINGS |= {".ndjson": "jsonl", ".htm": "html"}
-BESIDE = ("tsv", "csv", "jsonl")  # formats with no room for provenance: it goes into FILE.meta.json
-
-
-@dataclass(frozen=True, slots=True)
-class OutputRequest:
-    """What the options say about outputs."""
-
-    format: str | None = None
-    files: tuple[Path, ...] = ()
-    overwrite: bool = False
-    is_guarded: bool = False  # CSV cells that a spreadsheet would compute get an apostrophe
-
-
-def requested(
-    chosen: str | None,
-    files: Sequence[Path] | None,
-    *,
-    overwrite: bool,
-    guard_formulas: bool = False,
-) -> OutputRequest:
-    """Gather the output options into a request that was checked."""
-    request = OutputRequest(chosen, tuple(files or ()), overwrite, guard_formulas)
-    check_request(request)
-    return request
-
-
-def check_request(request: OutputRequest) -> None:
-    """Refuse outputs that cannot work before any picture is read.
-
-    Raises
-    ------
-    UsageError, OutputError, OutputExistsError, MissingExtraError
-    """
-    if request.format is not None and request.format not in FORMATS:
-        raise UsageError(
-            f"--format {request.format}: unknown format", hint=f"one of {', '.join(FORMATS)}"
-        )
-    names = [os.path.realpath(path) for path in request.files]
-    for path, name in zip(request.files, names, strict=True):
-        if names.count(name) > 1:
-            raise UsageError(f"{path}: named twice as an output", hint="name each file once")
-        is_beside = format_of(path) in BESIDE
-        check_target(path, overwrite=request.overwrite)
-        if is_beside:
-            check_target(meta_path(path), overwrite=request.overwrite)
-    if "parquet" in (request.format, *map(format_of, request.files)):
-        require_pyarrow()
-    if request.format in ("parquet", "html") and sys.stdout.isatty():
-        name = request.format
-        raise UsageError(f"--format {name}: not for a terminal", hint=f"use -o FILE.{name}")
-
-
-def format_of(path: Path) -> str:
-    """Return the format that a file's ending stands for."""
-    try:
-        return ENDINGS[path.suffix.lower()]
-    except KeyError:
-        raise UsageError(
-            f"{path}: no format is known for the ending {path.suffix!r}",
-            hint=f"end it with one of {', '.join(ENDINGS)}",
-        ) from None
-
-
-def meta_path(path: Path) -> Path:
-    """Return where the provenance of a file goes that has no room for it."""
-    return path.with_name(path.name + ".meta.json")
 
 
 class Outputs:
@@ -129,13 +53,13 @@ class Outputs:
         self._files: list[_FileWriter] = []
         self._stdout: Document | None = None
         try:
-            for path in request.files:
-                writer = _FileWriter(path, csv_lines, overwrite=request.overwrite)
+            for path, name in request.files:
+                writer = _FileWriter(path, name, csv_lines, overwrite=request.overwrite)
                 self._files.append(writer)
         except BaseException:
             self.abandon()
             raise
-        if request.format is not None or not request.files:
+        if request.format is not None:
             self._stdout = _stdout_writer(request.format, label_set, csv_lines, ranked=ranked)
         self.fills_terminal = self._stdout is not None and sys.stdout.isatty()
         self.has_table = isinstance(self._stdout, Table)
@@ -187,27 +111,13 @@ class Outputs:
 
 
 def _stdout_writer(
-    chosen: str | None, label_set: LabelSet, csv_lines: Callable[..., CsvLines], *, ranked: bool
+    name: str, label_set: LabelSet, csv_lines: Callable[..., CsvLines], *, ranked: bool
 ) -> Document:
     on_terminal = sys.stdout.isatty()
-    name = chosen or ("table" if on_terminal else "tsv")
     if name == "table":
         parents = {label.parent for label in label_set.labels if label.parent}
         return Table([*label_set.names, *parents], ranked=ranked)
-    return _StreamWriter(_Stdout(), name, csv_lines, for_terminal=on_terminal)
-
-
-class _Stdout:
-    """Standard output as bytes, sent at once: the reader of a pipe sees results as they come."""
-
-    def write(self, content: bytes) -> None:
-        try:
-            sys.stdout.buffer.write(content)
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise output_error("standard output", error) from error
+    return _StreamWriter(StandardOutput(), name, csv_lines, for_terminal=on_terminal)
 
 
 class _StreamWriter:
@@ -256,8 +166,10 @@ class _StreamWriter:
 class _FileWriter:
     """A file, and its ``.meta.json`` where the format has no room for provenance."""
 
-    def __init__(self, path: Path, csv_lines: Callable[..., CsvLines], *, overwrite: bool) -> None:
-        self._format, self._overwrite = format_of(path), overwrite
+    def __init__(
+        self, path: Path, name: str, csv_lines: Callable[..., CsvLines], *, overwrite: bool
+    ) -> None:
+        self._format, self._overwrite = name, overwrite
         self._file = NewFile(path, overwrite=overwrite)
         self._stream = _StreamWriter(self._file, self._format, csv_lines, folder=path.parent)
 
@@ -269,11 +181,8 @@ class _FileWriter:
         self._stream.finish(provenance, error)
         self._file.commit()
         if self._format in BESIDE:
-            meta = NewFile(meta_path(self._file.path), overwrite=self._overwrite)
-            told = provenance_fields(provenance) | {"error": error}
-            text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
-            meta.write(text.encode("utf-8", "replace"))
-            meta.commit()
+            fields = provenance_fields(provenance) | {"error": error}
+            write_meta(self._file.path, fields, overwrite=self._overwrite)
 
     def abandon(self) -> None:
         self._file.discard()

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from clipcli.labels.label_set import LabelSet
-from clipcli.output.results import Outputs, requested
+from clipcli.output.request import requested
+from clipcli.output.results import FORMATS, Outputs
 from clipcli.results import Classified, LabelScore, Provenance, Result, Skipped
 
 LABELS = ("cat", "dog", "teapot")
@@ -83,7 +84,7 @@ def write_all(
     path: Path, results: Sequence[Result], provenance: Provenance, error: str | None = None
 ) -> Path:
     """Write results to a file, in the format of its ending."""
-    request = requested(None, [path], overwrite=False)
+    request = requested(None, [path], FORMATS, overwrite=False)
     outputs = Outputs(request, LabelSet.from_names(LABELS), top_k=5, ranked=True)
     for result in results:
         outputs.write(result)

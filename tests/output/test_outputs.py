@@ -12,7 +12,8 @@ import pytest
 from clipcli.errors import ClipcliError, ExitCode, OutputError, OutputExistsError, UsageError
 from clipcli.labels.label_set import LabelSet
 from clipcli.output import files
-from clipcli.output.results import OutputRequest, Outputs, requested
+from clipcli.output.request import OutputRequest, requested
+from clipcli.output.results import FORMATS, Outputs
 from clipcli.results import Provenance
 from tests.output.conftest import LABELS, classified, read_json_lines, write_all
 
@@ -21,7 +22,7 @@ ENDINGS = ("json", "jsonl", "csv", "tsv", "parquet")
 
 
 def open_outputs(*paths: Path, overwrite: bool = False) -> Outputs:
-    return Outputs(requested(None, paths, overwrite=overwrite), PETS, top_k=5, ranked=True)
+    return Outputs(requested(None, paths, FORMATS, overwrite=overwrite), PETS, top_k=5, ranked=True)
 
 
 def names_in(folder: Path) -> list[str]:
@@ -189,7 +190,7 @@ def test_an_ending_without_a_format_is_refused(name: str, tmp_path: Path) -> Non
 
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(UsageError, match="--format xml: unknown format"):
-        requested("xml", None, overwrite=False)
+        requested("xml", None, FORMATS, overwrite=False)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -220,7 +221,7 @@ def test_a_disk_that_fills_up_leaves_nothing_and_spares_the_others(
 def test_a_second_output_that_cannot_be_opened_takes_the_first_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = OutputRequest(files=(tmp_path / "a.json", tmp_path / "b.json"))
+    request = OutputRequest(files=((tmp_path / "a.json", "json"), (tmp_path / "b.json", "json")))
     real = files.tempfile.mkstemp
 
     def fail_for_b(**options: str) -> tuple[int, str]:

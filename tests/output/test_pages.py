@@ -227,9 +227,10 @@ def test_a_sheet_on_standard_output_has_absolute_links(
 
 def test_html_is_not_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     from clipcli.errors import UsageError
-    from clipcli.output.results import requested
+    from clipcli.output.request import requested
+    from clipcli.output.results import FORMATS
 
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
 
     with pytest.raises(UsageError, match="not for a terminal"):
-        requested("html", None, overwrite=False)
+        requested("html", None, FORMATS, overwrite=False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -120,7 +118,7 @@ def _shortened(data: Any) -> Any:
 
 def tsv_text(evaluated: Evaluated) -> str:
     """Return the main figures, one a line: name, value, and an interval's ends where it has one."""
-    return "".join("\t".join(map(_cell, row)).rstrip("\t") + "\n" for row in _figures(evaluated))
+    return "".join("\t".join(map(cell, row)).rstrip("\t") + "\n" for row in _figures(evaluated))
 
 
 def _figures(evaluated: Evaluated) -> Iterator[tuple[Cell, ...]]:
@@ -207,17 +205,8 @@ def picture_rows(evaluated: Evaluated) -> Iterator[Sequence[Cell]]:
         yield (path_fields(skipped.path)["path"], "skipped", *[None] * 6, skipped.reason)
 
 
-def csv_text(rows: Iterable[Sequence[Cell]], *, for_terminal: bool = False) -> str:
-    """Write rows as a spreadsheet reads them."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")
-    for row in rows:
-        cells = [_cell(cell) for cell in row]
-        writer.writerow(map(visible, cells) if for_terminal else cells)
-    return buffer.getvalue()
-
-
-def _cell(value: Cell) -> str:
+def cell(value: Cell) -> str:
+    """Return a value as a cell of CSV."""
     if value is None:
         return ""
     return digits(value) if isinstance(value, float) else str(value)

@@ -184,7 +184,7 @@ def test_labels_beyond_the_classes_stand_for_confusion(cli: Cli, tree: Path) -> 
         (["--compare", "templates=plain; templates=photo"], 2, "templates is given twice"),
         (["--compare", "labels=red,blue"], 2, "no label for 1 of 3 classes"),
         (["--format", "xml"], 2, "unknown format"),
-        (["-o", "report.pdf"], 2, "no report format"),
+        (["-o", "report.pdf"], 2, "no format is known"),
         (["--confusion", "c.json"], 2, "is a CSV file"),
         (["-o", "same.csv", "--confusion", "same.csv"], 2, "named twice"),
         (["--out-of-set", "nowhere"], 3, "no such file or folder"),

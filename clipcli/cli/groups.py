@@ -1,0 +1,229 @@
+"""The groups of options that commands share, and what each makes of its values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import typer
+
+from clipcli.cli import options
+
+if TYPE_CHECKING:
+    from clipcli.cli.progress import Notes
+    from clipcli.images.find import FindReport
+    from clipcli.output.request import OutputRequest
+    from clipcli.pipeline import session as sessions
+    from clipcli.pipeline.decisions import Decisions
+    from clipcli.pipeline.inputs import Inputs
+    from clipcli.pipeline.session import Session
+
+
+@dataclass(frozen=True)
+class PathOptions:
+    """Which pictures a command reads."""
+
+    HEADING: ClassVar = "Inputs"
+    paths: options.Paths = None
+    from_file: options.FromFile = None
+    null: options.Null = False
+
+    def inputs(self) -> Inputs:
+        """Return them as a session's inputs."""
+        from clipcli.pipeline.inputs import Inputs
+
+        return Inputs(tuple(self.paths or ()), self.from_file, self.null)
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """What a command chooses from."""
+
+    HEADING: ClassVar = "Labels"
+    labels: options.Labels = None
+    templates: options.Templates = None
+    probe: options.ProbeFile = None
+
+
+@dataclass(frozen=True)
+class ClassLabelOptions:
+    """Words for the classes of a data set."""
+
+    HEADING: ClassVar = "Labels"
+    labels: options.ClassLabels = None
+    templates: options.Templates = None
+
+
+@dataclass(frozen=True)
+class DecisionOptions:
+    """When a label is given, and when none is."""
+
+    HEADING: ClassVar = "Decision"
+    top_k: options.TopK = 5
+    min_prob: options.MinProbByMode = None
+    independent: options.Independent = False
+    reject_threshold: options.RejectThreshold = None
+    calibration: options.CalibrationFile = None
+    no_calibration: options.NoCalibration = False
+
+    def decisions(self) -> Decisions:
+        """Return them as rules that were checked.
+
+        Raises
+        ------
+        UsageError
+        """
+        from clipcli.pipeline.decisions import Decisions
+
+        return Decisions(
+            self.min_prob,
+            self.reject_threshold,
+            self.independent,
+            self.calibration,
+            self.no_calibration,
+        )
+
+
+@dataclass(frozen=True)
+class NoteOptions:
+    """How much is said on standard error."""
+
+    HEADING: ClassVar = "Messages"
+    quiet: options.Quiet = False
+    verbose: options.Verbose = False
+
+    def notes(self) -> Notes:
+        """Return what prints notes and progress."""
+        from clipcli.cli.progress import Notes
+
+        return Notes(quiet=self.quiet, verbose=self.verbose)
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which model runs, and how."""
+
+    HEADING: ClassVar = "Model"
+    model: options.Model = None
+    device: options.Device = "auto"
+    precision: options.Precision = "auto"
+    backend: options.Backend = "torch"
+    exact: options.Exact = False
+    max_pixels: options.MaxPixels = 200.0
+    no_cache: options.NoCache = False
+
+    def session(
+        self, inputs: Inputs, notes: NoteOptions, report: FindReport | None = None
+    ) -> Session:
+        """Return a session over inputs with this model."""
+        from clipcli.images.find import FindReport
+        from clipcli.pipeline.session import Session
+
+        return Session(inputs, self.options(), notes.notes(), report or FindReport())
+
+    def options(self) -> sessions.ModelOptions:
+        """Return them as a session takes them."""
+        from clipcli.pipeline.session import ModelOptions as SessionModel
+
+        return SessionModel(
+            model=self.model,
+            device=self.device,
+            precision=self.precision,
+            exact=self.exact,
+            max_megapixels=self.max_pixels,
+            no_cache=self.no_cache,
+            backend=self.backend,
+        )
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    """Which files are written, each in the format of its ending."""
+
+    HEADING: ClassVar = "Output"
+    output: options.Outputs = None
+    overwrite: options.Overwrite = False
+
+    def request(self, formats: tuple[str, ...]) -> OutputRequest:
+        """Return them as a request that was checked against the formats that there are.
+
+        Raises
+        ------
+        UsageError, OutputError, OutputExistsError, MissingExtraError
+        """
+        from clipcli.output.request import requested
+
+        return requested(None, self.output, formats, overwrite=self.overwrite)
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where results go, and in which format."""
+
+    HEADING: ClassVar = "Output"
+    format: options.Format = None
+    output: options.Outputs = None
+    overwrite: options.Overwrite = False
+
+    def request(
+        self,
+        formats: tuple[str, ...],
+        *,
+        is_guarded: bool = False,
+        tables: Sequence[tuple[Path, str]] = (),
+    ) -> OutputRequest:
+        """Return them as a request that was checked against the formats that there are.
+
+        Raises
+        ------
+        UsageError, OutputError, OutputExistsError, MissingExtraError
+        """
+        from clipcli.output.request import requested
+
+        return requested(
+            self.format,
+            self.output,
+            formats,
+            overwrite=self.overwrite,
+            is_guarded=is_guarded,
+            tables=tables,
+        )
+
+
+@dataclass(frozen=True)
+class ResultOutput(OutputOptions):
+    """Where results go that may be meant for a spreadsheet."""
+
+    guard_formulas: options.GuardFormulas = False
+
+    def guarded_request(self, formats: tuple[str, ...]) -> OutputRequest:
+        """Return a request whose CSV holds nothing that a spreadsheet would compute, if asked."""
+        return self.request(formats, is_guarded=self.guard_formulas)
+
+
+@dataclass(frozen=True)
+class FindingsOutput(ResultOutput):
+    """Where findings in a data set go."""
+
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="table (a summary), tsv, csv, json, jsonl or html on standard output. Left out: "
+            "the summary on a terminal, tsv in a pipe, nothing beside -o.",
+        ),
+    ] = None
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write all findings in the format of the ending; .html is a report to look at. "
+            "May be given several times.",
+        ),
+    ] = None
