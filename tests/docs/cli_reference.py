@@ -13,8 +13,10 @@ from typing import Any
 import typer
 
 from clipcli.cli.app import app
+from clipcli.cli.option_groups import HEADINGS
 from tests.docs.blocks import ROOT
 
+ORDER = (*HEADINGS, "Options")
 PAGE = ROOT / "docs" / "cli.md"
 HEAD = """# Command line reference
 
@@ -56,6 +58,7 @@ def _section(path: str, command: Any) -> Iterator[str]:
         is_example = paragraph.startswith("clipcli ")
         yield (f"```sh\n{paragraph}\n```" if is_example else paragraph) + "\n"
     yield f"Usage: `{' '.join(usage)}`"
+    options.sort(key=lambda option: ORDER.index(_panel(option)))
     for title, panel in groupby([*arguments, *options], _panel):
         yield f"\n**{title}**\n"
         yield from (f"* {_names(p)}: {_text(p)}" for p in panel)
@@ -68,8 +71,9 @@ def _paragraphs(command: Any) -> list[str]:
 
 
 def _panel(parameter: Any) -> str:
-    kind = "Arguments" if parameter.param_type_name == "argument" else "Options"
-    return str(getattr(parameter, "rich_help_panel", None) or kind)
+    if parameter.param_type_name == "argument":
+        return "Arguments"
+    return str(getattr(parameter, "rich_help_panel", None) or "Options")
 
 
 def _in_usage(argument: Any) -> str:
