@@ -15,7 +15,7 @@ from tests.docs.blocks import ROOT, pages
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`[^`\n]*`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-PAGES = [str(page.relative_to(ROOT)) for page in pages()]
+PAGES = [str(p.relative_to(ROOT)) for p in (*pages(), *(ROOT / ".github").glob("*.md"))]
 MOST_BYTES_OF_README = 6_000
 BELOW_A_ROOM = {"torch/", "openvino/", "numpy_text/", "formats/", "tokenizer/", "catalog/", "hub/"}
 
