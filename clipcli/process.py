@@ -26,7 +26,7 @@ class _Gate:
 def take_over() -> None:
     """Let the signals that ask a program to end raise KeyboardInterrupt, outside of :func:`held`.
 
-    Called by the command line, never by the library. What was told to ignore a signal (``nohup``,
+    Called by the command line, never by the library. A process that ignores a signal (``nohup``,
     a shell's background job) keeps ignoring it.
     """
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):

@@ -94,7 +94,7 @@ def _audit(
     if not found:
         raise InputError(f"{tree.source}: no pictures found")
     dataset = Gathering(session, tree.classes, tree.place_of, spool).gather(found)
-    told = audit_dataset(dataset, zero_shot(classifier, places, dataset.vectors))
+    outcome = audit_dataset(dataset, zero_shot(classifier, places, dataset.vectors))
     note_labels(session, classifier)
     provenance = provenance_fields(session.provenance(classifier, started))
-    return AuditReport(tree.source, told, provenance, spool, is_guarded)
+    return AuditReport(tree.source, outcome, provenance, spool, is_guarded)

@@ -48,5 +48,5 @@ def _dedup(session: Session, spool: ThumbnailSpool | None, *, is_guarded: bool) 
     for skipped, _ in dataset.broken:
         session.notes.say(f"skipped {skipped.path}: {skipped.reason}")
     copies = tuple(duplicates(dataset))
-    told = session.vector_provenance(started)
-    return CopiesReport(dataset, copies, told, spool, is_guarded)
+    provenance = session.vector_provenance(started)
+    return CopiesReport(dataset, copies, provenance, spool, is_guarded)

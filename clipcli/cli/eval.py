@@ -106,7 +106,7 @@ def eval_(
         str | None,
         typer.Option(
             metavar="DIR",
-            help="Pictures that no label fits: tell how well they are noticed. Left out: not told.",
+            help="Pictures that no label fits: say how well they are recognised. Left out: do not.",
         ),
     ] = None,
     reject_threshold: options.RejectThreshold = None,

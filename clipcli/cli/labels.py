@@ -76,7 +76,7 @@ def lint(
             min=-1.0,
             max=1.0,
             metavar="COSINE",
-            help="Load the model and tell of labels whose embeddings are closer than this "
+            help="Load the model and report labels whose embeddings are closer than this "
             "(try 0.95). Left out: only the text is looked at.",
         ),
     ] = None,

@@ -37,9 +37,9 @@ def label_rows(label_set: LabelSet) -> list[tuple[str, ...]]:
 
 def prompt_rows(label_set: LabelSet, templates: tuple[str, ...]) -> list[tuple[str, ...]]:
     """One row a prompt: the label's name, and the prompt."""
-    told = [(label.name, prompts_for_label(label, templates)) for label in label_set.labels]
-    told.append((REJECT, label_set.reject))
-    return [(name, prompt) for name, prompts in told for prompt in prompts]
+    sources = [(label.name, prompts_for_label(label, templates)) for label in label_set.labels]
+    sources.append((REJECT, label_set.reject))
+    return [(name, prompt) for name, prompts in sources for prompt in prompts]
 
 
 def sets_data(label_sets: Iterable[LabelSet]) -> list[dict[str, Any]]:

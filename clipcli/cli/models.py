@@ -208,13 +208,13 @@ def rm(
 
     model = _installed(name)
     ask(f"remove {model.name} ({model.folder})?", is_agreed=yes)
-    told = _left_in_hub(model)
+    rest = _left_in_hub(model)
     remove(model)
     notes = Notes()
     if read_default_model() == model.name:
         write_default_model(None)
-        told += "; there is no default model any more"
-    notes.say(f"{model.name} is removed{told}")
+        rest += "; there is no default model any more"
+    notes.say(f"{model.name} is removed{rest}")
     return ExitCode.DONE
 
 

@@ -67,15 +67,15 @@ def installed_data(model: Installed, source: ModelSource) -> dict[str, Any]:
 
     pointer = model.pointer() if model.is_pulled else None
     entry = _published(model.name, pointer, source.config)
-    told = config_to_dict(source.config)
-    told.pop("format")
+    fields = config_to_dict(source.config)
+    fields.pop("format")
     return {
         "name": model.name,
         "state": "installed",
         "path": str(model.find_path()),
         "layout": source.layout,
         "n_bytes": model.count_bytes(),
-        **{key: value for key, value in told.items() if key != "name"},
+        **{key: value for key, value in fields.items() if key != "name"},
         "licence": source.config.licence or (pointer.licence if pointer else ""),
         "repository": pointer.repository if pointer else "",
         "revision": pointer.revision if pointer else "",

@@ -42,7 +42,7 @@ def open_classifier(
         independent=decisions.independent,
     )
     notes = session.notes
-    classifier.tell_progress = lambda n_done, n_labels: notes.say(
+    classifier.report_progress = lambda n_done, n_labels: notes.say(
         f"{n_done:,} of {n_labels:,} labels encoded"
     )
     return decide(classifier, decisions, notes)

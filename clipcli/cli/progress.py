@@ -24,12 +24,12 @@ class Notes:
         self._progress: Progress | None = None
 
     def say(self, text: str) -> None:
-        """Tell something that the user would want to know."""
+        """Report something that the user would want to know."""
         if not self._quiet:
             self._line(f"clipcli: {visible(text)}")
 
     def detail(self, text: str) -> None:
-        """Tell something for ``--verbose``."""
+        """Report something for ``--verbose``."""
         if self._verbose:
             self._line(f"clipcli: {visible(text)}")
 
@@ -65,7 +65,7 @@ class Notes:
 
 def _count_on_the_side(progress: Progress, task: TaskID, count: Callable[[], int]) -> None:
     def work() -> None:
-        with suppress(ClipcliError):  # the run itself meets the same, and tells it
+        with suppress(ClipcliError):  # the run itself meets the same, and reports it
             progress.update(task, total=count())
 
     threading.Thread(target=work, name="count", daemon=True).start()

@@ -140,8 +140,8 @@ def _search(
     ranking.add_all(searched(session, want, found))
     if not session.n_ok and not ranking.n_seen:
         return conclude(session)
-    told: dict[str, Any] = session.vector_provenance(started)
-    told |= {"templates": list(want.templates), "top": top, "min_similarity": min_similarity}
+    provenance: dict[str, Any] = session.vector_provenance(started)
+    provenance |= {"templates": list(want.templates), "top": top, "min_similarity": min_similarity}
     finds = map(Found, want.queries, ranking.hits())
-    send(SearchReport(tuple(finds), told), request)
+    send(SearchReport(tuple(finds), provenance), request)
     return conclude(session)

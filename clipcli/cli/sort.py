@@ -196,10 +196,10 @@ def _classified(
 def _sort(session: Session, plan: Plan, watched: Watched, into: Path, wishes: _Wishes) -> ExitCode:
     """Tell what was found, then print the plan or carry it out."""
     from clipcli.cli.conclude import conclude
-    from clipcli.cli.sort_progress import carry_out, tell_found
+    from clipcli.cli.sort_progress import carry_out, report_found
     from clipcli.workflows.sorting.report import SortLines, folder_counts
 
-    tell_found(session.notes, plan, watched, session.report.links or [])
+    report_found(session.notes, plan, watched, session.report.links or [])
     outcome = conclude(session) if session.n_ok or session.n_skipped else ExitCode.DONE
     lines = SortLines(watched.typed, str(into), plan)
     counts = plan.counts()

@@ -28,24 +28,24 @@ class Reasons:
     def __init__(self, notes: Notes) -> None:
         self._notes, self.n = notes, 0
 
-    def tell(self, path: str, reason: str, verb: str = "left") -> None:
+    def report(self, path: str, reason: str, verb: str = "left") -> None:
         """Say why a file stays where it is."""
         self.n += 1
         if self.n <= SHOWN:
             self._notes.say(f"{verb} {path}: {reason}")
 
     def conclude(self, what: str = "files were left") -> None:
-        """Say how many there were if not all were told."""
+        """Say how many there were if not all were shown."""
         if self.n > SHOWN:
             self._notes.say(f"{self.n:,} {what} in all")
 
 
-def tell_found(notes: Notes, plan: Plan, watched: Watched, links: list[str]) -> None:
+def report_found(notes: Notes, plan: Plan, watched: Watched, links: list[str]) -> None:
     """Say what was found that is not going anywhere, broken pictures aside."""
     reasons = Reasons(notes)
     for path in links:
         if not watched.is_inside(path):
-            reasons.tell(path, "a symbolic link")
+            reasons.report(path, "a symbolic link")
     reasons.conclude("symbolic links were left")
     if watched.n_inside:
         notes.say(f"{several(watched.n_inside, 'file')} in {plan.places.into} left as sorted")
@@ -61,16 +61,16 @@ def carry_out(plan: Plan, action: Action, lines: SortLines, notes: Notes) -> int
         try:
             with notes.progress(lambda: n_files) as advance:
 
-                def tell(outcome: Outcome) -> None:
+                def report(outcome: Outcome) -> None:
                     nonlocal n_placed
                     if isinstance(outcome, Placed):
                         n_placed += 1
                     else:
-                        reasons.tell(lines.source(outcome), outcome.reason)
+                        reasons.report(lines.source(outcome), outcome.reason)
                     lines.placed(outcome)
                     advance()
 
-                for_each(carry_out_plan(plan, action, journal), tell)
+                for_each(carry_out_plan(plan, action, journal), report)
         except BaseException:
             notes.say(f"stopped: {_outcome(n_placed, n_files, action)}")
             raise
@@ -80,7 +80,7 @@ def carry_out(plan: Plan, action: Action, lines: SortLines, notes: Notes) -> int
 
 
 def for_each(items: Iterable[T], act: Callable[[T], None]) -> None:
-    """Take items and act on each; an interrupt comes between two, so that none goes untold."""
+    """Take items and act on each; an interrupt comes between two, so that none goes unreported."""
     iterator, is_left = iter(items), True
     while is_left:
         with held():
@@ -95,7 +95,7 @@ def _outcome(n_placed: int, n_files: int, action: Action) -> str:
     done = DONE[action]
     if not n_placed:
         return f"no file was {done}"
-    told = several(n_files, "file")
+    files = several(n_files, "file")
     if n_placed != n_files:
-        told = f"{n_placed:,} of {told}"
-    return f"{done} {told}; `clipcli undo` takes that back"
+        files = f"{n_placed:,} of {files}"
+    return f"{done} {files}; `clipcli undo` takes that back"

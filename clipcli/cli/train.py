@@ -161,7 +161,7 @@ def train(
 
 
 def draw_curves(out: Path, say: Callable[[str], None]) -> None:
-    """Draw what the run's log tells so far as ``curves.html`` beside it."""
+    """Draw what the run's log holds so far as ``curves.html`` beside it."""
     from clipcli.output.html.line_chart import curves_page
     from clipcli.training.log import read_curves
 

@@ -41,7 +41,7 @@ def take_as_they_are() -> None:
     """Spare values that need no check the check.
 
     Subtle: this reaches into Typer. A version that keeps its checks elsewhere just goes on making
-    them; the tests of the start-up time tell when that happens.
+    them; the tests of the start-up imports fail when that happens.
     """
     parameter: Any = getattr(typer.core, "_TyperParameter", None)
     make = getattr(parameter, "get_runtime_param", None)

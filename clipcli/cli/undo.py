@@ -38,7 +38,7 @@ def undo(
 ) -> ExitCode:
     """Take a sort back: every file to where it was, also after an interruption.
 
-    A file that has changed since is left where it is and told of (exit code 5).
+    A file that has changed since stays where it is, and is reported (exit code 5).
     """
     from clipcli.cli.progress import Notes
     from clipcli.workflows.sorting.journal import open_journal
@@ -73,14 +73,14 @@ def _undo(journal: Journal, log: Log, notes: Notes, *, is_dry: bool, is_agreed: 
         return ExitCode.DONE
     plan, lines = plan_undo(log), UndoLines(log.places)
     is_asked = not (is_agreed or is_dry) and any(not entry.refusal for entry in plan)
-    for told in undo_counts(plan, log):
-        typer.echo(visible(told), err=True) if is_asked else notes.say(told)
+    for line in undo_counts(plan, log):
+        typer.echo(visible(line), err=True) if is_asked else notes.say(line)
     if is_dry:
         reasons = Reasons(notes)
         for entry in plan:
             lines.write(entry)
             if entry.refusal:
-                reasons.tell(lines.target(entry), entry.refusal)
+                reasons.report(lines.target(entry), entry.refusal)
         reasons.conclude()
         return ExitCode.SKIPPED if reasons.n or log.problems else ExitCode.DONE
     if is_asked:
@@ -98,16 +98,16 @@ def _take_back(
     try:
         with notes.progress(lambda: len(plan), is_wanted=bool(plan)) as advance:
 
-            def tell(entry: Undone) -> None:
+            def report(entry: Undone) -> None:
                 nonlocal n_done
                 if entry.refusal:
-                    reasons.tell(lines.target(entry), entry.refusal)
+                    reasons.report(lines.target(entry), entry.refusal)
                 else:
                     n_done += 1
                     lines.done(entry)
                 advance()
 
-            for_each(take_back(log, journal), tell)
+            for_each(take_back(log, journal), report)
     except BaseException:
         notes.say(f"stopped after {several(n_done, 'file')}; the same command goes on")
         raise

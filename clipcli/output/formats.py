@@ -76,12 +76,12 @@ class JsonDocument:
 
     def finish(self, provenance: Provenance, error: str | None) -> None:
         """Close the document; ``error`` says why it ends early."""
-        told = {
+        tail = {
             "skipped": self._n_skipped,
             "error": error,
             "provenance": provenance_fields(provenance),
         }
-        self._sink.write(self._bytes(f"\n],\n{self._dump(told)[1:]}\n"))
+        self._sink.write(self._bytes(f"\n],\n{self._dump(tail)[1:]}\n"))
 
     def _dump(self, data: dict[str, Any]) -> str:
         return json.dumps(data, ensure_ascii=self._ascii_only, allow_nan=False)
@@ -127,8 +127,8 @@ class ParquetDocument:
     def finish(self, provenance: Provenance, error: str | None) -> None:
         """Write the rest and the footer; provenance is in the file's key-value metadata."""
         self._flush()
-        told = provenance_fields(provenance) | {"error": error}
-        self._file.add_key_value_metadata({"clipcli": json.dumps(told)})
+        fields = provenance_fields(provenance) | {"error": error}
+        self._file.add_key_value_metadata({"clipcli": json.dumps(fields)})
         self._file.close()
         self._stream.close()
 

@@ -34,7 +34,7 @@ class Entry:
     reason: str | None = None  # not None: it was skipped
     label: str | None = None
     probability: float | None = None
-    decision: str = "label"  # or below_threshold, rejected; "none" where the file does not tell
+    decision: str = "label"  # or below_threshold, rejected; "none" where the file does not say
     labels: tuple[str, ...] | None = None  # where several could be the answer
 
     @property
@@ -91,23 +91,23 @@ def _read(source: str, file: BinaryIO) -> ResultFile:
 
 
 def _gathered(source: str, entries: Iterable[Entry]) -> dict[str, Entry]:
-    told: dict[str, Entry] = {}
+    found: dict[str, Entry] = {}
     for entry in entries:
-        if told.setdefault(entry.path, entry) is not entry:
+        if found.setdefault(entry.path, entry) is not entry:
             raise InputError(
                 f"{source}: {entry.path!r} appears twice", hint="compare one run with one other"
             )
-    return told
+    return found
 
 
 def _read_document(source: str, text: io.TextIOWrapper) -> ResultFile:
     try:
-        told = json.load(text)
-        records, provenance = told["results"], told["provenance"]
+        data = json.load(text)
+        records, provenance = data["results"], data["provenance"]
         entries = [_entry(record) for record in records]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _not_ours(source) from error
-    provenance = provenance | {"error": told.get("error")}
+    provenance = provenance | {"error": data.get("error")}
     return ResultFile(source, _gathered(source, entries), provenance)
 
 
@@ -186,10 +186,10 @@ def _unescaped(cell: str) -> str:
 def _meta(source: str) -> dict[str, Any] | None:
     """Return what stands beside a file of results, if it can be read."""
     try:
-        told = json.loads(Path(source + META_ENDING).read_text(encoding="utf-8"))
+        data = json.loads(Path(source + META_ENDING).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return told if isinstance(told, dict) else None
+    return data if isinstance(data, dict) else None
 
 
 def _not_ours(where: str) -> InputError:

@@ -95,7 +95,7 @@ class Outputs:
     def end_early(self, provenance: Provenance, reason: str) -> None:
         """Complete what has results, so that it can be used, and leave nothing else behind.
 
-        There is an error on its way already, so what else goes wrong here stays untold.
+        There is an error on its way already, so what else goes wrong here is not reported.
         """
         if self._n_written:
             with contextlib.suppress(ClipcliError, BrokenPipeError):

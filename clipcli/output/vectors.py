@@ -64,7 +64,7 @@ class VectorOutput:
                 file.finish(provenance)
 
     def end_early(self, provenance: dict[str, Any]) -> None:
-        """Complete what has entries; an error is on its way already, others stay untold."""
+        """Complete what has entries; an error is on its way already, others are not reported."""
         if self._n_written:
             with contextlib.suppress(ClipcliError):
                 self.finish(provenance)
@@ -154,8 +154,8 @@ def _npy_header(shape: tuple[int, int]) -> bytes:
     import numpy as np
 
     buffer = io.BytesIO()
-    told = {"descr": "<f4", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(buffer, told)
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, header)
     return buffer.getvalue()
 
 

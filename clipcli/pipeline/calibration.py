@@ -108,13 +108,13 @@ def read_calibrations(path: Path) -> list[Calibration]:
     """
     text = read_text(path, CalibrationError)
     try:
-        told = json.loads(text)
-        if told["format"] != FORMAT:
+        data = json.loads(text)
+        if data["format"] != FORMAT:
             raise CalibrationError(
-                f"{path}: is of format {told['format']!r}, which this clipcli does not know",
+                f"{path}: is of format {data['format']!r}, which this clipcli does not know",
                 hint="fit it anew, into another file: clipcli eval --calibrate",
             )
-        return [_from_data(one) for one in told["calibrations"]]
+        return [_from_data(one) for one in data["calibrations"]]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CalibrationError(
             f"{path}: is not a calibration that clipcli wrote",
@@ -149,9 +149,9 @@ def write_calibration(path: Path, calibration: Calibration) -> None:
         ) from error
 
 
-def _from_data(told: dict[str, Any]) -> Calibration:
-    purpose = told["purpose"]
-    numbers = {key: _number(told[key]) for key in _NUMBERS}
+def _from_data(data: dict[str, Any]) -> Calibration:
+    purpose = data["purpose"]
+    numbers = {key: _number(data[key]) for key in _NUMBERS}
     if numbers["logit_scale"] <= 0 or numbers["temperature"] <= 0:
         raise ValueError("scales are positive")
     return Calibration(
@@ -161,10 +161,10 @@ def _from_data(told: dict[str, Any]) -> Calibration:
             templates=_texts(purpose["templates"]),
             neutral_hash=_text(purpose["neutral_hash"]),
         ),
-        model=_text(told["model"]),
-        label_set=_text(told["label_set"]),
-        n_pictures=int(told["n_pictures"]),
-        made=_text(told["made"]),
+        model=_text(data["model"]),
+        label_set=_text(data["label_set"]),
+        n_pictures=int(data["n_pictures"]),
+        made=_text(data["made"]),
         **numbers,
     )
 

@@ -19,7 +19,7 @@ from clipcli.images.find import FindReport, ImageFile, find_images
 from clipcli.labels.label_set import LabelSet, load_label_set
 from clipcli.labels.templates import choose_templates
 from clipcli.pipeline.embed import DecodeOptions, Embedded, embed
-from clipcli.pipeline.label_rows import LabelRows, Tell, encode_labels
+from clipcli.pipeline.label_rows import LabelRows, Report, encode_labels
 from clipcli.results import Classified, Result, Skipped
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Classifier:
         self.templates = self._templates(templates)
         self.report = FindReport()
         self._labels: Future[LabelRows] | None = None  # being encoded, or done
-        self.tell_progress: Tell | None = None  # of labels that take long
+        self.report_progress: Report | None = None  # of labels that take long
         self.top_k, self.min_prob = top_k, min_prob
         self.calibration, self.reject_threshold = calibration, reject_threshold
         self.independent = independent
@@ -170,7 +170,7 @@ class Classifier:
         try:
             future.set_result(
                 encode_labels(
-                    self.label_set, self.templates, self.encoder, self.cache, self.tell_progress
+                    self.label_set, self.templates, self.encoder, self.cache, self.report_progress
                 )
             )
         except BaseException as error:  # whatever it is, it belongs to the thread that waits

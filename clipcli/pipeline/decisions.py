@@ -45,7 +45,7 @@ class Decisions:
 
 
 def decide(classifier: Classifier, decisions: Decisions, notes: Notes) -> Classifier:
-    """Make the classifier decide as the options say; tell which calibration is used, or why not."""
+    """Make the classifier decide as the options say; say which calibration is used, or why not."""
     found, reason = None, "--no-calibration was given"
     if not decisions.no_calibration:
         found, reason = _find(classifier, decisions, notes)

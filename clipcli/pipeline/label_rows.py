@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 # Prompts encoded at once: bounds the memory of a label set with a million prompts.
 PROMPTS_AT_ONCE = 8192
-TOLD_EACH_S = 5.0  # how often somebody who waits for very many labels hears of them
+REPORT_EACH_S = 5.0  # how often somebody who waits for very many labels hears of them
 
-Tell: TypeAlias = Callable[[int, int], None]
+Report: TypeAlias = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +44,23 @@ def encode_labels(
     templates: Sequence[str],
     encoder: Encoder,
     cache: TextCache,
-    tell: Tell | None = None,
+    report: Report | None = None,
 ) -> LabelRows:
     """Return the rows of all labels and reject prompts, from the cache where it has them.
 
-    Where it takes long, ``tell`` is called now and then: rows that are done, and all to be done.
+    Where it takes long, ``report`` is called now and then: rows that are done, and all to be done.
     """
     import numpy as np
 
     prompts = _prompts(label_set, templates)
-    keys = [text_key(encoder.config.fingerprint, TEXT_PRECISION, told) for told in prompts]
+    keys = [text_key(encoder.config.fingerprint, TEXT_PRECISION, texts) for texts in prompts]
     rows = {key: row for key in keys if (row := cache.get(key)) is not None}
-    missing = {key: told for key, told in zip(keys, prompts, strict=True) if key not in rows}
-    told_s = time.monotonic()
+    missing = {key: texts for key, texts in zip(keys, prompts, strict=True) if key not in rows}
+    last_s = time.monotonic()
     for n_done, (key, row) in enumerate(_encode(missing, encoder)):
-        if tell is not None and time.monotonic() - told_s >= TOLD_EACH_S:
-            tell(n_done, len(missing))
-            told_s = time.monotonic()
+        if report is not None and time.monotonic() - last_s >= REPORT_EACH_S:
+            report(n_done, len(missing))
+            last_s = time.monotonic()
         rows[key] = row
         cache.put(key, row)
     return LabelRows(
@@ -114,4 +114,6 @@ def _groups(missing: dict[str, tuple[str, ...]]) -> Iterator[list[str]]:
 
 def _cut_prompts(prompts: Sequence[str], encoder: Encoder) -> tuple[CutPrompt, ...]:
     tokenized = [(prompt, encoder.tokenizer.tokenize(prompt)) for prompt in prompts]
-    return tuple(CutPrompt(prompt, told.n_tokens) for prompt, told in tokenized if told.is_cut)
+    return tuple(
+        CutPrompt(prompt, tokens.n_tokens) for prompt, tokens in tokenized if tokens.is_cut
+    )

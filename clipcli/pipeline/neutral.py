@@ -46,8 +46,8 @@ def neutral_words() -> LabelSet:
 
 def neutral_hash() -> str:
     """Return the sha256 of all that neutral rows are made from, besides the model."""
-    told = json.dumps([neutral_words().names, TEMPLATES], ensure_ascii=True)
-    return hashlib.sha256(told.encode("ascii")).hexdigest()
+    text = json.dumps([neutral_words().names, TEMPLATES], ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def neutral_rows(

@@ -96,7 +96,7 @@ class Probe:
 
     def pieces(self) -> Iterator[bytes | memoryview]:
         """Yield its file piece by piece."""
-        told = {
+        metadata = {
             "format": FORMAT,
             "labels": json.dumps(self.labels),
             "model": self.model,
@@ -108,7 +108,7 @@ class Probe:
             "weight": RawTensor(DTYPE, self.weights.shape, _as_bytes(self.weights)),
             "bias": RawTensor(DTYPE, self.biases.shape, _as_bytes(self.biases)),
         }
-        return tensor_pieces(tensors, told)
+        return tensor_pieces(tensors, metadata)
 
 
 def read_probe(path: Path) -> Probe:
@@ -119,20 +119,20 @@ def read_probe(path: Path) -> Probe:
     ModelError
         If it cannot be read, is damaged, or is no probe.
     """
-    table, told = read_tensor_table(path), read_metadata(path)
-    if told.get("format") != FORMAT:
-        is_newer = told.get("format", "").startswith("clipcli-probe-")
+    table, metadata = read_tensor_table(path), read_metadata(path)
+    if metadata.get("format") != FORMAT:
+        is_newer = metadata.get("format", "").startswith("clipcli-probe-")
         fact = "is a probe of a later clipcli" if is_newer else "is no probe"
         raise ModelError(f"{path}: {fact}", hint="clipcli probe fit makes one")
     try:
         probe = Probe(
-            labels=tuple(_texts(json.loads(told["labels"]))),
+            labels=tuple(_texts(json.loads(metadata["labels"]))),
             weights=_array(path, table["weight"]),
             biases=_array(path, table["bias"]),
-            model=told["model"],
-            fingerprint=told["fingerprint"],
-            precision=told["precision"],
-            settings=dict(json.loads(told["settings"])),
+            model=metadata["model"],
+            fingerprint=metadata["fingerprint"],
+            precision=metadata["precision"],
+            settings=dict(json.loads(metadata["settings"])),
             source=str(path),
         )
         _check(probe)

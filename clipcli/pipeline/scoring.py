@@ -147,7 +147,7 @@ def _rank(
         reject_scores,
         strict=True,
     )
-    return [_classified(rules, *told) for told in shown]
+    return [_classified(rules, *row) for row in shown]
 
 
 def _classified(
@@ -212,6 +212,6 @@ def _parents(
         totals = children.sum(axis=1) if is_one_choice else 1 - np.prod(1 - children, axis=1)
         best = cosines[:, places].max(axis=1)  # (n,)
         shown = zip(six_digits(totals).tolist(), six_digits(best).tolist(), strict=True)
-        columns.append([LabelScore(parent, *told) for told in shown])
+        columns.append([LabelScore(parent, *row) for row in shown])
     rows = zip(*columns, strict=True)
     return [tuple(sorted(row, key=_PROBABILITY, reverse=True)) for row in rows]

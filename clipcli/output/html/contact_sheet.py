@@ -34,8 +34,8 @@ class HtmlDocument:
 
     def finish(self, provenance: Provenance, error: str | None) -> None:
         """Close the page, with what is to be known of its making."""
-        told = provenance_rows(provenance)
-        self._gallery.finish(provenance=told, error=error or "")
+        rows = provenance_rows(provenance)
+        self._gallery.finish(provenance=rows, error=error or "")
 
 
 def _card(result: Result) -> Card:
@@ -69,7 +69,7 @@ def _group_fact(parent: LabelScore) -> tuple[str, str]:
 
 
 def provenance_rows(provenance: Provenance) -> list[tuple[str, str]]:
-    """Return what a page tells of its making, as pairs of name and value."""
+    """Return what a page says of its making, as pairs of name and value."""
     from clipcli.output.text import visible
 
     rows = [

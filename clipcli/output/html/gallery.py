@@ -136,7 +136,7 @@ class Gallery:
 
 def _card_data(card: Card, thumbnail: str, folder: Path | None) -> dict[str, Any]:
     """Return a card as the script reads it; what says nothing is left out."""
-    told: dict[str, Any] = {
+    data: dict[str, Any] = {
         "name": visible(card.path),
         "href": link(card.path, folder),
         "thumbnail": thumbnail,
@@ -150,4 +150,4 @@ def _card_data(card: Card, thumbnail: str, folder: Path | None) -> dict[str, Any
         "facts": [[visible(name), visible(value)] for name, value in card.facts],
         "group": card.group,
     }
-    return {key: value for key, value in told.items() if value not in ("", None, [], {})}
+    return {key: value for key, value in data.items() if value not in ("", None, [], {})}

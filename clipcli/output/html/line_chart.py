@@ -66,7 +66,7 @@ def _chart(title: str, lines: Mapping[str, Sequence[tuple[float, float]]], is_sh
         up = (y - y_low) / (y_high - y_low)
         return LEFT + across * (WIDTH - LEFT - RIGHT), TOP + (1 - up) * (HEIGHT - TOP - BOTTOM)
 
-    def told(y: float) -> str:
+    def label(y: float) -> str:
         return f"{100 * y:.3g} %" if is_share else f"{y:.4g}"
 
     return Chart(
@@ -76,12 +76,12 @@ def _chart(title: str, lines: Mapping[str, Sequence[tuple[float, float]]], is_sh
                 visible(name),
                 COLOURS[i % len(COLOURS)],
                 " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points)),
-                told(points[-1][1]),
+                label(points[-1][1]),
             )
             for i, (name, points) in enumerate(thin.items())
         ],
         [(round(place(x, y_low)[0], 1), f"{x:,.0f}") for x in round_numbers(x_low, x_high)],
-        [(round(place(x_low, y)[1], 1), told(y)) for y in round_numbers(y_low, y_high)],
+        [(round(place(x_low, y)[1], 1), label(y)) for y in round_numbers(y_low, y_high)],
     )
 
 
