@@ -37,8 +37,9 @@ def train(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="The model to start from, by name or folder. Left out: $CLIPCLI_MODEL, or the "
-            "bundled 'mini'.",
+            help="The model to start from, by name or folder; or the file of an EfficientNet-Lite, "
+            "which gets a new head and the default model's text tower. Left out: $CLIPCLI_MODEL, "
+            "or the bundled 'mini'.",
         ),
     ] = None,
     config: Annotated[

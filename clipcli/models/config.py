@@ -35,6 +35,16 @@ class ModifiedResNet:
 
 
 @dataclass(frozen=True, slots=True)
+class EfficientNetLite:
+    """An EfficientNet-Lite trunk (Tan and Le 2019) and the head that embeds its mean feature."""
+
+    image_size: int  # pixels, square
+    widths: tuple[int, int, int, int, int, int, int]  # channels after each stage
+    depths: tuple[int, int, int, int, int, int, int]  # blocks in each stage
+    hidden_width: int  # of the head
+
+
+@dataclass(frozen=True, slots=True)
 class TextTransformer:
     """A text tower; CLIP's is causal and read at the end-of-text token."""
 
@@ -51,7 +61,7 @@ class Architecture:
     """Both towers and what joins them."""
 
     embed_dim: int
-    image: VisionTransformer | ModifiedResNet
+    image: VisionTransformer | ModifiedResNet | EfficientNetLite
     text: TextTransformer
     activation: Activation
     logit_bias: bool = False  # a learned bias beside the learned scale (SigLIP's loss)

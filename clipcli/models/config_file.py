@@ -17,6 +17,7 @@ from typing import Any
 from clipcli.errors import ModelError
 from clipcli.models.config import (
     Architecture,
+    EfficientNetLite,
     ModelConfig,
     ModifiedResNet,
     SiglipArchitecture,
@@ -30,6 +31,7 @@ FORMAT = 1  # goes up when an older clipcli could misread the file
 KINDS: dict[str, type] = {
     "vit": VisionTransformer,
     "resnet": ModifiedResNet,
+    "efficientnet": EfficientNetLite,
     "siglip": SiglipArchitecture,
 }
 UNNAMED: type = Architecture
@@ -198,10 +200,12 @@ def _check_sense(config: ModelConfig, source: str) -> None:
                 f"heads {tower.heads}"
             )
     architecture = config.architecture
-    if isinstance(architecture, SiglipArchitecture) and architecture.embed_dim != image.width:
+    if isinstance(architecture, SiglipArchitecture) and (
+        architecture.embed_dim != architecture.image.width
+    ):
         raise ModelError(
             f"{source}: architecture: embed_dim {architecture.embed_dim} is not the image tower's "
-            f"width {image.width}"
+            f"width {architecture.image.width}"
         )
     if min(config.preprocessing.std) <= 0:
         raise ModelError(f"{source}: preprocessing.std: must be above zero")

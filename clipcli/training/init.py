@@ -23,11 +23,14 @@ from clipcli.models.config import (
     TextTransformer,
 )
 from clipcli.models.config_file import config_from_dict, config_to_dict
+from clipcli.models.formats.efficientnet import is_trunk, read_trunk
+from clipcli.models.formats.tensor_map import WeightsFile, read_weights
 from clipcli.models.resolve import open_named
 from clipcli.models.tokenizer.clip import Tokenizer
 from clipcli.models.tokenizer.vocabulary import Vocabulary, read_vocabulary
 from clipcli.training.config import Loss, TrainingConfig
 from clipcli.training.student import Student
+from clipcli.training.trunk import trunk_model, trunk_weights
 
 # Stands where an architecture from the configuration is about to be put.
 NO_ARCHITECTURE = Architecture(
@@ -44,6 +47,7 @@ class Start:
     weights: Mapping[str, Tensor] | None
     origin: str  # for the model card
     has_new_logits: bool = False  # scale and bias begin as in SigLIP's paper
+    has_new_head: bool = False  # on a trunk: no way leads half back to where it began
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -82,6 +86,8 @@ class Start:
 
 def starting_point(config: TrainingConfig, init: str | None) -> Start:
     """Open the model that the run starts from, or make up one as the configuration says."""
+    if config.architecture is None and (found := find_trunk(init)):
+        return _from_trunk(found, config)
     if config.architecture is None:
         source = open_named(init)
         if isinstance(source.config.architecture, SiglipArchitecture):
@@ -97,6 +103,25 @@ def starting_point(config: TrainingConfig, init: str | None) -> Start:
     vocabulary = read_vocabulary(Path(config.vocabulary))
     model = _model_from(config.architecture, config.preprocessing, len(vocabulary.ids))
     return Start(model, vocabulary, None, "random weights")
+
+
+def find_trunk(init: str | None) -> WeightsFile | None:
+    """Return the file that ``init`` names if it holds an image trunk alone."""
+    path = Path(init).expanduser() if init else None
+    if path is None or not path.is_file():
+        return None
+    file = read_weights(path)
+    return file if is_trunk(file) else None
+
+
+def _from_trunk(file: WeightsFile, config: TrainingConfig) -> Start:
+    reader = open_named()
+    trunk = read_trunk(file)
+    model = trunk_model(trunk, reader)
+    weights = trunk_weights(trunk, model, reader, config.seed, str(file.path))
+    origin = f"the trunk {file.path.name} and the text tower of {reader.config.name}"
+    vocabulary = read_vocabulary(reader.tokenizer_path)
+    return Start(model, vocabulary, weights, origin, has_new_head=True)
 
 
 def _model_from(

@@ -10,8 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-BLOCK = re.compile(r"(transformer\.resblocks\.|layer)(\d+)\.(?:(\d+)\.)?")
-BOTTOM = re.compile(r"(conv|bn|class_embedding|positional_embedding|token_embedding|ln_pre)")
+BLOCK = re.compile(r"(transformer\.resblocks\.|layer|blocks\.)(\d+)\.(?:(\d+)\.)?")
+BOTTOM = re.compile(
+    r"(conv(?!_head)|bn|class_embedding|positional_embedding|token_embedding|ln_pre)"
+)
+STAGES = ("layer", "blocks.")  # of a ResNet and of an EfficientNet
 TOWERS = {"image": "clip.visual.", "text": "clip."}
 NEITHER = ("clip.logit_scale", "clip.logit_bias", "classifier.")
 
@@ -37,15 +40,18 @@ def _places(names: Iterable[str], tower: str) -> Mapping[str, tuple[int, ...]]:
     """Return sortable places, low to high, of a tower's parameters."""
     begin, image = TOWERS[tower], TOWERS["image"]
     places: dict[str, tuple[int, ...]] = {}
+    # An EfficientNet's second norm of its own is its last, a ResNet's belongs to its stem.
+    is_efficient = f"{begin}conv_head.weight" in names
+    last = {"bn2.weight", "bn2.bias"} if is_efficient else set()
     for name in names:
         is_there = name.startswith(begin) and (tower == "image" or not name.startswith(image))
         if not is_there or name.startswith(NEITHER):
             continue
         inner = name.removeprefix(begin)
         if block := BLOCK.match(inner):
-            # A ResNet's blocks are numbered in their stage; a transformer has one row of them.
-            stage = block[1] == "layer"
+            # Convolutions' blocks are numbered in their stage; a transformer has one row of them.
+            stage = block[1] in STAGES
             places[name] = (1, int(block[2]), int(block[3]) if stage else 0)
         else:
-            places[name] = (0,) if BOTTOM.match(inner) else (2,)
+            places[name] = (0,) if BOTTOM.match(inner) and inner not in last else (2,)
     return places

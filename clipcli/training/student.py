@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from clipcli.encoder.torch.clip import CLIP
+from clipcli.encoder.torch.efficientnet import FEATURES, EfficientNetTower
 from clipcli.encoder.torch.resize import resize_positions, resized_architecture
 from clipcli.encoder.torch.resnet import ResNetTower
 from clipcli.models.config import Architecture
@@ -28,6 +29,8 @@ class Student(nn.Module):
         head: nn.Module
         if isinstance(visual, ResNetTower):
             head, width = visual.attnpool, visual.attnpool.c_proj.in_features
+        elif isinstance(visual, EfficientNetTower):
+            head, width = visual.head, FEATURES
         else:
             head, width = visual.ln_post, len(visual.ln_post.weight)
         self.frozen_statistics = False  # of all batch norms

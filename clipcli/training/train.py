@@ -146,7 +146,7 @@ def _with_defaults(config: TrainingConfig, start: Start) -> TrainingConfig:
     """Fill in what suits fine-tuning, or a beginning from nothing."""
     is_tuning = start.weights is not None
     if config.blend is None:
-        config = replace(config, blend=BLEND if is_tuning else 1.0)
+        config = replace(config, blend=BLEND if is_tuning and not start.has_new_head else 1.0)
     if config.frozen_statistics is None:
         config = replace(config, frozen_statistics=is_tuning)
     return config

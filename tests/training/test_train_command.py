@@ -7,6 +7,9 @@ import torch
 from PIL import Image
 
 from clipcli.cli.app import run
+from clipcli.encoder.torch.efficientnet import EfficientNetTower
+from clipcli.encoder.torch.load import load_model
+from clipcli.models.config import EfficientNetLite
 from clipcli.models.folder import open_model_folder
 from clipcli.training.config_file import config_from_dict
 from clipcli.training.train import train
@@ -161,3 +164,73 @@ def test_missing_data_is_told(
     assert code == 3
     assert "none: no such file or folder" in capsys.readouterr().err
     assert torch.is_grad_enabled()
+
+
+@pytest.fixture
+def trunk(tmp_path: Path) -> Path:
+    """A small trunk, as timm would save it: with a classifier, without our head."""
+    torch.manual_seed(0)
+    shape = EfficientNetLite(32, (16, 24, 32, 40, 48, 56, 64), (1, 2, 1, 1, 2, 1, 1), 1)
+    layers = EfficientNetTower(shape, 8).state_dict()
+    state = {name: tensor for name, tensor in layers.items() if not name.startswith("head.")}
+    state |= {"classifier.weight": torch.zeros(10, 1280), "classifier.bias": torch.zeros(10)}
+    path = tmp_path / "lite.pth"
+    torch.save(state, path)
+    return path
+
+
+def test_begins_from_a_published_trunk(
+    tmp_path: Path,
+    tiny_model: Path,
+    photos: Path,
+    trunk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CLIPCLI_MODEL", str(tiny_model))
+    out = tmp_path / "out"
+    words = ["train", str(photos), "--out", str(out), "--init", str(trunk), "--freeze", "text"]
+
+    code = run([*words, "--steps", "2", "--batch-size", "8", "--device", "cpu"])
+
+    assert code == 0
+    folder = open_model_folder(out / "model")
+    image = folder.config.architecture.image
+    assert isinstance(image, EfficientNetLite)
+    assert image.depths == (1, 2, 1, 1, 2, 1, 1)
+    assert "the trunk lite.pth and the text tower of" in folder.config.source
+    assert folder.config.preprocessing.mean == (127 / 255,) * 3
+    trained, read = load_model(folder).state_dict(), load_model(open_model_folder(tiny_model))
+    kept = read.state_dict()["token_embedding.weight"].half()
+    assert torch.equal(trained["token_embedding.weight"].half(), kept)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "expected"),
+    [
+        ("bn1.running_mean", None, "1 missing (bn1.running_mean)"),
+        ("blocks.1.0.conv_dw.weight", (96, 1, 5, 5), "96x1x5x5 where 96x1x3x3 belongs"),
+        ("classifier.weight", (10, 512), "classifier.weight 10x512 where Nx1280 belongs"),
+    ],
+)
+def test_a_trunk_that_does_not_fit_is_named(
+    tmp_path: Path,
+    photos: Path,
+    trunk: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    shape: tuple[int, ...] | None,
+    expected: str,
+) -> None:
+    state = torch.load(trunk, weights_only=True)
+    if shape is None:
+        del state[name]
+    else:
+        state[name] = torch.zeros(shape)
+    torch.save(state, trunk)
+
+    code = run(["train", str(photos), "--out", str(tmp_path / "out"), "--init", str(trunk)])
+
+    told = capsys.readouterr()
+    assert code == 4
+    assert str(trunk) in told.err.replace("\n", "")
+    assert expected in " ".join(told.err.split())

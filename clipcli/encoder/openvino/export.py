@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from clipcli.encoder.openvino import calibration_images as pictures
 from clipcli.encoder.openvino.comparison import Comparison, compare
-from clipcli.models.config import ModifiedResNet
+from clipcli.models.config import EfficientNetLite, ModifiedResNet
 from clipcli.models.open import ModelSource
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ def _quantise(model: Any, source: ModelSource) -> Any:
 
     nncf.set_log_level(logging.ERROR)
     pixels = pictures.calibration_pixels(source.config.preprocessing)  # (n, s, s, 3)
-    is_resnet = isinstance(source.config.architecture.image, ModifiedResNet)
+    image = source.config.architecture.image
+    convolves = isinstance(image, ModifiedResNet | EfficientNetLite)
     # With few pictures their full range; a mean over pictures' ranges, which is usual, cuts off
     # what other pictures need, and cost a ResNet a cosine of 0.05.
     ranges = nncf.AdvancedQuantizationParameters(
@@ -94,8 +95,8 @@ def _quantise(model: Any, source: ModelSource) -> Any:
         model,
         nncf.Dataset([picture[None] for picture in pixels]),  # each (1, s, s, 3)
         subset_size=len(pixels),
-        preset=nncf.QuantizationPreset.MIXED if is_resnet else nncf.QuantizationPreset.PERFORMANCE,
-        model_type=None if is_resnet else nncf.ModelType.TRANSFORMER,
+        preset=nncf.QuantizationPreset.MIXED if convolves else nncf.QuantizationPreset.PERFORMANCE,
+        model_type=None if convolves else nncf.ModelType.TRANSFORMER,
         advanced_parameters=ranges,
     )
 

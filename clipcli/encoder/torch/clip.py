@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from clipcli.encoder.torch.efficientnet import EfficientNetTower
 from clipcli.encoder.torch.resnet import ResNetTower
 from clipcli.encoder.torch.text import TextTower
 from clipcli.encoder.torch.vision import VisionTower
-from clipcli.models.config import Architecture, ModifiedResNet
+from clipcli.models.config import Architecture, EfficientNetLite, ModifiedResNet
 
 INITIAL_TEMPERATURE = 0.07  # Radford et al. 2021, section 2.5, after Wu et al. 2018
 INITIAL_LOGIT_BIAS = -10.0  # Zhai et al. 2023 (SigLIP), section 3.2: most pairs do not match
@@ -47,8 +48,10 @@ class CLIP(TextTower):
         return logits if self.logit_bias is None else logits + self.logit_bias
 
 
-def _image_tower(architecture: Architecture) -> VisionTower | ResNetTower:
+def _image_tower(architecture: Architecture) -> VisionTower | ResNetTower | EfficientNetTower:
     shape = architecture.image
     if isinstance(shape, ModifiedResNet):
         return ResNetTower(shape, architecture.embed_dim)
+    if isinstance(shape, EfficientNetLite):
+        return EfficientNetTower(shape, architecture.embed_dim)
     return VisionTower(shape, architecture.embed_dim, architecture.activation)

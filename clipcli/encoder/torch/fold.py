@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from clipcli.encoder.torch.efficientnet import EfficientNetTower, InvertedBlock, SeparableBlock
 from clipcli.encoder.torch.resnet import Bottleneck, ResNetTower
 from clipcli.encoder.torch.siglip import SiglipVisionTower
 from clipcli.encoder.torch.vision import VisionTower
@@ -19,9 +20,25 @@ from clipcli.encoder.torch.vision import VisionTower
 PIXEL_UNIT = 256
 
 
+# Convolutions and the norms behind them, by the module they are in.
+PAIRS: dict[type[nn.Module], tuple[tuple[str, str], ...]] = {
+    EfficientNetTower: (("conv_stem", "bn1"), ("conv_head", "bn2")),
+    SeparableBlock: (("conv_dw", "bn1"), ("conv_pw", "bn2")),
+    InvertedBlock: (("conv_pw", "bn1"), ("conv_dw", "bn2"), ("conv_pwl", "bn3")),
+}
+
+
 @torch.no_grad()
-def fold_batch_norms(tower: ResNetTower) -> None:
+def fold_batch_norms(tower: ResNetTower | EfficientNetTower) -> None:
     """Give each convolution the scale and shift of the batch norm behind it."""
+    for module in tower.modules():
+        for conv, norm in PAIRS.get(type(module), ()):
+            _fold(module, conv, norm)
+    if isinstance(tower, ResNetTower):
+        _fold_resnet(tower)
+
+
+def _fold_resnet(tower: ResNetTower) -> None:
     for block in (tower, *(m for m in tower.modules() if isinstance(m, Bottleneck))):
         for i in (1, 2, 3):
             _fold(block, f"conv{i}", f"bn{i}")
@@ -58,12 +75,13 @@ def _fold(owner: nn.Module, conv_name: str, norm_name: str) -> None:
 
 def _convolution_like(conv: nn.Conv2d, weight: Tensor, bias: Tensor) -> nn.Conv2d:
     with torch.device("meta"):
-        folded = nn.Conv2d(
+        folded = type(conv)(
             conv.in_channels,
             conv.out_channels,
             conv.kernel_size,  # type: ignore[arg-type]  # torch types it as any tuple
             stride=conv.stride,  # type: ignore[arg-type]
             padding=conv.padding,  # type: ignore[arg-type]
+            groups=conv.groups,
         )
     folded.weight, folded.bias = nn.Parameter(weight), nn.Parameter(bias)
     return folded

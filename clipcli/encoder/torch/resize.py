@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from clipcli.encoder.torch.resnet import TOTAL_STRIDE
-from clipcli.models.config import Architecture, ModifiedResNet
+from clipcli.models.config import Architecture, EfficientNetLite, ModifiedResNet
 
 
 def resized_architecture(architecture: Architecture, image_size: int) -> Architecture:
@@ -30,6 +30,8 @@ def resize_positions(
 
     The result loads into ``CLIP(resized_architecture(architecture, image_size))``.
     """
+    if isinstance(architecture.image, EfficientNetLite):
+        return dict(state)  # it has no positions
     if isinstance(architecture.image, ModifiedResNet):
         name, stride = "visual.attnpool.positional_embedding", TOTAL_STRIDE
     else:

@@ -18,6 +18,7 @@ from torch import Tensor
 from clipcli.encoder.numpy_text.tower import check_ids
 from clipcli.encoder.torch.clip import CLIP
 from clipcli.encoder.torch.device import PRECISIONS, resolve_device, resolve_precision
+from clipcli.encoder.torch.efficientnet import EfficientNetTower
 from clipcli.encoder.torch.fold import PIXEL_UNIT, fold_batch_norms, fold_normalisation
 from clipcli.encoder.torch.load import load_model
 from clipcli.encoder.torch.packed import pack_blocks
@@ -202,10 +203,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def prepare_tower(
-    tower: VisionTower | ResNetTower | SiglipVisionTower, preprocessing: Preprocessing
+    tower: VisionTower | ResNetTower | EfficientNetTower | SiglipVisionTower,
+    preprocessing: Preprocessing,
 ) -> tuple[Tensor, Tensor] | None:
     """Fold what can be folded; return pixels' mean and std (3, 1, 1) if they are still to apply."""
-    if not isinstance(tower, ResNetTower):
+    if not isinstance(tower, ResNetTower | EfficientNetTower):
         fold_normalisation(tower, preprocessing.mean, preprocessing.std)
         return None
     fold_batch_norms(tower)

@@ -7,7 +7,7 @@ network's tensors, so that what a file lacks, or has too many, is found by compa
 from __future__ import annotations
 
 from clipcli.errors import ModelError
-from clipcli.models.config import Architecture, ModifiedResNet, SiglipArchitecture
+from clipcli.models.config import Architecture, SiglipArchitecture, VisionTransformer
 from clipcli.models.formats.tensor_map import Wanted
 
 BLOCK = {  # ours -> theirs, within one block of a transformer
@@ -22,8 +22,8 @@ TENSORS = ("weight", "bias")
 
 def huggingface_clip(architecture: Architecture) -> dict[str, Wanted]:
     """Return the tensors of ``transformers``' ``CLIPModel``."""
-    if isinstance(architecture.image, ModifiedResNet):
-        raise ModelError("Hugging Face's layout has no ResNet towers")
+    if not isinstance(architecture.image, VisionTransformer):
+        raise ModelError("Hugging Face's layout has no convolutional towers")
     text, image = "text_model", "vision_model"
     wanted = {
         "visual.class_embedding": f"{image}.embeddings.class_embedding",

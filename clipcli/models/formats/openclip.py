@@ -81,7 +81,7 @@ def infer_architecture(file: WeightsFile, activation: Activation) -> Architectur
     image, text = architecture.image, architecture.text
     if text.width % HEAD_WIDTH:
         raise _unknown_heads(file, "text", text.width)
-    if isinstance(image, ModifiedResNet):
+    if not isinstance(image, VisionTransformer):
         return architecture
     if image.width not in HEAD_WIDTHS:
         raise _unknown_heads(file, "image", image.width)

@@ -13,6 +13,7 @@ from clipcli.encoder.torch.clip import CLIP
 from clipcli.encoder.torch.load import stored_tensors
 from clipcli.models.config import (
     Architecture,
+    EfficientNetLite,
     ModelConfig,
     ModifiedResNet,
     Preprocessing,
@@ -27,6 +28,12 @@ TEXT = TextTransformer(20, len(VOCABULARY.ids), width=32, layers=2, heads=2, mlp
 ARCHITECTURES = {
     "vit": Architecture(24, VisionTransformer(32, 8, 48, 2, 3, 192), TEXT, "quick_gelu"),
     "resnet": Architecture(24, ModifiedResNet(64, 8, (2, 1, 1, 1), 4), TEXT, "gelu"),
+    "efficientnet": Architecture(
+        24,
+        EfficientNetLite(64, (16, 24, 32, 40, 48, 56, 64), (1, 2, 1, 1, 2, 1, 1), 40),
+        TEXT,
+        "gelu",
+    ),
     "sigmoid": Architecture(
         24, VisionTransformer(32, 16, 48, 1, 3, 96), TEXT, "gelu", logit_bias=True
     ),

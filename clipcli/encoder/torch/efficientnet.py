@@ -1,0 +1,147 @@
+"""EfficientNet-Lite, the image tower that begins from published ImageNet weights.
+
+Tan and Le 2019 (arXiv:1905.11946) as TensorFlow's TPU models have it for small devices: no
+squeeze-and-excite, ReLU6 for swish. Blocks are MobileNetV2's inverted residuals (Sandler et al.
+2018, arXiv:1801.04381). A head of ours turns the mean feature into an embedding.
+
+Tensors are called as in timm's ``tf_efficientnet_lite0``, with ``head`` for its ``classifier``.
+
+To ONNX: :class:`~clipcli.encoder.torch.export.PixelsToEmbeddings` folds the batch norms into the
+convolutions, and ``torch.onnx.export(tower, (tower.example(),), opset_version=17, dynamo=False)``
+with a dynamic first axis follows it as it is. The padding is worked out from the picture's size, so
+the graph is for one size; it holds convolutions, pads, clips, a mean, three matrix products and one
+error function, and nothing else.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from clipcli.models.config import EfficientNetLite
+
+STEM = 32  # channels after the first convolution, in Lite0 to Lite4 alike
+FEATURES = 1280  # channels before pooling, likewise
+EXPANSION = 6  # a block's inner channels to those it takes
+KERNELS = (3, 3, 5, 3, 5, 5, 3)  # of the stages' depthwise convolutions
+STRIDES = (1, 2, 2, 2, 1, 2, 1)
+NORM_EPS = 1e-3  # TensorFlow's, not torch's
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution that pads as TensorFlow's "same": an odd pixel goes right and below."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve: (n, in, h, w) -> (n, out, h/stride, w/stride), rounded up."""
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        high, wide = (_missing(int(side), kernel, stride) for side in x.shape[2:])
+        if high or wide:
+            x = F.pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2))
+        return F.conv2d(x, self.weight, self.bias, self.stride, groups=self.groups)
+
+
+class SeparableBlock(nn.Module):
+    """The first stage's block: a depthwise convolution and a 1x1 one."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.conv_dw = _conv(channels_in, channels_in, kernel, stride, groups=channels_in)
+        self.bn1 = _norm(channels_in)
+        self.conv_pw = _conv(channels_in, channels_out)
+        self.bn2 = _norm(channels_out)
+        self.has_shortcut = stride == 1 and channels_in == channels_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform: (n, in, h, w) -> (n, out, h/stride, w/stride)."""
+        y = F.relu6(self.bn1(self.conv_dw(x)))  # (n, in, h/stride, w/stride)
+        y = self.bn2(self.conv_pw(y))  # (n, out, h/stride, w/stride)
+        return _joined(x, y, is_sum=self.has_shortcut)
+
+
+class InvertedBlock(nn.Module):
+    """MBConv: widen, convolve depthwise, narrow; no activation on what comes out."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        inner = channels_in * EXPANSION
+        self.conv_pw = _conv(channels_in, inner)
+        self.bn1 = _norm(inner)
+        self.conv_dw = _conv(inner, inner, kernel, stride, groups=inner)
+        self.bn2 = _norm(inner)
+        self.conv_pwl = _conv(inner, channels_out)
+        self.bn3 = _norm(channels_out)
+        self.has_shortcut = stride == 1 and channels_in == channels_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform: (n, in, h, w) -> (n, out, h/stride, w/stride)."""
+        y = F.relu6(self.bn1(self.conv_pw(x)))  # (n, 6 in, h, w)
+        y = F.relu6(self.bn2(self.conv_dw(y)))  # (n, 6 in, h/stride, w/stride)
+        y = self.bn3(self.conv_pwl(y))  # (n, out, h/stride, w/stride)
+        return _joined(x, y, is_sum=self.has_shortcut)
+
+
+class EmbeddingHead(nn.Module):
+    """A linear projection with one hidden layer beside it."""
+
+    def __init__(self, hidden_width: int, embed_dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(FEATURES, embed_dim)
+        self.widen = nn.Linear(FEATURES, hidden_width)
+        self.narrow = nn.Linear(hidden_width, embed_dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Project the mean feature: (n, 1280) -> (n, d)."""
+        embeddings: Tensor = self.proj(x) + self.narrow(F.gelu(self.widen(x)))
+        return embeddings
+
+
+class EfficientNetTower(nn.Module):
+    """Pixels to embeddings: stem, seven stages of blocks, the mean over positions, the head."""
+
+    def __init__(self, shape: EfficientNetLite, embed_dim: int) -> None:
+        super().__init__()
+        self.conv_stem = _conv(3, STEM, kernel=3, stride=2)
+        self.bn1 = _norm(STEM)
+        self.blocks = nn.Sequential(*_stages(shape))
+        self.conv_head = _conv(shape.widths[-1], FEATURES)
+        self.bn2 = _norm(FEATURES)
+        self.head = EmbeddingHead(shape.hidden_width, embed_dim)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Embed normalised pixels: float (n, 3, h, w) -> (n, d), not of unit length."""
+        x = F.relu6(self.bn1(self.conv_stem(pixels)))  # (n, 32, h/2, w/2)
+        x = self.blocks(x)  # (n, widths[-1], h/32, w/32)
+        x = F.relu6(self.bn2(self.conv_head(x)))  # (n, 1280, h/32, w/32)
+        embeddings: Tensor = self.head(x.mean(dim=(2, 3)))  # (n, d)
+        return embeddings
+
+
+def _stages(shape: EfficientNetLite) -> list[nn.Sequential]:
+    stages, channels = [], STEM
+    for i, (width, depth) in enumerate(zip(shape.widths, shape.depths, strict=True)):
+        block = InvertedBlock if i else SeparableBlock
+        blocks = [block(channels, width, KERNELS[i], STRIDES[i])]
+        blocks += [block(width, width, KERNELS[i], 1) for _ in range(depth - 1)]
+        stages.append(nn.Sequential(*blocks))
+        channels = width
+    return stages
+
+
+def _joined(x: Tensor, y: Tensor, *, is_sum: bool) -> Tensor:
+    return x + y if is_sum else y
+
+
+def _missing(side: int, kernel: int, stride: int) -> int:
+    """Return how many pixels a side lacks for ceil(side / stride) whole steps."""
+    steps = -(-side // stride)
+    return max((steps - 1) * stride + kernel - side, 0)
+
+
+def _conv(
+    channels_in: int, channels_out: int, kernel: int = 1, stride: int = 1, groups: int = 1
+) -> SameConv2d:
+    return SameConv2d(channels_in, channels_out, kernel, stride, groups=groups, bias=False)
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=NORM_EPS)
