@@ -48,6 +48,7 @@ def model_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     monkeypatch.setenv("HF_HOME", str(home / "huggingface"))
     monkeypatch.setattr("platformdirs.user_config_path", lambda *_, **__: home / "config")
     monkeypatch.setenv("CLIPCLI_STATE", str(home / "state"))
+    monkeypatch.setenv("CLIPCLI_CONFIG", "")  # no clipcli.toml of this machine
     monkeypatch.setenv("CLIPCLI_MODEL", "mini")  # chosen, so that nothing is said about it
     return home / "models"
 

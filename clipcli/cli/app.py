@@ -21,12 +21,14 @@ from clipcli.cli import (
     audit,
     cache,
     classify,
+    config,
     dedup,
     diff,
     doctor,
     embed,
     labels,
     models,
+    options,
     probe,
     search,
     sort,
@@ -41,6 +43,8 @@ from clipcli.errors import ClipcliError, ExitCode
 
 if TYPE_CHECKING:
     from typer.models import CommandInfo
+
+    from clipcli.cli.settings import Settings
 
 # Typer carries its own copy of click since 0.26; its usage errors share this ancestor.
 _ClickError: type[Exception] = next(
@@ -68,6 +72,7 @@ _add()(grouped(dedup.dedup))
 app.add_typer(probe.app, name="probe")
 app.add_typer(labels.app, name="labels")
 app.add_typer(cache.app, name="cache")
+app.add_typer(config.app, name="config")
 app.add_typer(models.app, name="models")
 _add()(doctor.doctor)
 _add()(train.train)
@@ -134,10 +139,52 @@ def _invoke(arguments: list[str]) -> Any:
         return typer.main.get_command(app).main(arguments, prog_name="clipcli")
     command = typer.main.get_command(_app_for(arguments))
     try:
-        with command.make_context("clipcli", arguments) as context:
+        settings = _settings_for(arguments)
+        defaults = _defaults(command, settings) if settings.settings else None
+        with command.make_context("clipcli", arguments, default_map=defaults) as context:
+            context.meta[options.LABEL_SETS] = settings.label_sets
             return command.invoke(context)
     except typer.Exit as leave:  # --help and --version
         return leave.exit_code
+
+
+def _settings_for(arguments: list[str]) -> Settings:
+    """Return the user's settings; help and ``config`` have to work where a file is broken."""
+    from clipcli.cli.settings import Settings, read_settings
+
+    is_for_help = bool({"--help", "-h", "--version", "-V"} & set(arguments))
+    return Settings() if is_for_help or arguments[:1] == ["config"] else read_settings()
+
+
+def _defaults(command: Any, settings: Settings, path: str = "") -> dict[str, Any]:
+    """Return the settings as defaults of a command's options, or of all commands in a group.
+
+    Raises
+    ------
+    UsageError
+        If an option is unknown, or a value is of another type than its option.
+    """
+    below = getattr(command, "commands", None)
+    if below is not None:
+        return {
+            name: _defaults(one, settings, f"{path} {name}".strip()) for name, one in below.items()
+        }
+    parameters = {
+        name.lstrip("-"): parameter
+        for parameter in command.params
+        for name in parameter.opts
+        if name.startswith("--")
+    }
+    settings.check_options(path, set(parameters))
+    if any(not s.command and s.option not in parameters for s in settings.from_files):
+        settings.check_options("", _all_options(typer.main.get_command(app)))
+    return settings.defaults(path, parameters)
+
+
+def _all_options(command: Any) -> set[str]:
+    below = getattr(command, "commands", {})
+    own = {name.lstrip("-") for parameter in command.params for name in parameter.opts}
+    return own.union(*map(_all_options, below.values()))
 
 
 def _app_for(arguments: list[str]) -> typer.Typer:
@@ -165,6 +212,9 @@ def _tell_usage(error: Exception) -> int:
         return ExitCode.USAGE
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "clipcli"
+    parameter = getattr(error, "param", None)
+    if context and parameter and context.get_parameter_source(parameter.name).name == "DEFAULT_MAP":
+        return _tell(f"settings: {message}", "see clipcli config show", ExitCode.USAGE)
     return _tell(message, f"see {path} --help", ExitCode.USAGE)
 
 

@@ -19,6 +19,15 @@ def _completing(values: Callable[[], Iterable[str]]) -> Callable[[str], list[str
     return complete
 
 
+LABEL_SETS = "clipcli.label_sets"  # in a context: sets that the user's settings name
+
+
+def own_label_set(context: typer.Context, value: str | None) -> str | None:
+    """Return what the user's settings say for a label set's name; other values stay."""
+    sets: dict[str, str] = context.meta.get(LABEL_SETS) or {}
+    return sets.get(value, value) if value is not None else None
+
+
 def _label_sets() -> Iterable[str]:
     from clipcli.labels.label_set import builtin_label_sets
 
@@ -78,6 +87,7 @@ Labels: TypeAlias = Annotated[
         metavar="SET",
         help="A label file, labels with commas between them, or a built-in set "
         "(see: clipcli labels list). Required.",
+        callback=own_label_set,
         autocompletion=_completing(_label_sets),
     ),
 ]
@@ -89,6 +99,7 @@ ClassLabels: TypeAlias = Annotated[
         metavar="SET",
         help="A label set whose names or synonyms cover the classes. Left out: the classes' own "
         "names, made readable.",
+        callback=own_label_set,
         autocompletion=_completing(_label_sets),
     ),
 ]

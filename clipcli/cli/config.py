@@ -1,0 +1,56 @@
+"""``clipcli config``: which settings hold, and where each comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from clipcli.errors import ExitCode
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Show the settings that clipcli.toml files and environment variables make.",
+)
+
+
+@app.command()
+def show(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON. Left out: text.")] = False,
+) -> ExitCode:
+    """Print every setting, the command that it holds for, and where it comes from.
+
+    The strongest comes last: your own clipcli.toml, the project's, CLIPCLI_ variables.
+    """
+    from clipcli.cli.settings import config_files, read_settings
+    from clipcli.output.text import print_json, print_rows
+
+    settings = read_settings()
+    rows = [(s.option, s.command or "all commands", s.value, s.source) for s in settings.settings]
+    rows += [("labels", "all commands", f"{k} = {v}", "[labels]") for k, v in _sets(settings)]
+    if as_json:
+        keys = ("option", "command", "value", "source")
+        files = [str(path) for path in config_files()]
+        data = {"files": files, "settings": [dict(zip(keys, row, strict=True)) for row in rows]}
+        print_json(data)
+    elif rows:
+        print_rows([tuple(map(str, row)) for row in rows])
+    return ExitCode.DONE
+
+
+def _sets(settings: Any) -> list[tuple[str, str]]:
+    return sorted(settings.label_sets.items())
+
+
+@app.command()
+def path() -> ExitCode:
+    """Print the files that are read, the weaker first; your own even where there is none yet."""
+    from clipcli.cli.settings import config_files, user_file
+    from clipcli.output.text import print_line
+
+    files: list[Path] = config_files()
+    for file in files if user_file() in files else [user_file(), *files]:
+        print_line(str(file))
+    return ExitCode.DONE
