@@ -8,12 +8,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+CPU_INFO_CHARACTERS = (
+    8192  # the first processor's part; the whole is slow to make on large machines
+)
+
 
 def usable_cores() -> int:
     """Count the processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def processor_features() -> frozenset[str]:
+    """Name what the processor can do, as Linux spells it (``avx2``, ``amx_bf16``)."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:  # noqa: PTH123
+            start = file.read(CPU_INFO_CHARACTERS)
+    except OSError:  # other systems do not say
+        return frozenset()
+    lines = (line.partition(":") for line in start.split("\n"))
+    told = next((told for name, _, told in lines if name.strip() in ("flags", "Features")), "")
+    return frozenset(told.split())
 
 
 class _Gate:

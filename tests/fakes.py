@@ -55,7 +55,7 @@ class FakeEncoder:
     """
 
     device, precision, note = "cpu", "fp32", ""
-    asked, is_loaded = ("cpu", "fp32"), True
+    asked, is_loaded, has_to_export = ("cpu", "fp32"), True, False
 
     def __init__(self, batch_size: int = 4, **changes: object) -> None:
         self.config = fake_config(**changes)

@@ -109,7 +109,7 @@ class ModelOptions:
     model: options.Model = None
     device: options.Device = "auto"
     precision: options.Precision = "auto"
-    backend: options.Backend = "torch"
+    backend: options.Backend = "auto"
     exact: options.Exact = False
     max_pixels: options.MaxPixels = 200.0
     no_cache: options.NoCache = False

@@ -137,7 +137,7 @@ Precision: TypeAlias = Annotated[
     str,
     typer.Option(
         metavar="PRECISION",
-        help="fp32, bf16 or fp16 (openvino: int8, bf16, fp32). Left out: what is fast there.",
+        help="fp32, bf16, fp16 or int8. Left out: what is fast there and exact enough.",
         show_default=False,
         autocompletion=_completing(_precisions),
     ),
@@ -146,7 +146,7 @@ Backend: TypeAlias = Annotated[
     str,
     typer.Option(
         metavar="BACKEND",
-        help="openvino, an extra: faster on Intel processors. Left out: torch.",
+        help="auto, torch, onnx, or openvino (an extra). Left out: what is fast on this processor.",
         show_default=False,
         autocompletion=_completing(_backends),
     ),

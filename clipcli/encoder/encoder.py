@@ -1,23 +1,26 @@
-"""The one door to torch: numpy in, numpy out, loaded at the first question.
+"""The one door to the network: numpy in, numpy out, loaded when first asked.
 
-Everything that can be known without torch (name, fingerprint, input size, prompts' token counts,
-the rows of a few prompts) is answered from the model's files; :meth:`ModelEncoder.start` begins
-the slow part in the background, so that pictures are decoded meanwhile.
+Everything that can be known without an engine (name, fingerprint, input size, prompts' token
+counts, the rows of a few prompts) is answered from the model's files; :meth:`ModelEncoder.start`
+begins the slow part in the background, so that pictures are decoded meanwhile.
 """
 
 from __future__ import annotations
 
-import platform
-import re
-import shutil
-import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
-from clipcli.errors import DeviceError
+from clipcli.encoder.engines import (
+    BACKENDS,
+    DEVICES,
+    PRECISIONS,
+    check_names,
+    choose_backend,
+    may_have_card,
+)
 from clipcli.models.config import ModelConfig, TextTransformer
 from clipcli.models.folder import ModelFolder
 from clipcli.models.open import ModelSource, source_of
@@ -29,16 +32,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clipcli.encoder.numpy_text.tower import NumpyTextTower
+    from clipcli.encoder.onnx.runner import OnnxRunner
     from clipcli.encoder.openvino.runner import OpenVinoRunner
     from clipcli.encoder.torch.runner import TorchRunner
 
-# Rows of labels are kept on disk and each decides about all pictures. With shared beginnings
-# computed once (see ``textpacking``), bf16 would gain too little to be worth a second kind of row.
-TEXT_PRECISION = "fp32"
+    Runner: TypeAlias = TorchRunner | OnnxRunner | OpenVinoRunner
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-BACKENDS = ("torch", "openvino")
+__all__ = ["BACKENDS", "DEVICES", "PRECISIONS", "Encoder", "ModelEncoder", "load_encoder"]
+
+# Rows of labels are kept on disk and each decides about all pictures. With shared beginnings
+# computed once (see ``numpy_text``), bf16 would gain too little to be worth a second kind of row.
+TEXT_PRECISION = "fp32"
 
 
 class Encoder(Protocol):
@@ -76,20 +80,21 @@ class Encoder(Protocol):
 
 
 class ModelEncoder:
-    """A model that answers with vectors; torch is imported when first needed."""
+    """A model that answers with vectors; its engine is imported when first needed."""
 
     def __init__(
         self,
         model: ModelSource | ModelFolder,
         device: str = "auto",
         precision: str = "auto",
-        backend: str = "torch",
+        backend: str = "auto",
     ) -> None:
         self._source = model if isinstance(model, ModelSource) else source_of(model)
-        self._asked, self._backend = (device, precision), backend
+        self._asked = (device, precision)
+        self.backend = choose_backend(self._source, device, precision, backend)
         self._lock = threading.Lock()
         self._running = threading.Lock()  # the network is not for two threads at once
-        self._loading: Future[TorchRunner | OpenVinoRunner] | None = None
+        self._loading: Future[Runner] | None = None
 
     @property
     def config(self) -> ModelConfig:
@@ -102,7 +107,7 @@ class ModelEncoder:
         return self._source.read_tokenizer()
 
     def start(self) -> None:
-        """Begin to import torch and load the weights in the background; safe to call again."""
+        """Begin to load the engine and the weights in the background; safe to call again."""
         with self._lock:
             if self._loading is None:
                 self._loading = Future()
@@ -110,34 +115,42 @@ class ModelEncoder:
                     target=self._load_into, args=(self._loading,), name="load", daemon=True
                 ).start()
 
-    def _load_into(self, future: Future[TorchRunner | OpenVinoRunner]) -> None:
+    def _load_into(self, future: Future[Runner]) -> None:
         try:
             future.set_result(self._load())
         except BaseException as error:  # whatever it is, it belongs to the thread that waits
             future.set_exception(error)
 
-    def _load(self) -> TorchRunner | OpenVinoRunner:
-        if self._backend == "openvino":
+    def _load(self) -> Runner:
+        if self.backend == "openvino":
             from clipcli.encoder.openvino.runner import OpenVinoRunner
 
             return OpenVinoRunner.load(self._source, *self._asked)
+        if self.backend == "onnx":
+            from clipcli.encoder.onnx.runner import OnnxRunner
+
+            return OnnxRunner.load(self._source, *self._asked)
         from clipcli.encoder.torch.runner import TorchRunner
 
         return TorchRunner.load(self._source, *self._asked)
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The device, precision and backend that were asked for; "auto" leaves it to the latter."""
-        return self._asked if self._backend == "torch" else (*self._asked, self._backend)
+        """The device and precision that were asked for, and the backend that was chosen."""
+        return self._asked if self.backend == "torch" else (*self._asked, self.backend)
 
     @property
     def has_to_export(self) -> bool:
-        """Whether loading begins with making the model ready for its backend, which is slow."""
-        if self._backend == "torch" or self.is_loaded:
+        """Whether loading begins with making the model ready for its engine, which is slow."""
+        if self.backend == "torch" or self.is_loaded:
             return False
-        from clipcli.encoder.openvino.runner import has_to_export
+        if self.backend == "onnx":
+            from clipcli.encoder.onnx import runner as onnx
 
-        return has_to_export(self._source, *self._asked)
+            return onnx.has_to_export(self._source, *self._asked)
+        from clipcli.encoder.openvino import runner as openvino
+
+        return openvino.has_to_export(self._source, *self._asked)
 
     @property
     def is_loaded(self) -> bool:
@@ -146,7 +159,7 @@ class ModelEncoder:
         return loading is not None and loading.done() and loading.exception() is None
 
     @property
-    def _runner(self) -> TorchRunner | OpenVinoRunner:
+    def _runner(self) -> Runner:
         self.start()
         assert self._loading is not None
         return self._loading.result()
@@ -158,7 +171,7 @@ class ModelEncoder:
 
     @property
     def precision(self) -> str:
-        """The precision of the image tower: fp32, bf16, fp16, or a backend's, as int8-openvino."""
+        """The precision of the image tower: fp32, bf16, fp16, or an engine's, as int8-onnx."""
         return self._runner.precision
 
     @property
@@ -186,12 +199,13 @@ class ModelEncoder:
         texts = [self.tokenizer.tokenize(prompt).ids for prompt in prompts]
         if not self._is_for_card(len(texts)):
             return self._numpy_tower.encode(texts)
-        runner = self._runner
+        runner = cast("TorchRunner", self._runner)  # nothing else runs on cards
         with self._running:
             return runner.encode_texts(texts)
 
     def _is_for_card(self, n_prompts: int) -> bool:
         shape, device = self.config.architecture.text, self._asked[0]
+        device = device if self.backend == "torch" else "cpu"
         return is_for_card(shape, n_prompts, device) and self.device != "cpu"
 
     @cached_property
@@ -205,9 +219,9 @@ def load_encoder(
     model: str | None = None,
     device: str = "auto",
     precision: str = "auto",
-    backend: str = "torch",
+    backend: str = "auto",
 ) -> ModelEncoder:
-    """Open a model by name, folder or file (None: the default one) without importing torch.
+    """Open a model by name, folder or file (None: the default one) without importing an engine.
 
     Raises
     ------
@@ -219,28 +233,8 @@ def load_encoder(
     MissingExtraError
         If the backend is not installed.
     """
-    _check_names(device, precision, backend)
+    check_names(device, precision, backend)
     return ModelEncoder(open_named(model), device, precision, backend)
-
-
-def _check_names(device: str, precision: str, backend: str) -> None:
-    """Refuse, before anything is loaded, what is a device, precision or backend nowhere."""
-    if backend == "openvino":
-        from clipcli.encoder.openvino.runner import check_installed, resolve
-
-        check_installed()
-        resolve(device, precision)
-        return
-    if backend not in BACKENDS:
-        raise DeviceError(f"backend {backend!r} is not known", hint=f"use {' or '.join(BACKENDS)}")
-    if precision == "int8":
-        raise DeviceError("precision 'int8' needs another backend", hint="add --backend openvino")
-    if device not in DEVICES and not re.fullmatch("cuda:[0-9]+", device):
-        raise DeviceError(f"device {device!r} is not known", hint="use cpu, cuda, cuda:N or mps")
-    if precision not in PRECISIONS:
-        raise DeviceError(
-            f"precision {precision!r} is not known", hint=f"use {', '.join(PRECISIONS)}"
-        )
 
 
 # Measured (tests/benchmarks/bench_text.py): a prompt has 10 tokens, of which other prompts share
@@ -257,16 +251,10 @@ def is_for_card(shape: TextTransformer, n_prompts: int, device: str) -> bool:
     """
     if device == "cpu" or n_prompts * n_weights(shape) < CARD_FROM:
         return False
-    return device != "auto" or _may_have_card()
+    return device != "auto" or may_have_card()
 
 
 def n_weights(shape: TextTransformer) -> int:
     """Count the weights that every token is multiplied with."""
     attention = 4 * shape.width**2  # queries, keys, values, and the way back
     return shape.layers * (attention + 2 * shape.width * shape.mlp_width)
-
-
-def _may_have_card() -> bool:
-    if sys.platform == "darwin":
-        return platform.machine() == "arm64"
-    return any(shutil.which(tool) for tool in ("nvidia-smi", "rocm-smi"))

@@ -52,7 +52,7 @@ class ModelOptions:
     exact: bool = False
     max_megapixels: float = 200.0
     no_cache: bool = False
-    backend: str = "torch"
+    backend: str = "auto"
 
     def is_default(self) -> bool:
         """Tell whether nobody said which model is to serve."""
@@ -100,8 +100,9 @@ class Session:
 
         asked = self.model
         encoder = load_encoder(asked.model, asked.device, asked.precision, asked.backend)
-        if asked.backend != "torch" and encoder.has_to_export:
-            self.notes.say(f"making the model ready for {asked.backend}, once: a minute or two")
+        if encoder.has_to_export:
+            how_long = "a minute or two" if encoder.backend == "openvino" else "some seconds"
+            self.notes.say(f"making the model ready for {encoder.backend}, once: {how_long}")
         return TimedEncoder(encoder)
 
     @cached_property

@@ -178,8 +178,10 @@ def _self_check(
     if expected is None:
         return
     deviation = selfcheck.compare(answers, expected)
-    yield _judge(f"images ({place})", deviation.images, selfcheck.ALLOWED[encoder.precision])
-    yield _judge("texts (fp32)", deviation.texts, selfcheck.ALLOWED["fp32"])
+    yield _judge(
+        f"images ({place})", deviation.images, selfcheck.allowed_deviation(encoder.precision)
+    )
+    yield _judge("texts (fp32)", deviation.texts, selfcheck.allowed_deviation("fp32"))
 
 
 def _judge(name: str, deviation: float, allowed: float) -> Finding:

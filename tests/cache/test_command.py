@@ -202,7 +202,7 @@ def test_embed_uses_the_cache_and_no_cache_does_not(
     assert (vectors[0] == vectors[2]).all()
 
 
-def test_a_warm_run_imports_no_torch_and_says_so(
+def test_a_warm_run_imports_no_engine_and_says_so(
     clipcli_process: Callable[..., Finished], pictures: Path, tmp_path: Path
 ) -> None:
     command = ["classify", pictures, "--labels", "cat, dog, teapot", "--verbose", "-o"]
@@ -211,7 +211,7 @@ def test_a_warm_run_imports_no_torch_and_says_so(
     cold = clipcli_process(*command, tmp_path / "cold.json", env=telling)
     warm = clipcli_process(*command, tmp_path / "warm.json", env=telling)
 
-    imported = re.compile(r"\| +torch$", re.MULTILINE)
+    imported = re.compile(r"\| +onnxruntime$", re.MULTILINE)
     assert (cold.returncode, warm.returncode) == (0, 0)
     assert imported.search(cold.stderr)
     assert not imported.search(warm.stderr)

@@ -1,1 +1,1 @@
-"""Other engines than torch, each an extra; chosen with ``--backend``."""
+"""The image tower on OpenVINO, an extra: how models are written and run."""

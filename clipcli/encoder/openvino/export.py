@@ -6,15 +6,14 @@ torch and the quantiser take much memory and write to standard output; who class
 
 from __future__ import annotations
 
-import json
 import logging
 import pickle
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipcli.encoder.openvino import calibration_images as pictures
-from clipcli.encoder.openvino.comparison import Comparison, compare
+from clipcli.encoder.check_images import calibration_pixels
+from clipcli.encoder.comparison import compare_to_torch
 from clipcli.models.config import EfficientNetLite, ModifiedResNet
 from clipcli.models.open import ModelSource
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MODEL_NAME, COMPARISON_NAME = "model.xml", "comparison.json"
+MODEL_NAME = "model.xml"
 HINTS = {"int8": "bf16", "bf16": "bf16", "fp32": "f32"}  # for what is not quantised
 
 
@@ -40,9 +39,11 @@ def export(source: ModelSource, precision: str, folder: Path) -> None:
     if precision == "int8":
         model = _quantise(model, source)
     openvino.save_model(model, folder / MODEL_NAME, compress_to_fp16=precision == "bf16")
-    comparison = _compare(source, folder, precision)
-    told = json.dumps(comparison.to_dict())
-    (folder / COMPARISON_NAME).write_text(told, encoding="utf-8")
+
+    def encode(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return unit_rows(compiled(folder, precision, len(pixels)), pixels)
+
+    compare_to_torch(source, encode).write(folder)
 
 
 def compiled(folder: Path, precision: str, n: int) -> Any:
@@ -83,7 +84,7 @@ def _quantise(model: Any, source: ModelSource) -> Any:
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
     nncf.set_log_level(logging.ERROR)
-    pixels = pictures.calibration_pixels(source.config.preprocessing)  # (n, s, s, 3)
+    pixels = calibration_pixels(source.config.preprocessing)  # (n, s, s, 3)
     image = source.config.architecture.image
     convolves = isinstance(image, ModifiedResNet | EfficientNetLite)
     # With few pictures their full range; a mean over pictures' ranges, which is usual, cuts off
@@ -99,17 +100,6 @@ def _quantise(model: Any, source: ModelSource) -> Any:
         model_type=None if convolves else nncf.ModelType.TRANSFORMER,
         advanced_parameters=ranges,
     )
-
-
-def _compare(source: ModelSource, folder: Path, precision: str) -> Comparison:
-    from clipcli.encoder.torch.runner import TorchRunner
-
-    pixels = pictures.check_pixels(source.config.preprocessing)
-    rows = unit_rows(compiled(folder, precision, len(pixels)), pixels)  # (n, d)
-    torch_runner = TorchRunner.load(source, "cpu", "fp32")
-    tokenizer = source.read_tokenizer()
-    label_rows = torch_runner.encode_texts([tokenizer.tokenize(p).ids for p in pictures.PROMPTS])
-    return compare(rows, torch_runner.encode_images(pixels), label_rows)
 
 
 def main() -> None:

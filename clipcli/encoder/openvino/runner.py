@@ -5,11 +5,10 @@ Torch is not imported to use a model that was exported before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING
 
-from clipcli.encoder.openvino import store as exports
+from clipcli.encoder import exports
+from clipcli.encoder.exports import OPENVINO
 from clipcli.encoder.openvino.export import HINTS, compiled, unit_rows
 from clipcli.errors import DeviceError, ModelError
 from clipcli.models.open import ModelSource
@@ -17,8 +16,6 @@ from clipcli.models.open import ModelSource
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from clipcli.encoder.torch.runner import TorchRunner
 
 BATCH_PIXELS = 32 * 224**2  # as torch's on a processor
 MAX_BATCH = 64
@@ -51,9 +48,9 @@ class OpenVinoRunner:
         DeviceError
             If another device or precision is asked for, or the result is too far from torch's.
         """
-        check_installed()
+        OPENVINO.check_installed()
         precision = resolve(device, precision)
-        export = exports.obtain(source, precision)
+        export = exports.obtain(source, OPENVINO, precision)
         export.comparison.check(f"openvino in {precision}", source.config.name)
         return cls(source, precision, export)
 
@@ -72,25 +69,10 @@ class OpenVinoRunner:
             )
         return rows
 
-    def encode_texts(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Encode token ids with torch, which is here for the few that numpy does not serve."""
-        return self._torch.encode_texts(texts)
-
-    @cached_property
-    def _torch(self) -> TorchRunner:
-        from clipcli.encoder.torch.runner import TorchRunner
-
-        return TorchRunner.load(self._source, "cpu")
-
-
-def check_installed() -> None:
-    """Refuse to go on without the extra; the hint is the command that installs it."""
-    exports.check_installed()
-
 
 def has_to_export(source: ModelSource, device: str, precision: str) -> bool:
     """Tell whether loading begins with an export, which takes a minute or two."""
-    return not exports.is_ready(source, resolve(device, precision))
+    return not exports.is_ready(source, OPENVINO, resolve(device, precision))
 
 
 def resolve(device: str, precision: str) -> str:

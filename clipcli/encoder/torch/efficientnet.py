@@ -6,11 +6,7 @@ squeeze-and-excite, ReLU6 for swish. Blocks are MobileNetV2's inverted residuals
 
 Tensors are called as in timm's ``tf_efficientnet_lite0``, with ``head`` for its ``classifier``.
 
-To ONNX: :class:`~clipcli.encoder.torch.export.PixelsToEmbeddings` folds the batch norms into the
-convolutions, and ``torch.onnx.export(tower, (tower.example(),), opset_version=17, dynamo=False)``
-with a dynamic first axis follows it as it is. The padding is worked out from the picture's size, so
-the graph is for one size; it holds convolutions, pads, clips, a mean, three matrix products and one
-error function, and nothing else.
+The padding is worked out from the picture's size, so an ONNX graph of it is for one size.
 """
 
 from __future__ import annotations

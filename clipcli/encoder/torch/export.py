@@ -7,20 +7,22 @@ from torch import Tensor, nn
 
 from clipcli.encoder.torch.fold import PIXEL_UNIT
 from clipcli.encoder.torch.load import load_model
-from clipcli.encoder.torch.runner import prepare_tower
+from clipcli.encoder.torch.runner import pixel_scale, prepare_tower
 from clipcli.models.open import ModelSource
 
 
 class PixelsToEmbeddings(nn.Module):
     """All that an exporter follows: uint8 (n, s, s, 3) -> (n, d), float32, not of unit length.
 
-    Whoever quantises what comes out would round unit lengths as well.
+    Whoever quantises what comes out would round unit lengths as well. With ``fold`` left out, the
+    weights are those of the file, and an engine folds what it can by itself.
     """
 
-    def __init__(self, source: ModelSource) -> None:
+    def __init__(self, source: ModelSource, *, fold: bool = True) -> None:
         super().__init__()
         self.tower = load_model(source).visual
-        scale = prepare_tower(self.tower, source.config.preprocessing)
+        preprocessing = source.config.preprocessing
+        scale = prepare_tower(self.tower, preprocessing) if fold else pixel_scale(preprocessing)
         self.mean, self.std = scale or (torch.tensor(0.0), torch.tensor(float(PIXEL_UNIT)))
         self.size = source.config.preprocessing.size
         self.eval().requires_grad_(False)
@@ -31,6 +33,6 @@ class PixelsToEmbeddings(nn.Module):
         embeddings: Tensor = self.tower((x - self.mean) / self.std)  # (n, d)
         return embeddings
 
-    def example(self) -> Tensor:
+    def example(self, n: int = 2) -> Tensor:
         """Return pixels that it can be traced with."""
-        return torch.zeros(2, self.size, self.size, 3, dtype=torch.uint8)
+        return torch.zeros(n, self.size, self.size, 3, dtype=torch.uint8)

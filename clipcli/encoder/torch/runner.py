@@ -211,6 +211,11 @@ def prepare_tower(
         fold_normalisation(tower, preprocessing.mean, preprocessing.std)
         return None
     fold_batch_norms(tower)
+    return pixel_scale(preprocessing)
+
+
+def pixel_scale(preprocessing: Preprocessing) -> tuple[Tensor, Tensor]:
+    """Return the mean and std of pixels from 0 to 255, (3, 1, 1) each."""
     mean = 255 * torch.tensor(preprocessing.mean)
     std = 255 * torch.tensor(preprocessing.std)
     return mean.view(3, 1, 1), std.view(3, 1, 1)

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from clipcli.encoder import check_images as pictures
+from clipcli.encoder import exports
 from clipcli.encoder.encoder import load_encoder
-from clipcli.encoder.openvino import calibration_images as pictures
-from clipcli.encoder.openvino import store as exports
 from clipcli.errors import DeviceError, MissingExtraError
 from clipcli.models.config import Preprocessing
 
 needs_openvino = pytest.mark.skipif(
-    any(exports.find_spec(name) is None for name in exports.PACKAGES), reason="an extra"
+    any(exports.find_spec(name) is None for name in exports.OPENVINO.packages), reason="an extra"
 )
 
 
@@ -29,7 +29,7 @@ def kept_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("kept") / "cache"
 
 
-@pytest.mark.parametrize("missing", exports.PACKAGES)
+@pytest.mark.parametrize("missing", exports.OPENVINO.packages)
 def test_a_missing_extra_names_the_command_that_installs_it(
     missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -46,7 +46,7 @@ def test_a_missing_extra_names_the_command_that_installs_it(
     [
         (("cuda", "auto", "openvino"), "on the cpu"),
         (("auto", "fp16", "openvino"), "not there with openvino"),
-        (("auto", "int8", "torch"), "needs another backend"),
+        (("auto", "int8", "torch"), "not there with torch"),
         (("auto", "auto", "tensorrt"), "not known"),
     ],
 )
@@ -128,7 +128,7 @@ def test_mini_in_eight_bits_is_near_to_torch() -> None:
 
     rows = encoder.encode_images(pixels)
 
-    exact = load_encoder("mini", "cpu", "fp32").encode_images(pixels)
+    exact = load_encoder("mini", "cpu", "fp32", "torch").encode_images(pixels)
     assert encoder.precision == "int8-openvino"
     assert (rows * exact).sum(axis=1).min() >= 0.98
 

@@ -42,7 +42,7 @@ def ours(path: Path, pixels: NDArray[np.uint8], prompts: list[str], **given: Any
     from clipcli.encoder.encoder import ModelEncoder
 
     source = open_model(path, **given)
-    encoder = ModelEncoder(source, "cpu", "fp32")
+    encoder = ModelEncoder(source, "cpu", "fp32", "torch")
     images, texts = encoder.encode_images(pixels), encoder.encode_texts(prompts)
     config = source.config
     rules = ScoringRules((), config.logit_scale, config.logit_bias, config.scoring)

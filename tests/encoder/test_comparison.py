@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clipcli.encoder.openvino.comparison import Comparison, compare
+from clipcli.encoder.comparison import Comparison, compare
 from clipcli.errors import DeviceError
 
 LABELS = np.array([[1.0, 0.0], [0.0, 1.0]])
@@ -51,3 +51,11 @@ def test_what_deviates_too_much_is_refused_with_its_figures(found: Comparison) -
 
 def test_what_is_near_enough_passes() -> None:
     Comparison(0.99, 0.95, 15, 16).check("openvino in int8", "my-model")
+
+
+def test_in_fp32_another_number_is_another_network() -> None:
+    far, near = Comparison(1.0, 1.0, 16, 16, 2e-3), Comparison(1.0, 1.0, 16, 16, 2e-5)
+
+    near.check("onnx in fp32", "my-model", "fp32")
+    with pytest.raises(DeviceError, match="too inexact with onnx"):
+        far.check("onnx in fp32", "my-model", "fp32")

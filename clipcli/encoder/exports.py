@@ -1,0 +1,126 @@
+"""Exported models on disk: made once, verified, found again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from clipcli.cache.text_cache import default_folder, prepare_folder
+from clipcli.encoder.comparison import COMPARISON_NAME, Comparison
+from clipcli.errors import MissingExtraError, ModelError
+from clipcli.models.open import ModelSource
+
+FORMAT = 2  # goes up when the same model is exported to something else
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An engine that models are exported to."""
+
+    name: str  # as --backend has it, and the room in ``encoder`` whose ``export`` is run
+    title: str
+    packages: tuple[str, ...]
+    install: str
+
+    def check_installed(self) -> None:
+        """Refuse to go on without its packages; the hint is the command that installs them."""
+        missing = [name for name in self.packages if find_spec(name) is None]
+        if missing:
+            needs = f"--backend {self.name} needs {' and '.join(missing)}"
+            raise MissingExtraError(needs, hint=self.install)
+
+
+OPENVINO = Target("openvino", "OpenVINO", ("openvino", "nncf"), 'pip install "clipcli[openvino]"')
+ONNX = Target("onnx", "ONNX Runtime", ("onnxruntime",), "pip install onnxruntime")
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A model that is ready, and how far it is from torch."""
+
+    folder: Path
+    comparison: Comparison
+
+
+def is_ready(source: ModelSource, target: Target, precision: str) -> bool:
+    """Tell whether there is nothing slow to do."""
+    store = default_folder()
+    return store is not None and _read(_place(store, source, target, precision)) is not None
+
+
+def obtain(source: ModelSource, target: Target, precision: str) -> Export:
+    """Return the exported model; where there is none it is made, which takes a while.
+
+    It is kept in the cache folder. Where that cannot be written, it lasts as long as this process.
+    """
+    try:
+        place = _place(_store(), source, target, precision)
+        return _read(place) or _make(source, target, precision, place)
+    except OSError:
+        place = Path(tempfile.mkdtemp(prefix="clipcli-")) / "export"
+        return _make(source, target, precision, place)
+
+
+def _store() -> Path:
+    store = default_folder()
+    if store is None:
+        raise FileNotFoundError
+    prepare_folder(store / "backends")
+    return store
+
+
+def _place(store: Path, source: ModelSource, target: Target, precision: str) -> Path:
+    versions = [metadata.version(package) for package in (*target.packages, "torch")]
+    facts = json.dumps([FORMAT, source.config.fingerprint, target.name, precision, versions])
+    return store / "backends" / hashlib.sha256(facts.encode("ascii")).hexdigest()[:40]
+
+
+def _read(place: Path) -> Export | None:
+    try:
+        data = json.loads((place / COMPARISON_NAME).read_text(encoding="utf-8"))
+        return Export(place, Comparison(**data))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _make(source: ModelSource, target: Target, precision: str, place: Path) -> Export:
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
+    try:
+        _run(source, target, precision, partial)
+        shutil.rmtree(place, ignore_errors=True)  # a damaged one
+        with suppress(OSError):  # somebody else was faster, and theirs is the same
+            partial.rename(place)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    export = _read(place)
+    if export is None:
+        raise ModelError(f"{place}: the exported model is gone", hint="use --backend torch")
+    return export
+
+
+def _run(source: ModelSource, target: Target, precision: str, folder: Path) -> None:
+    done = subprocess.run(  # noqa: S603  # ourselves
+        [sys.executable, "-m", f"clipcli.encoder.{target.name}.export"],
+        input=pickle.dumps((source, precision, str(folder))),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    if done.returncode:
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise ModelError(
+            f"model {source.config.name!r} cannot be exported to {target.title}: "
+            f"{lines[-1] if lines else f'exit code {done.returncode}'}",
+            hint="use --backend torch",
+        )

@@ -1,0 +1,1 @@
+"""The image tower on ONNX Runtime: how graphs are written and run."""

@@ -1,0 +1,164 @@
+"""Encoding pictures with ONNX Runtime, without importing torch."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clipcli.encoder import exports
+from clipcli.encoder.exports import ONNX
+from clipcli.errors import DeviceError, ModelError
+from clipcli.models.config import ModelConfig, VisionTransformer
+from clipcli.models.folder import builtin_model_folder
+from clipcli.models.open import ModelSource
+from clipcli.process import usable_cores
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+GRAPH_NAME = "image.onnx"
+FINGERPRINT = "fingerprint"  # what a graph says of the weights that it belongs to
+PRECISIONS = ("fp32", "int8")
+# Measured (AVX-512, one thread): a transformer reads all its weights for each block of pictures,
+# and takes a tenth less time for four than for one; a convolutional network gains nothing.
+AT_ONCE: dict[type, int] = {VisionTransformer: 4}
+BATCH_PIXELS = 32 * 224**2  # as torch's on a processor
+MAX_BATCH = 64
+
+
+class OnnxTower:
+    """An image tower that runs as many pictures at once as its graph says, in several threads.
+
+    Subtle: the shape is fixed, blocks that are not full are filled up, and each runs on one
+    thread. So a picture's row is the same, to the last bit, in any batch and on any number of
+    cores; and threads never wait for each other inside of a product.
+    """
+
+    def __init__(self, graph: Path, config: ModelConfig) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # errors; the rest is about its own optimisations
+        providers = ["CPUExecutionProvider"]
+        try:
+            self._session = onnxruntime.InferenceSession(str(graph), options, providers=providers)
+        except Exception as error:  # its classes share no other ancestor
+            raise ModelError(f"{graph}: cannot be loaded: {error}") from error
+        belongs_to = self._session.get_modelmeta().custom_metadata_map.get(FINGERPRINT)
+        if belongs_to != config.fingerprint:
+            raise ModelError(
+                f"{graph}: belongs to other weights",
+                hint=f"python -m clipcli.encoder.onnx.export {graph.parent}",
+            )
+        self._shape: list[int] = self._session.get_inputs()[0].shape  # (n, s, s, 3)
+        self._width = config.architecture.embed_dim
+        self._pool = ThreadPoolExecutor(usable_cores(), thread_name_prefix="encode")
+
+    @property
+    def at_once(self) -> int:
+        """How many pictures go through the network at once."""
+        return self._shape[0]
+
+    def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Encode pictures (n, s, s, 3), 0 to 255, into unit rows (n, d)."""
+        import numpy as np
+
+        starts = range(0, len(pixels), self.at_once)
+        blocks = [pixels[start : start + self.at_once] for start in starts]
+        run: Any = self._pool.map if len(blocks) > 1 else map
+        rows = np.concatenate([np.empty((0, self._width), np.float32), *run(self._encode, blocks)])
+        if not np.isfinite(rows).all():
+            raise ModelError("the model computes no finite vectors", hint="check the weights")
+        return rows  # (n, d)
+
+    def _encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        import numpy as np
+
+        n = len(pixels)
+        if n < self.at_once:
+            filled = np.zeros(self._shape, np.uint8)
+            filled[:n] = pixels
+            pixels = filled
+        embeddings = self._session.run(None, {"pixels": np.ascontiguousarray(pixels)})[0][:n]
+        rows: NDArray[np.float32] = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+        return rows
+
+
+class OnnxRunner:
+    """A model on the processor."""
+
+    device = "cpu"
+
+    def __init__(self, source: ModelSource, precision: str, graph: Path, note: str = "") -> None:
+        self._tower = OnnxTower(graph, source.config)
+        self.precision = f"{precision}-onnx"
+        self.note = note
+        wanted = min(MAX_BATCH, BATCH_PIXELS // source.config.preprocessing.size**2)
+        step = self._tower.at_once * usable_cores()  # all threads end together
+        self.batch_size = max(1, round(wanted / step)) * step
+
+    @classmethod
+    def load(cls, source: ModelSource, device: str = "auto", precision: str = "auto") -> OnnxRunner:
+        """Load a model; one that does not bring its graph is exported the first time.
+
+        Raises
+        ------
+        MissingExtraError
+            If ONNX Runtime is not installed.
+        DeviceError
+            If another device or precision is asked for, or the result is too far from torch's.
+        """
+        ONNX.check_installed()
+        precision = resolve(device, precision)
+        if brings_graph(source, precision):
+            return cls(source, precision, source.path / GRAPH_NAME)
+        export = exports.obtain(source, ONNX, precision)
+        export.comparison.check(f"onnx in {precision}", source.config.name, precision)
+        note = f"onnx {precision}: {export.comparison.in_words()}" if precision != "fp32" else ""
+        return cls(source, precision, export.folder / GRAPH_NAME, note)
+
+    def encode_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Encode pictures (n, s, s, 3), 0 to 255, into unit rows (n, d)."""
+        return self._tower.encode(pixels)
+
+
+def images_at_once(source: ModelSource, precision: str) -> int:
+    """Return how many pictures the graph of a model takes.
+
+    Eight bits are spread over the numbers of all pictures that are there at once; so that none
+    changes another's row, each is alone.
+    """
+    return 1 if precision == "int8" else AT_ONCE.get(type(source.config.architecture.image), 1)
+
+
+def brings_graph(source: ModelSource, precision: str) -> bool:
+    """Tell whether the graph lies beside the weights: it does with the bundled model.
+
+    Others' folders are not asked: a graph is a program, and could compute anything.
+    """
+    is_builtin = precision == "fp32" and source.path == builtin_model_folder()
+    return is_builtin and (source.path / GRAPH_NAME).is_file()
+
+
+def has_to_export(source: ModelSource, device: str, precision: str) -> bool:
+    """Tell whether loading begins with an export, which takes some seconds."""
+    precision = resolve(device, precision)
+    return not (brings_graph(source, precision) or exports.is_ready(source, ONNX, precision))
+
+
+def resolve(device: str, precision: str) -> str:
+    """Return the precision that is meant; ``auto`` is fp32."""
+    if device not in ("auto", "cpu"):
+        raise DeviceError(
+            f"--backend onnx runs on the cpu, not on {device!r}", hint="leave --device out"
+        )
+    if precision == "auto":
+        return "fp32"
+    if precision not in PRECISIONS:
+        raise DeviceError(
+            f"precision {precision!r} is not there with onnx", hint=f"use {' or '.join(PRECISIONS)}"
+        )
+    return precision

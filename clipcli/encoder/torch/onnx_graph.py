@@ -1,0 +1,146 @@
+"""An image tower written as an ONNX graph, its weights beside it.
+
+The graph is small: it names each weight and says in which file, and where in it, its bytes are
+(ONNX calls it external data). Where the model is a folder of ours, these are the bytes of
+``model.safetensors``, in the types they are stored in, so that weights are on the disk once.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from clipcli.encoder.torch.export import PixelsToEmbeddings
+from clipcli.encoder.torch.tensors import gather
+from clipcli.models.folder import WEIGHTS_NAME
+from clipcli.models.formats.safetensors import ITEM_BYTES
+from clipcli.models.open import ModelSource
+
+if TYPE_CHECKING:
+    from onnx import GraphProto
+
+OPSET = 17  # the first with LayerNormalization
+INPUT, OUTPUT = "pixels", "embeddings"
+FINGERPRINT = "fingerprint"  # what the graph tells of the weights that it belongs to
+COPY_NAME = "weights.bin"
+# Whoever maps a file into memory can only begin at a page; on Windows these are 64 KiB apart.
+LARGE_BYTES, PAGE_BYTES = 2**20, 2**16
+STORED_TYPES = {"F32": 1, "F16": 10, "BF16": 16}  # numbers of onnx.TensorProto
+TORCH_TYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """Where a weight's bytes are, and in which type."""
+
+    location: str  # a file beside the graph
+    offset: int
+    dtype: str
+
+    def length(self, shape: list[int]) -> int:
+        """Return the bytes of a weight of this shape."""
+        return torch.Size(shape).numel() * ITEM_BYTES[self.dtype]
+
+
+def write_graph(source: ModelSource, path: Path, n: int) -> None:
+    """Write the graph for ``n`` pictures at once, pixels (n, s, s, 3), uint8 -> (n, d), float32.
+
+    Weights that are not in a file beside ``path`` as the graph needs them are copied to one.
+    """
+    import onnx
+
+    _trace(source, n, path)
+    model = onnx.load(path)
+    names = [value.name for value in model.graph.input if value.name != INPUT]
+    _put_weights(model.graph, _weights(source, names, path.parent))
+    onnx.helper.set_model_props(model, {FINGERPRINT: source.config.fingerprint})
+    path.write_bytes(model.SerializeToString())
+
+
+def _trace(source: ModelSource, n: int, path: Path) -> None:
+    """Follow the network through; its weights become inputs of the graph."""
+    network = PixelsToEmbeddings(source, fold=False)
+    with warnings.catch_warnings():
+        # The successor of this exporter needs a package more, and takes ten times as long.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (network.example(n),),
+            path,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            export_params=False,
+            do_constant_folding=False,
+            training=torch.onnx.TrainingMode.PRESERVE,  # batch norms stay, with their own weights
+        )
+
+
+def _weights(source: ModelSource, names: list[str], folder: Path) -> dict[str, Weight]:
+    plan = {name: source.plan[_our_name(name)] for name in names}
+    parts = [piece.parts[0] for piece in plan.values()]
+    is_as_needed = all(
+        len(piece.parts) == 1
+        and not piece.is_transposed
+        and piece.parts[0].place.strides is None
+        and piece.parts[0].path == folder / WEIGHTS_NAME
+        for piece in plan.values()
+    )
+    if is_as_needed:
+        places = [part.place for part in parts]
+        return {
+            name: Weight(WEIGHTS_NAME, place.begin, place.dtype)
+            for name, place in zip(names, places, strict=True)
+        }
+    return _copied(gather(plan), folder / COPY_NAME)
+
+
+def _copied(tensors: dict[str, Tensor], path: Path) -> dict[str, Weight]:
+    weights = {}
+    with path.open("wb") as file:
+        for name, tensor in tensors.items():
+            kept = tensor if tensor.dtype in TORCH_TYPES else tensor.float()
+            data = kept.contiguous().reshape(-1).view(torch.uint8).numpy()
+            if len(data) >= LARGE_BYTES:
+                file.seek(-(-file.tell() // PAGE_BYTES) * PAGE_BYTES)
+            weights[name] = Weight(path.name, file.tell(), TORCH_TYPES[kept.dtype])
+            file.write(data.data)
+    return weights
+
+
+def _our_name(parameter: str) -> str:
+    return parameter.replace("tower.", "visual.", 1)
+
+
+def _put_weights(graph: GraphProto, weights: dict[str, Weight]) -> None:
+    """Turn inputs into weights; those that are not fp32 are cast, once, when they are loaded."""
+    import onnx
+
+    casts = []
+    for value in [value for value in graph.input if value.name in weights]:
+        weight = weights[value.name]
+        shape = [size.dim_value for size in value.type.tensor_type.shape.dim]
+        stored_name = _our_name(value.name)
+        if weight.dtype != "F32":
+            casts.append(onnx.helper.make_node("Cast", [stored_name], [value.name], to=1))
+        else:
+            stored_name = value.name
+        tensor = graph.initializer.add(
+            name=stored_name,
+            dims=shape,
+            data_type=STORED_TYPES[weight.dtype],
+            data_location=onnx.TensorProto.EXTERNAL,
+        )
+        told = (weight.location, weight.offset, weight.length(shape))
+        for key, text in zip(("location", "offset", "length"), told, strict=True):
+            tensor.external_data.add(key=key, value=str(text))
+        graph.input.remove(value)
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
