@@ -135,6 +135,8 @@ def _invoke(arguments: list[str]) -> Any:
     versions of Typer, so it is only asked to complete words for a shell.
     """
     take_as_they_are()
+    if arguments[:1] == ["help"]:  # as `git help commit` does
+        arguments = [*arguments[1:], "--help"]
     if "_CLIPCLI_COMPLETE" in os.environ:
         return typer.main.get_command(app).main(arguments, prog_name="clipcli")
     command = typer.main.get_command(_app_for(arguments))

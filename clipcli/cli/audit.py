@@ -54,7 +54,7 @@ def audit(
 
     clipcli audit photos-by-class/ -o report.html
     """
-    from clipcli.cli.conclude import conclude
+    from clipcli.cli.conclude import conclude, note_files
     from clipcli.images.class_tree import read_class_tree
     from clipcli.output.html.thumbnails import spooled
     from clipcli.output.report import send
@@ -69,6 +69,7 @@ def audit(
     with spooled(is_wanted=request.wants("html")) as spool:
         report = _audit(session, tree, labels, spool, is_guarded=output.guard_formulas)
         send(report, request)
+        note_files(session, request)
     ending = conclude(session)
     return ExitCode.FINDINGS if selected(report.audit.findings, selectors) else ending
 

@@ -32,20 +32,23 @@ def classify(
 
     clipcli classify photos/ --labels animals
     """
-    from clipcli.cli.open_classifier import open_classifier
+    from clipcli.cli.open_classifier import TOP_K, open_classifier
     from clipcli.output.results import FORMATS
 
     decisions = decision.decisions()
     request = output.guarded_request(FORMATS)
     session = model.session(paths.inputs(), notes)
-    classifier = open_classifier(session, labels, decisions, top_k=decision.top_k)
-    return _classify(session, classifier, request)
+    classifier = open_classifier(session, labels, decisions, top_k=decision.top_k or TOP_K)
+    return _classify(session, classifier, request, n_shown=decision.top_k or 1)
 
 
-def _classify(session: Session, classifier: Classifier, request: OutputRequest) -> ExitCode:
+def _classify(
+    session: Session, classifier: Classifier, request: OutputRequest, *, n_shown: int
+) -> ExitCode:
     """Send each result to the outputs; however the run ends, what is written is whole."""
-    from clipcli.cli.conclude import conclude, reason_of
+    from clipcli.cli.conclude import conclude, note_files, reason_of
     from clipcli.output.results import Outputs
+    from clipcli.output.summary import Summary, stderr_encoding
     from clipcli.output.table import RANKED_IMAGES
     from clipcli.pipeline.provenance import now
 
@@ -55,12 +58,13 @@ def _classify(session: Session, classifier: Classifier, request: OutputRequest) 
         classifier.label_set,
         top_k=classifier.top_k,
         ranked=is_handful,
+        n_shown=n_shown,
         independent=classifier.independent,
     )
-    started, is_wanted = now(), not outputs.fills_terminal
+    started, is_wanted, summary = now(), not outputs.fills_terminal, Summary()
     try:
         with session.notes.progress(session.total(), is_wanted=is_wanted) as advance:
-            results = classifier.classify_found(found)
+            results = summary.count(classifier.classify_found(found))
             for result in session.tally(results, are_shown=outputs.has_table):
                 outputs.write(result)
                 advance()
@@ -68,4 +72,7 @@ def _classify(session: Session, classifier: Classifier, request: OutputRequest) 
     except BaseException as error:
         outputs.end_early(session.provenance(classifier, started), reason_of(error))
         raise
+    if not is_handful:
+        session.notes.summary(summary.lines(stderr_encoding()))
+    note_files(session, request, summary.in_words())
     return conclude(session, classifier)

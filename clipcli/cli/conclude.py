@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from datetime import date
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from clipcli.errors import ClipcliError, ExitCode, InputError, several
-from clipcli.pipeline.session import SKIPPED_SHOWN, Session
+from clipcli.pipeline.session import ALIKE_SHOWN, Session
 
 if TYPE_CHECKING:
+    from clipcli.output.request import OutputRequest
     from clipcli.pipeline.classifier import Classifier
 
 GOING_ON = "going on without the cache"
+REASONS_SHOWN = 5  # for which inputs were skipped
 PROMPTS_SHOWN = 5  # that were too long for the model
 PROMPT_CHARACTERS = 80  # shown of each
 UNCHOSEN = (
@@ -48,8 +52,7 @@ def conclude(session: Session, classifier: Classifier | None = None) -> ExitCode
     notes, n_inputs = session.notes, session.n_ok + session.n_skipped
     if classifier is not None and session.n_ok:
         note_labels(session, classifier)
-    if session.n_skipped > SKIPPED_SHOWN:
-        notes.say(f"{session.n_skipped:,} of {n_inputs:,} inputs were skipped")
+    _note_skipped(session, n_inputs)
     if session.report.ignored:
         left_out = several(session.report.ignored, "other file")
         notes.say(f"{left_out} left out, no picture by ending or content")
@@ -58,10 +61,49 @@ def conclude(session: Session, classifier: Classifier | None = None) -> ExitCode
     if session.encoder.is_loaded and session.encoder.note:
         notes.say(session.encoder.note)
     _note_cache(session, session.image_cache.problem)
-    if session.model.is_default():
+    if session.model.is_default() and is_first_today(without_cache=session.model.no_cache):
         notes.say(UNCHOSEN)
     _note_details(session)
     return ExitCode.SKIPPED if session.n_skipped else ExitCode.DONE
+
+
+def _note_skipped(session: Session, n_inputs: int) -> None:
+    """Say how many inputs were skipped for which reasons, where not all were named."""
+    if session.n_skipped <= session.n_reported or session.n_skipped <= ALIKE_SHOWN:
+        return
+    common = session.reasons.most_common(REASONS_SHOWN)
+    reasons = "; ".join(f"{n:,} {reason}" for reason, n in common)
+    n_others = len(session.reasons) - len(common)
+    more = f"; {several(n_others, 'more reason')}" if n_others > 0 else ""
+    session.notes.say(f"{session.n_skipped:,} of {n_inputs:,} inputs were skipped: {reasons}{more}")
+
+
+def note_files(session: Session, request: OutputRequest, what: str = "") -> None:
+    """Name the files that were written, for somebody who watches."""
+    from clipcli.output.summary import written
+
+    session.notes.summary(written(request.files, what))
+
+
+def is_first_today(*, without_cache: bool) -> bool:
+    """Tell whether this version has not yet given its advice today; it is noted in the cache."""
+    from clipcli.cache.text_cache import default_folder
+    from clipcli.version import __version__
+
+    stamp = f"{__version__} {date.today().isoformat()}"  # noqa: DTZ011 - the user's own day
+    folder = default_folder()
+    if folder is None:
+        return True
+    path = folder / "advice.txt"
+    try:
+        if path.read_text(encoding="utf-8") == stamp:
+            return False
+    except (OSError, ValueError):
+        pass
+    if not without_cache:
+        with contextlib.suppress(OSError):
+            path.write_text(stamp, encoding="utf-8")
+    return True
 
 
 def _note_cache(session: Session, problem: str | None) -> None:

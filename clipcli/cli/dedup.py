@@ -23,7 +23,7 @@ def dedup(
 
     clipcli dedup photos/ -o copies.html
     """
-    from clipcli.cli.conclude import conclude
+    from clipcli.cli.conclude import conclude, note_files
     from clipcli.output.html.thumbnails import spooled
     from clipcli.output.report import send
     from clipcli.workflows.audit.copies_report import FORMATS
@@ -32,6 +32,7 @@ def dedup(
     session = model.session(paths.inputs(), notes)
     with spooled(is_wanted=request.wants("html")) as spool:
         send(_dedup(session, spool, is_guarded=output.guard_formulas), request)
+        note_files(session, request)
     return conclude(session)
 
 

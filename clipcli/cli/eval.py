@@ -115,7 +115,7 @@ def eval_(
 
     clipcli eval photos-by-class/
     """
-    from clipcli.cli.conclude import conclude
+    from clipcli.cli.conclude import conclude, note_files
     from clipcli.output.report import send
     from clipcli.pipeline.decisions import check_alone, check_uncalibrated
     from clipcli.workflows.evaluation.run import Evaluation, Task
@@ -144,6 +144,7 @@ def eval_(
         notes.notes(),
     )
     send(EvaluationReport(evaluation.evaluate()), request)
+    note_files(evaluation.session, request)
     return conclude(evaluation.session, evaluation.classifier)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from clipcli.cli import options
+from clipcli.errors import UsageError
 
 if TYPE_CHECKING:
     from clipcli.cli.progress import Notes
@@ -61,7 +62,7 @@ class DecisionOptions:
     """When a label is given, and when none is."""
 
     HEADING: ClassVar = "Decision"
-    top_k: options.TopK = 5
+    top_k: options.TopK = None
     min_prob: options.MinProbByMode = None
     independent: options.Independent = False
     reject_threshold: options.RejectThreshold = None
@@ -164,6 +165,7 @@ class OutputOptions:
 
     HEADING: ClassVar = "Output"
     format: options.Format = None
+    as_json: options.AsJson = False
     output: options.Outputs = None
     overwrite: options.Overwrite = False
 
@@ -183,13 +185,18 @@ class OutputOptions:
         from clipcli.output.request import requested
 
         return requested(
-            self.format,
+            self._chosen(),
             self.output,
             formats,
             overwrite=self.overwrite,
             is_guarded=is_guarded,
             tables=tables,
         )
+
+    def _chosen(self) -> str | None:
+        if self.as_json and self.format not in (None, "json"):
+            raise UsageError(f"--json and --format {self.format}: choose one of them")
+        return "json" if self.as_json else self.format
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from clipcli.pipeline.decisions import Decisions
     from clipcli.pipeline.session import Session
 
+TOP_K = 5  # labels that are listed a picture, where nobody says how many
+
 
 def open_classifier(
-    session: Session, chosen: LabelOptions, decisions: Decisions, *, top_k: int = 5
+    session: Session, chosen: LabelOptions, decisions: Decisions, *, top_k: int = TOP_K
 ) -> Classifier:
     """Return the classifier of a label set, or of a probe's file.
 

@@ -165,8 +165,16 @@ MaxPixels: TypeAlias = Annotated[
     ),
 ]
 TopK: TypeAlias = Annotated[
-    int,
-    typer.Option("--top-k", "-k", min=1, metavar="N", help="How many labels to list a picture."),
+    int | None,
+    typer.Option(
+        "--top-k",
+        "-k",
+        min=1,
+        metavar="N",
+        help="How many labels to list a picture. Left out: 5, and in TSV and in lists of many "
+        "pictures the first.",
+        show_default=False,
+    ),
 ]
 MinProb: TypeAlias = Annotated[
     float,
@@ -237,6 +245,9 @@ Format: TypeAlias = Annotated[
         "on a terminal, tsv in a pipe, nothing beside -o.",
         autocompletion=_completing(_formats),
     ),
+]
+AsJson: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="The same as --format json. Left out: see --format.")
 ]
 Outputs: TypeAlias = Annotated[
     list[Path] | None,

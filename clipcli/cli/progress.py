@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,12 @@ class Notes:
         """Report something for ``--verbose``."""
         if self._verbose:
             self._line(f"clipcli: {visible(text)}")
+
+    def summary(self, lines: Iterable[str]) -> None:
+        """Print lines as they are, for somebody who watches: on a terminal only."""
+        if not self._quiet and sys.stderr.isatty():
+            for line in lines:
+                self._line(visible(line))
 
     def _line(self, line: str) -> None:
         if self._progress is None:

@@ -127,7 +127,7 @@ def search(
 def _search(
     session: Session, want: Wanted, request: OutputRequest, top: int, min_similarity: float
 ) -> ExitCode:
-    from clipcli.cli.conclude import conclude
+    from clipcli.cli.conclude import conclude, note_files
     from clipcli.output.report import send
     from clipcli.pipeline.provenance import now
     from clipcli.workflows.search.query import rows_of, searched
@@ -144,4 +144,5 @@ def _search(
     provenance |= {"templates": list(want.templates), "top": top, "min_similarity": min_similarity}
     finds = map(Found, want.queries, ranking.hits())
     send(SearchReport(tuple(finds), provenance), request)
+    note_files(session, request)
     return conclude(session)

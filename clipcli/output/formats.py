@@ -176,14 +176,28 @@ def require_pyarrow() -> Any:
     return pa
 
 
-def tsv_line(result: Result, *, for_terminal: bool = False) -> str:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Columns:
+    """How many labels a line holds, and what else it has."""
+
+    top_k: int = 5  # in CSV
+    n_shown: int = 1  # in TSV
+    independent: bool = False  # several labels may be given
+    is_guarded: bool = False  # cells that a spreadsheet would compute get an apostrophe
+
+
+def tsv_line(result: Result, *, n_shown: int = 1, for_terminal: bool = False) -> str:
     """``path``, ``label``, ``probability``; label empty where none fits, both where skipped.
 
-    Where labels were asked one by one, each that was answered with yes has a line.
+    With ``n_shown`` above 1 the labels that come next follow, each with its probability. Where
+    labels were asked one by one, each that was answered with yes has a line.
     """
-    rows = [[result.path, "", ""]]
+    rows = [[result.path, *[""] * (2 * n_shown)]]
     if isinstance(result, Classified):
-        rows = [[result.path, result.label or "", digits(result.probability)]]
+        rest = [
+            x for score in result.top[1:n_shown] for x in (score.label, digits(score.probability))
+        ]
+        rows = [[result.path, result.label or "", digits(result.probability), *rest]]
         if result.labels:
             rows = [[result.path, s.label, digits(s.probability)] for s in result.labels]
     lines = ["\t".join(escape_tsv(field) for field in fields) for fields in rows]
@@ -204,16 +218,9 @@ class CsvLines:
     U+FFFD here; TSV has it byte for byte, JSON both.
     """
 
-    def __init__(
-        self,
-        top_k: int,
-        *,
-        for_terminal: bool = False,
-        independent: bool = False,
-        is_guarded: bool = False,
-    ) -> None:
-        self._top_k, self._for_terminal = top_k, for_terminal
-        self._independent, self._is_guarded = independent, is_guarded
+    def __init__(self, columns: Columns, *, for_terminal: bool = False) -> None:
+        self._top_k, self._for_terminal = columns.top_k, for_terminal
+        self._independent, self._is_guarded = columns.independent, columns.is_guarded
 
     def header(self) -> str:
         """Return the first line."""

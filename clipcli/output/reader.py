@@ -162,7 +162,7 @@ def _tsv(source: str, lines: Iterable[str]) -> Iterator[Entry]:
     for number, line in enumerate(lines, start=1):
         cells = [_unescaped(cell) for cell in line.rstrip("\r\n").split("\t")]
         try:
-            path, label, probability = cells
+            path, label, probability, *_ = cells  # others follow, with --top-k
             value = float(probability) if probability else None
         except ValueError as error:
             raise _not_ours(f"{source}:{number}") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from clipcli.errors import ClipcliError
 from clipcli.labels.label_set import LabelSet
 from clipcli.output.files import NewFile
 from clipcli.output.formats import (
+    Columns,
     CsvLines,
     Document,
     JsonDocument,
@@ -42,25 +42,24 @@ class Outputs:
         top_k: int,
         ranked: bool,
         independent: bool = False,
+        n_shown: int = 1,  # labels a line, in TSV and in a table of many pictures
     ) -> None:
-        csv_lines = partial(
-            CsvLines,
-            min(top_k, len(label_set.names)),
-            independent=independent,
-            is_guarded=request.is_guarded,
+        n_labels = len(label_set.names)
+        columns = Columns(
+            min(top_k, n_labels), min(n_shown, n_labels), independent, request.is_guarded
         )
         self._n_written = 0
         self._files: list[_FileWriter] = []
         self._stdout: Document | None = None
         try:
             for path, name in request.files:
-                writer = _FileWriter(path, name, csv_lines, overwrite=request.overwrite)
+                writer = _FileWriter(path, name, columns, overwrite=request.overwrite)
                 self._files.append(writer)
         except BaseException:
             self.abandon()
             raise
         if request.format is not None:
-            self._stdout = _stdout_writer(request.format, label_set, csv_lines, ranked=ranked)
+            self._stdout = _stdout_writer(request.format, label_set, columns, ranked=ranked)
         self.fills_terminal = self._stdout is not None and sys.stdout.isatty()
         self.has_table = isinstance(self._stdout, Table)
 
@@ -110,14 +109,13 @@ class Outputs:
         self._files = []
 
 
-def _stdout_writer(
-    name: str, label_set: LabelSet, csv_lines: Callable[..., CsvLines], *, ranked: bool
-) -> Document:
+def _stdout_writer(name: str, label_set: LabelSet, columns: Columns, *, ranked: bool) -> Document:
     on_terminal = sys.stdout.isatty()
     if name == "table":
         parents = {label.parent for label in label_set.labels if label.parent}
-        return Table([*label_set.names, *parents], ranked=ranked)
-    return _StreamWriter(StandardOutput(), name, csv_lines, for_terminal=on_terminal)
+        names = [*label_set.names, *parents]
+        return Table(names, ranked=ranked, n_shown=columns.n_shown)
+    return _StreamWriter(StandardOutput(), name, columns, for_terminal=on_terminal)
 
 
 class _StreamWriter:
@@ -127,13 +125,13 @@ class _StreamWriter:
         self,
         sink: Sink,
         name: str,
-        csv_lines: Callable[..., CsvLines],
+        columns: Columns,
         *,
         for_terminal: bool = False,
         folder: Path | None = None,  # where the document will lie, if that is known
     ) -> None:
         self._sink, self._name, self._folder = sink, name, folder
-        self._csv_lines, self._for_terminal = csv_lines, for_terminal
+        self._columns, self._for_terminal = columns, for_terminal
         self._document: Document | None = None
 
     def write(self, result: Result) -> None:
@@ -155,23 +153,24 @@ class _StreamWriter:
             case "html":
                 return HtmlDocument(self._sink, self._folder)
             case "csv":
-                lines = self._csv_lines(for_terminal=self._for_terminal)
+                lines = CsvLines(self._columns, for_terminal=self._for_terminal)
                 return LineDocument(self._sink, lines.line, header=lines.header())
             case "jsonl":
                 return LineDocument(self._sink, partial(jsonl_line, ascii_only=self._for_terminal))
             case _:
-                return LineDocument(self._sink, partial(tsv_line, for_terminal=self._for_terminal))
+                line = partial(
+                    tsv_line, n_shown=self._columns.n_shown, for_terminal=self._for_terminal
+                )
+                return LineDocument(self._sink, line)
 
 
 class _FileWriter:
     """A file, and its ``.meta.json`` where the format has no room for provenance."""
 
-    def __init__(
-        self, path: Path, name: str, csv_lines: Callable[..., CsvLines], *, overwrite: bool
-    ) -> None:
+    def __init__(self, path: Path, name: str, columns: Columns, *, overwrite: bool) -> None:
         self._format, self._overwrite = name, overwrite
         self._file = NewFile(path, overwrite=overwrite)
-        self._stream = _StreamWriter(self._file, self._format, csv_lines, folder=path.parent)
+        self._stream = _StreamWriter(self._file, self._format, columns, folder=path.parent)
 
     def write(self, result: Result) -> None:
         self._stream.write(result)

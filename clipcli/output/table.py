@@ -27,10 +27,15 @@ class Table:
     """Prints results as they come; ``ranked`` lists every label, otherwise the first one."""
 
     def __init__(
-        self, names: Sequence[str], *, ranked: bool, console: Console | None = None
+        self,
+        names: Sequence[str],
+        *,
+        ranked: bool,
+        n_shown: int = 1,  # labels a line, where each image has one line
+        console: Console | None = None,
     ) -> None:
         self._console = console or terminal(sys.stdout)
-        self._ranked = ranked
+        self._ranked, self._n_shown = ranked, n_shown
         at_least = 0 if ranked else max(map(len, VERDICTS.values()))
         widths = (_cells(visible(name)) for name in names)
         self._label_cells = min(LABEL_CELLS, max(at_least, *widths))
@@ -88,6 +93,10 @@ class Table:
         line.append(f"  {visible(result.path)}")
         if others := (result.labels or ())[1:]:
             line.append("  also " + ", ".join(visible(s.label) for s in others), style="green")
+        elif self._n_shown > 1:
+            scores = result.top[1 : self._n_shown]
+            rest = (f"{visible(s.label)} {percent(s.probability)}" for s in scores)
+            line.append("  then " + ", ".join(rest), style="dim")
         return line
 
     def _verdict(self, result: Classified) -> Text:

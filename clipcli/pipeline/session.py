@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from clipcli.pipeline.embed import DecodeOptions, Embedded
     from clipcli.pipeline.timing import TimedEncoder
 
-SKIPPED_SHOWN = 10  # reasons that are reported; the rest is a count
+SKIPPED_SHOWN = 10  # inputs that are named; the rest is counts
+ALIKE_SHOWN = 3  # of these, so many with one reason
+REASONS_COUNTED = 1000  # bounds memory where every file has a reason of its own
+OTHER_REASONS = "other reasons"
 
 T = TypeVar("T")
 
@@ -35,6 +39,9 @@ class Notes(Protocol):
 
     def detail(self, text: str) -> None:
         """Report something for those who asked for details."""
+
+    def summary(self, lines: Iterable[str]) -> None:
+        """Show what came of a run to somebody who watches."""
 
     def progress(
         self, count: Callable[[], int] | None, *, is_wanted: bool = True
@@ -90,6 +97,8 @@ class Session:
     report: FindReport = field(default_factory=FindReport)
     n_ok: int = 0
     n_skipped: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)  # of skipped inputs
+    n_reported: int = 0  # skipped inputs that were named
     goes_without_cache: bool = False  # and it was said
 
     @cached_property
@@ -167,12 +176,20 @@ class Session:
         """Pass results on and count them; report reasons, unless the reader sees them anyway."""
         for result in results:
             if isinstance(result, Skipped):
-                self.n_skipped += 1
-                if self.n_skipped <= SKIPPED_SHOWN and not are_shown:
-                    self.notes.say(f"skipped {result.path}: {result.reason}")
+                self._count_skipped(result, is_shown=are_shown)
             else:
                 self.n_ok += 1
             yield result
+
+    def _count_skipped(self, skipped: Skipped, *, is_shown: bool) -> None:
+        """Report a skipped input; of many with one reason only the first few."""
+        self.n_skipped += 1
+        reason = skipped.reason if len(self.reasons) < REASONS_COUNTED else OTHER_REASONS
+        self.reasons[reason] += 1
+        n_alike = self.reasons[reason]
+        if not is_shown and n_alike <= ALIKE_SHOWN and self.n_reported < SKIPPED_SHOWN:
+            self.n_reported += 1
+            self.notes.say(f"skipped {skipped.path}: {skipped.reason}")
 
     def counts(self) -> dict[str, int]:
         """Return how many inputs had which outcome."""

@@ -205,8 +205,8 @@ def test_many_reasons_are_cut_to_a_count(cli: Cli, pictures: Path) -> None:
     code, out, err = cli("classify", pictures / "red.png", *missing, *LABELS)
 
     assert (code, len(out.splitlines())) == (5, 26)
-    assert err.count("no such file") == 10
-    assert "25 of 26 inputs were skipped" in err
+    assert err.count("skipped missing-") == 3
+    assert "25 of 26 inputs were skipped: 25 no such file or folder" in err
 
 
 def test_version_names_what_numbers_depend_on(cli: Cli) -> None:
@@ -760,3 +760,70 @@ def test_completion_knows_names_and_values(monkeypatch: pytest.MonkeyPatch) -> N
     assert complete("--labels anim") == ["animals"]
     assert complete("--format js") == ["json", "jsonl"]
     assert complete("--precision bf") == ["bf16"]
+
+
+@pytest.mark.usefixtures("use_tiny_model")
+def test_many_skips_with_one_reason_do_not_hide_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    for i in range(30):
+        (tmp_path / f"m{i:02}.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "z.jpg").write_bytes(b"\xff\xd8\xff")
+
+    code = run(["classify", str(tmp_path), "--labels", "cat, dog"])
+
+    notes = capsys.readouterr().err
+    assert code == 5
+    assert notes.count("/m") == 3
+    assert "z.jpg: " in notes
+    assert "31 of 32 inputs were skipped: 30 " in notes
+
+
+@pytest.mark.usefixtures("use_tiny_model")
+def test_top_k_counts_in_tsv_where_it_is_given(
+    pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["classify", str(pictures / "red.png"), "--labels", "cat, dog, cow"]
+
+    run(command)
+    one = capsys.readouterr().out
+    run([*command, "--top-k", "2"])
+    two = capsys.readouterr().out
+    run([*command, "--top-k", "9"])
+
+    assert [line.count("\t") for line in (one, two, capsys.readouterr().out)] == [2, 4, 6]
+    assert two.startswith(one.rstrip("\n"))
+
+
+def test_json_is_short_for_a_format_and_refuses_another(
+    pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run(["classify", str(pictures), "--labels", "cat, dog", "--json", "--format", "csv"])
+
+    assert code == 2
+    assert "--json and --format csv: choose one of them" in capsys.readouterr().err
+
+
+def test_help_of_a_command_is_asked_for_in_either_way(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["help", "probe", "fit"])
+    first = capsys.readouterr().out
+    run(["probe", "fit", "--help"])
+
+    assert first == capsys.readouterr().out
+    assert first.startswith("Usage: clipcli probe fit")
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_advice_about_the_small_model_comes_once_a_day(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CLIPCLI_MODEL")
+    command = ["classify", str(pictures / "red.png"), "--labels", "cat, dog"]
+
+    notes = []
+    for _ in range(2):
+        run(command)
+        notes.append(capsys.readouterr().err)
+
+    assert ["small bundled model" in text for text in notes] == [True, False]

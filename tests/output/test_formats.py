@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from clipcli.output.formats import CsvLines
+from clipcli.output.formats import Columns, CsvLines
 from clipcli.results import Classified, LabelScore, Provenance, Result, Skipped
 from tests.output.conftest import AWKWARD, classified, read_json_lines, write_all
 
@@ -157,7 +157,10 @@ def test_guarded_csv_holds_no_formulas() -> None:
     score = LabelScore("@SUM(A1)", 0.5, -0.25)
     result = Classified(path="=1+1.jpg", top=(score,))
 
-    plain, guarded = CsvLines(1).line(result), CsvLines(1, is_guarded=True).line(result)
+    plain, guarded = (
+        CsvLines(Columns(1)).line(result),
+        CsvLines(Columns(1, is_guarded=True)).line(result),
+    )
 
     assert plain.split(",")[:4] == ["=1+1.jpg", "ok", "@SUM(A1)", "0.5"]
     assert guarded.split(",")[:4] == ["'=1+1.jpg", "ok", "'@SUM(A1)", "0.5"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from clipcli.cli.app import run
 from clipcli.errors import InputError
-from clipcli.output.formats import CsvLines, jsonl_line, tsv_line
+from clipcli.output.formats import Columns, CsvLines, jsonl_line, tsv_line
 from clipcli.output.reader import Entry, ResultFile, read_results
 from clipcli.results import Classified, LabelScore, Result, Skipped
 from clipcli.workflows.diff.changes import KINDS, compare
@@ -28,7 +28,7 @@ def ok(path: str, label: str, probability: float, decision: str = "label") -> Cl
 
 def write(path: Path, results: list[Result]) -> Path:
     """Write results as ``classify`` does, in the format of the ending."""
-    csv = CsvLines(1)
+    csv = CsvLines(Columns(1))
     lines = {
         ".jsonl": [jsonl_line(result) for result in results],
         ".csv": [csv.header(), *map(csv.line, results)],
