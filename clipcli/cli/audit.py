@@ -50,9 +50,10 @@ def audit(
     splits: Splits = None,
     fail_on: FailOn = None,
 ) -> ExitCode:
-    """Find what is worth a second look in a data set: labels, copies, odd and broken pictures.
+    """Find wrong labels, copies and broken files in a data set.
 
     clipcli audit photos-by-class/ -o report.html
+    clipcli audit dataset/ --fail-on leak,broken
     """
     from clipcli.cli.conclude import conclude, note_files
     from clipcli.images.class_tree import read_class_tree

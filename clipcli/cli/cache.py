@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from clipcli.cli.option_groups import Command
 from clipcli.cli.prompt import ask
 from clipcli.errors import ExitCode, UsageError
 
@@ -17,7 +18,7 @@ app = typer.Typer(
 )
 
 
-@app.command()
+@app.command(cls=Command)
 def path() -> ExitCode:
     """Print the folder of the cache."""
     from clipcli.output.text import print_line
@@ -26,7 +27,7 @@ def path() -> ExitCode:
     return ExitCode.DONE
 
 
-@app.command()
+@app.command(cls=Command)
 def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON. Left out: text.")] = False,
 ) -> ExitCode:
@@ -45,7 +46,7 @@ def info(
     return ExitCode.DONE
 
 
-@app.command()
+@app.command(cls=Command)
 def clear(
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Do not ask. Left out: ask on a terminal.")
@@ -60,7 +61,7 @@ def clear(
     return ExitCode.DONE
 
 
-@app.command()
+@app.command(cls=Command)
 def prune(
     max_size: Annotated[
         str | None,

@@ -7,16 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
+from clipcli.cli.option_groups import Command
 from clipcli.errors import ExitCode
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Show the settings that clipcli.toml files and environment variables make.",
+    help="Show the settings in force, and where each comes from.",
 )
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON. Left out: text.")] = False,
 ) -> ExitCode:
@@ -44,7 +45,7 @@ def _sets(settings: Any) -> list[tuple[str, str]]:
     return sorted(settings.label_sets.items())
 
 
-@app.command()
+@app.command(cls=Command)
 def path() -> ExitCode:
     """Print the files that are read, the weaker first; your own even where there is none yet."""
     from clipcli.cli.settings import config_files, user_file

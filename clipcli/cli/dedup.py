@@ -19,9 +19,12 @@ def dedup(
     output: FindingsOutput,
     notes: NoteOptions,
 ) -> ExitCode:
-    """Find pictures that are there twice, or nearly so, and say which to keep; deletes nothing.
+    """Find pictures that are there twice, or nearly so.
 
     clipcli dedup photos/ -o copies.html
+    clipcli dedup photos/ backup/ --format csv
+
+    It says which of them to keep, and deletes nothing.
     """
     from clipcli.cli.conclude import conclude, note_files
     from clipcli.output.html.thumbnails import spooled

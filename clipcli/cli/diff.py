@@ -49,9 +49,12 @@ def diff(
     ] = 0.1,
     quiet: options.Quiet = False,
 ) -> ExitCode:
-    """Tell what changed between two runs: labels, decisions, pictures, probabilities.
+    """Show what changed between two result files.
+
+    Labels, decisions, pictures that came or went, and probabilities that moved.
 
     clipcli diff monday.jsonl tuesday.jsonl
+    clipcli diff mini.csv large.csv --min-move 0.3 -o changes.csv
 
     The exit code is 6 if there is a change, else 0.
     """

@@ -16,7 +16,10 @@ def doctor(
     precision: options.Precision = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON. Left out: text.")] = False,
 ) -> ExitCode:
-    """Tell versions, devices and places, and check a model's numbers on its device.
+    """Show versions and devices, and check a model's numbers.
+
+    clipcli doctor
+    clipcli doctor --model ViT-B/32 --device cuda
 
     Exit code 4 if there is a fault.
     """

@@ -30,6 +30,7 @@ def embed(
     """Write each picture's embedding, a unit vector, to a file.
 
     clipcli embed photos/ -o vectors.npz
+    clipcli embed --from-file list.txt --model ViT-B/32 -o vectors.parquet
     """
     from clipcli.output.vectors import check_vector_target
 

@@ -111,9 +111,10 @@ def eval_(
     ] = None,
     reject_threshold: options.RejectThreshold = None,
 ) -> ExitCode:
-    """Tell how good a classifier is on pictures whose classes are known, and calibrate it.
+    """Measure accuracy on pictures of known classes; calibrate.
 
     clipcli eval photos-by-class/
+    clipcli eval photos-by-class/ --compare model=ViT-B/32 -o report.html
     """
     from clipcli.cli.conclude import conclude, note_files
     from clipcli.output.report import send

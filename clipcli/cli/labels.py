@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.option_groups import Command
 from clipcli.errors import ExitCode, LabelSetError, ModelError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ app = typer.Typer(
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON. Left out: text.")]
 
 
-@app.command(name="list")
+@app.command(name="list", cls=Command)
 def list_(as_json: AsJson = False) -> ExitCode:
     """List the built-in label sets."""
     from clipcli.cli import labels_table as labels
@@ -35,7 +36,7 @@ def list_(as_json: AsJson = False) -> ExitCode:
     return ExitCode.DONE
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     spec: Annotated[
         str, typer.Argument(metavar="SET", help="A built-in set, a label file, or 'cat, dog'.")
@@ -63,7 +64,7 @@ def show(
     return ExitCode.DONE
 
 
-@app.command()
+@app.command(cls=Command)
 def lint(
     specs: Annotated[
         list[str], typer.Argument(metavar="SET...", help="Label files or built-in sets.")

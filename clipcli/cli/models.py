@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.option_groups import Command
 from clipcli.cli.prompt import ask
 from clipcli.errors import ExitCode, ModelError, UsageError
 
@@ -20,11 +21,18 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON. Left out: text.")]
-Name: TypeAlias = Annotated[str, typer.Argument(metavar="NAME", help="An installed model.")]
+Name: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="An installed model.",
+        autocompletion=options.completing(options.installed),
+    ),
+]
 ACTIVATIONS = ("quick_gelu", "gelu", "gelu_tanh")
 
 
-@app.command(name="list")
+@app.command(name="list", cls=Command)
 def list_(as_json: AsJson = False) -> ExitCode:
     """List the models that are here, and those that can be pulled.
 
@@ -45,7 +53,7 @@ def list_(as_json: AsJson = False) -> ExitCode:
     return ExitCode.DONE
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Any name that a model has.")],
     path: Annotated[
@@ -78,13 +86,14 @@ def show(
     return ExitCode.DONE
 
 
-@app.command()
+@app.command(cls=Command)
 def pull(
     name: Annotated[
         str,
         typer.Argument(
             metavar="NAME",
             help="A name from the list, such as ViT-B/32, or a repository: OWNER/NAME.",
+            autocompletion=options.completing(options.pullable),
         ),
     ],
     quiet: options.Quiet = False,
@@ -116,7 +125,7 @@ def pull(
     return ExitCode.DONE
 
 
-@app.command(name="import")
+@app.command(name="import", cls=Command)
 def import_(
     path: Annotated[
         Path, typer.Argument(metavar="PATH", help="A model folder or a checkpoint file.")
@@ -171,7 +180,7 @@ def import_(
     return ExitCode.DONE
 
 
-@app.command()
+@app.command(cls=Command)
 def verify(
     names: Annotated[
         list[str] | None,
@@ -194,7 +203,7 @@ def verify(
     return ExitCode.MODEL if faults else ExitCode.DONE
 
 
-@app.command()
+@app.command(cls=Command)
 def rm(
     name: Name,
     yes: Annotated[
@@ -218,7 +227,7 @@ def rm(
     return ExitCode.DONE
 
 
-@app.command()
+@app.command(cls=Command)
 def default(
     name: Annotated[
         str | None,

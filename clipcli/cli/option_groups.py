@@ -79,8 +79,19 @@ def _gather(parameter: inspect.Parameter, values: dict[str, Any]) -> Any:
     return group(**{field.name: values[field.name] for field in fields(group)})  # type: ignore[operator]
 
 
+def _with_examples(text: str) -> str:
+    """Keep the lines of examples: paragraphs after a backspace are not wrapped (click's way)."""
+    paragraphs = text.split("\n\n")
+    return "\n\n".join(
+        f"\b\n{one}" if one.lstrip().startswith("clipcli ") else one for one in paragraphs
+    )
+
+
 class Command(typer.core.TyperCommand):
-    """A command whose help has a heading for each group of options."""
+    """A command whose help has a heading for each group of options, and examples line by line."""
+
+    def __init__(self, *arguments: Any, help: str | None = None, **settings: Any) -> None:  # noqa: A002
+        super().__init__(*arguments, help=_with_examples(help or ""), **settings)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the options by heading, then those without one."""

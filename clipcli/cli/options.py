@@ -10,7 +10,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 
-def _completing(values: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+def completing(values: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
     """Return what a shell asks for the rest of a word; without any, it offers files."""
 
     def complete(incomplete: str) -> list[str]:
@@ -38,6 +38,27 @@ def _template_sets() -> Iterable[str]:
     from clipcli.labels.templates import TEMPLATE_SETS
 
     return TEMPLATE_SETS
+
+
+def installed() -> Iterable[str]:
+    """Return the names of the models that are here."""
+    from clipcli.models.store import installed_models
+
+    return installed_models()
+
+
+def pullable() -> Iterable[str]:
+    """Return the names in the catalogue."""
+    from clipcli.models.catalog.catalog import CATALOG
+
+    return [name for entry in CATALOG for name in (*entry.aliases[:1], entry.name)]
+
+
+def journal_paths() -> Iterable[str]:
+    """Return the journals of sorts, the newest first."""
+    from clipcli.workflows.sorting.journal import journals
+
+    return [str(path) for path in reversed(journals())]
 
 
 def _formats() -> Iterable[str]:
@@ -88,7 +109,7 @@ Labels: TypeAlias = Annotated[
         help="A label file, labels with commas between them, or a built-in set "
         "(see: clipcli labels list). Required.",
         callback=own_label_set,
-        autocompletion=_completing(_label_sets),
+        autocompletion=completing(_label_sets),
     ),
 ]
 ClassLabels: TypeAlias = Annotated[
@@ -100,7 +121,7 @@ ClassLabels: TypeAlias = Annotated[
         help="A label set whose names or synonyms cover the classes. Left out: the classes' own "
         "names, made readable.",
         callback=own_label_set,
-        autocompletion=_completing(_label_sets),
+        autocompletion=completing(_label_sets),
     ),
 ]
 Templates: TypeAlias = Annotated[
@@ -111,7 +132,7 @@ Templates: TypeAlias = Annotated[
         metavar="SET",
         help="A template set, a file, or 'a photo of a {}.' Left out: the label set's own, "
         "the model's own, or 'photo'.",
-        autocompletion=_completing(_template_sets),
+        autocompletion=completing(_template_sets),
     ),
 ]
 Model: TypeAlias = Annotated[
@@ -122,6 +143,7 @@ Model: TypeAlias = Annotated[
         metavar="MODEL",
         help="A model's name, folder or file. Left out: $CLIPCLI_MODEL, your default (see: clipcli "
         "models default), or the bundled 'mini'.",
+        autocompletion=completing(installed),
     ),
 ]
 Device: TypeAlias = Annotated[
@@ -130,7 +152,7 @@ Device: TypeAlias = Annotated[
         metavar="DEVICE",
         help="cpu, cuda, cuda:N or mps. Left out: the fastest that is there.",
         show_default=False,
-        autocompletion=_completing(_devices),
+        autocompletion=completing(_devices),
     ),
 ]
 Precision: TypeAlias = Annotated[
@@ -139,7 +161,7 @@ Precision: TypeAlias = Annotated[
         metavar="PRECISION",
         help="fp32, bf16, fp16 or int8. Left out: what is fast there and exact enough.",
         show_default=False,
-        autocompletion=_completing(_precisions),
+        autocompletion=completing(_precisions),
     ),
 ]
 Backend: TypeAlias = Annotated[
@@ -148,7 +170,7 @@ Backend: TypeAlias = Annotated[
         metavar="BACKEND",
         help="auto, torch, onnx, or openvino (an extra). Left out: what is fast on this processor.",
         show_default=False,
-        autocompletion=_completing(_backends),
+        autocompletion=completing(_backends),
     ),
 ]
 Exact: TypeAlias = Annotated[
@@ -243,7 +265,7 @@ Format: TypeAlias = Annotated[
         metavar="FORMAT",
         help="table, tsv, csv, json, jsonl, parquet or html on standard output. Left out: a table "
         "on a terminal, tsv in a pipe, nothing beside -o.",
-        autocompletion=_completing(_formats),
+        autocompletion=completing(_formats),
     ),
 ]
 AsJson: TypeAlias = Annotated[

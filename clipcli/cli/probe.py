@@ -15,7 +15,7 @@ from clipcli.errors import ExitCode
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Fit a linear classifier on pictures of your own classes, for classify --probe.",
+    help="Fit a classifier on pictures of your own classes.",
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON. Left out: text.")]
@@ -69,9 +69,10 @@ def fit(
     as_json: AsJson = False,
     overwrite: options.Overwrite = False,
 ) -> ExitCode:
-    """Fit a linear classifier on the vectors of pictures whose classes are known.
+    """Fit a linear classifier on pictures whose classes are known.
 
     clipcli probe fit photos-by-class/ -o mine.safetensors
+    clipcli probe fit photos-by-class/ --shots 16 -o mine.safetensors
     """
     from clipcli.cli.conclude import conclude
     from clipcli.pipeline.inputs import Inputs
@@ -94,7 +95,7 @@ def fit(
 app.command(cls=Command)(grouped(fit))
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A probe.")],
     as_json: AsJson = False,

@@ -104,9 +104,10 @@ def search(
     output: SearchOutput,
     notes: NoteOptions,
 ) -> ExitCode:
-    """Find the pictures that are most like a text, or like a picture.
+    """Find the pictures most like a text, or like a picture.
 
     clipcli search photos/ "a red car in snow"
+    clipcli search photos/ --like examples/cat.jpg --top 20 -o found.html
     """
     from clipcli.pipeline.inputs import Inputs
     from clipcli.workflows.search.query import wanted

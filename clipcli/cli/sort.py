@@ -74,9 +74,13 @@ def sort(
         bool, typer.Option("--yes", "-y", help="Do not ask. Left out: ask before moving.")
     ] = False,
 ) -> ExitCode:
-    """Put pictures into folders by their labels. `clipcli undo` puts them back.
+    """Put pictures into folders by their labels.
 
-    clipcli sort photos/ --labels animals --into sorted/ --move
+    clipcli sort photos/ --labels animals --into sorted/
+    clipcli sort photos/ --labels animals --into sorted/ --move --min-prob 0.7
+
+    Without --move, --copy, --link or --hardlink only the plan is printed. `clipcli undo` puts
+    everything back.
 
     Nothing is ever overwritten. Pictures that cannot be read stay where they are (exit code 5).
     """

@@ -120,9 +120,10 @@ def train(
         bool, typer.Option("--quiet", "-q", help="Say nothing but errors; the log is written.")
     ] = False,
 ) -> ExitCode:
-    """Train a model on pictures and what is said of them, and write it to DIR/model.
+    """Train a model on pictures with captions or class names.
 
     clipcli train photos/ --out runs/mine
+    clipcli train captions.csv --init ViT-B/32 --freeze image --minutes 30 --out runs/mine
     """
     from clipcli.training.config_file import read_config, with_options
     from clipcli.training.distributed.group import PeerError

@@ -71,9 +71,10 @@ def train_text(
         bool, typer.Option("--quiet", "-q", help="Say nothing but errors; the log is written.")
     ] = False,
 ) -> ExitCode:
-    """Teach a new, small text tower what a model's own says, on the processor.
+    """Train a small text tower on what a model's own says.
 
     clipcli train-text german.tsv --model ViT-B/32 --out runs/german
+    clipcli train-text vectors.npz --vocabulary merges.txt --minutes 60 --out runs/tower
     """
     from clipcli.training.config_file import read_text_config
     from clipcli.training.loop import DivergedError

@@ -25,6 +25,7 @@ def undo(
         typer.Argument(
             metavar="JOURNAL",
             help="What `clipcli sort` named. Left out: the newest.",
+            autocompletion=options.completing(options.journal_paths),
             show_default=False,
         ),
     ] = None,
@@ -36,8 +37,12 @@ def undo(
     ] = False,
     quiet: options.Quiet = False,
 ) -> ExitCode:
-    """Take a sort back: every file to where it was, also after an interruption.
+    """Take a sort back, also one that was interrupted.
 
+    clipcli undo --dry-run
+    clipcli undo
+
+    Every file goes back to where it was.
     A file that has changed since stays where it is, and is reported (exit code 5).
     """
     from clipcli.cli.progress import Notes

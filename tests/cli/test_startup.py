@@ -106,6 +106,27 @@ def test_completion_imports_nothing_heavy(poison: Path) -> None:
     assert (finished.stdout.split(), finished.stderr) == (["animals"], "")
 
 
+@pytest.mark.parametrize(
+    ("line", "offers"),
+    [
+        ("clipcli classify --model mi", ["mini"]),
+        ("clipcli models pull ViT-B/3", ["ViT-B/32"]),
+        ("clipcli models rm mi", ["mini"]),
+        ("clipcli classify --templates sk", ["sketch"]),
+        ("clipcli classify --device cu", ["cuda"]),
+        ("clipcli classify --format js", ["json", "jsonl"]),
+        ("clipcli undo /no", []),
+    ],
+)
+def test_a_shell_is_offered_what_is_meant(line: str, offers: list[str], poison: Path) -> None:
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+
+    finished = python(poison, "-m", "clipcli", _CLIPCLI_COMPLETE="complete_bash", **words)
+
+    assert set(offers) <= set(finished.stdout.split())
+    assert finished.stderr == ""
+
+
 def test_import_times_of_help_name_no_heavy_module(poison: Path) -> None:
     finished = python(poison, "-X", "importtime", "-m", "clipcli", "--help")
 

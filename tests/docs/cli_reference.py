@@ -28,7 +28,7 @@ generated: change the help texts in `clipcli/cli/`, then run `make docs`. All co
 
 def cli_reference() -> str:
     """Return the text of docs/cli.md."""
-    commands = list(_commands("clipcli", typer.main.get_command(app)))
+    commands = list(commands_below("clipcli", typer.main.get_command(app)))
     contents = [
         f"* [`{path}`](#{path.replace(' ', '-')}): {_paragraphs(command)[0]}"
         for path, command in commands
@@ -37,7 +37,7 @@ def cli_reference() -> str:
     return "\n".join([HEAD, *contents, "", "\n\n".join(sections)]) + "\n"
 
 
-def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+def commands_below(path: str, command: Any) -> Iterator[tuple[str, Any]]:
     """Yield the commands that do something: not the groups that hold them."""
     below = getattr(command, "commands", None)
     if below is None:
@@ -45,32 +45,40 @@ def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
         return
     for name, inner in below.items():
         if not inner.hidden:
-            yield from _commands(f"{path} {name}", inner)
+            yield from commands_below(f"{path} {name}", inner)
 
 
 def _section(path: str, command: Any) -> Iterator[str]:
+    paragraphs, usage, parameters = parts_of(path, command)
+    yield f"## {path}\n"
+    for paragraph in paragraphs:
+        is_example = paragraph.startswith("clipcli ")
+        yield (f"```sh\n{paragraph}\n```" if is_example else paragraph) + "\n"
+    yield f"Usage: `{usage}`"
+    for title, panel in groupby(parameters, key=lambda entry: panel_of(entry[0])):
+        yield f"\n**{title}**\n"
+        yield from (f"* {names}: {text}" for _, names, text in panel)
+
+
+def parts_of(path: str, command: Any) -> tuple[list[str], str, list[tuple[Any, str, str]]]:
+    """Return a command's paragraphs, its usage, and its parameters with their names and texts."""
     parameters = [p for p in command.params if not getattr(p, "hidden", False)]
     arguments = [p for p in parameters if p.param_type_name == "argument"]
     options = [p for p in parameters if p.param_type_name == "option" and p.name != "help"]
-    usage = [path, *(["[OPTIONS]"] if options else []), *map(_in_usage, arguments)]
-    yield f"## {path}\n"
-    for paragraph in _paragraphs(command):
-        is_example = paragraph.startswith("clipcli ")
-        yield (f"```sh\n{paragraph}\n```" if is_example else paragraph) + "\n"
-    yield f"Usage: `{' '.join(usage)}`"
-    options.sort(key=lambda option: ORDER.index(_panel(option)))
-    for title, panel in groupby([*arguments, *options], _panel):
-        yield f"\n**{title}**\n"
-        yield from (f"* {_names(p)}: {_text(p)}" for p in panel)
+    usage = " ".join([path, *(["[OPTIONS]"] if options else []), *map(_in_usage, arguments)])
+    options.sort(key=lambda option: ORDER.index(panel_of(option)))
+    described = [(p, _names(p), _text(p)) for p in (*arguments, *options)]
+    return _paragraphs(command), usage, described
 
 
 def _paragraphs(command: Any) -> list[str]:
     """Return a help text's paragraphs; the lines of an example stay lines."""
     parts = (command.help or "").replace("\b", "").strip().split("\n\n")
-    return [p.strip() if p.startswith("clipcli ") else " ".join(p.split()) for p in parts]
+    lines = [[line.strip() for line in part.strip().splitlines()] for part in parts]
+    return [("\n" if one[0].startswith("clipcli ") else " ").join(one) for one in lines if one]
 
 
-def _panel(parameter: Any) -> str:
+def panel_of(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         return "Arguments"
     return str(getattr(parameter, "rich_help_panel", None) or "Options")

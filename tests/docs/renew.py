@@ -1,4 +1,4 @@
-"""Renew what the documentation takes from the program: printed lines, and docs/cli.md.
+"""Renew what documentation takes from the program: printed lines, docs/cli.md, docs/clipcli.1.
 
     python -m tests.docs.renew            renew all pages, and print what changed as a diff
     python -m tests.docs.renew README.md docs/sort.md
@@ -14,13 +14,18 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.docs import cli_reference, manual
 from tests.docs.blocks import ROOT, can_run, pages, printed_by, runs_of, with_printed
-from tests.docs.cli_reference import PAGE, cli_reference
+
+GENERATED = {
+    cli_reference.PAGE: cli_reference.cli_reference,
+    manual.PAGE: manual.manual,
+}
 
 
 def main(names: list[str]) -> int:
     """Renew the pages named, or all, and return how the process ends."""
-    chosen = list(dict.fromkeys([Path(name).resolve() for name in names] or [*pages(), PAGE]))
+    chosen = list(dict.fromkeys([Path(name).resolve() for name in names] or [*pages(), *GENERATED]))
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
         cache = Path(folder) / "cache"
         renewed = list(pool.map(lambda page: _renewed(page, cache), chosen))
@@ -30,8 +35,8 @@ def main(names: list[str]) -> int:
 
 
 def _renewed(page: Path, cache: Path) -> str:
-    if page == PAGE:
-        return cli_reference()
+    if page in GENERATED:
+        return GENERATED[page]()
     text = page.read_text(encoding="utf-8")
     runs = runs_of(text)
     if not runs:
