@@ -1,0 +1,84 @@
+"""What every model that locates by words is asked, and what it answers.
+
+:func:`load_locator` is the door: torch is imported when the first picture comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from clipcli.models.locators.source import LocatorSource
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Span = tuple[int, int]  # of characters in a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is looked for: names, or phrases of a sentence, which some models read as a whole."""
+
+    phrases: tuple[str, ...]
+    sentence: str = ""
+    spans: tuple[Span, ...] = ()  # of the phrases in the sentence
+
+    @classmethod
+    def of_names(cls, names: Sequence[str]) -> Question:
+        """Ask for things by their names, which have nothing to do with each other."""
+        return cls(tuple(names))
+
+    @classmethod
+    def of_sentence(cls, sentence: str, spans: Sequence[Span]) -> Question:
+        """Ask for the things that a sentence names at ``spans``."""
+        return cls(tuple(sentence[a:b] for a, b in spans), sentence, tuple(spans))
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """Boxes in one picture, best first."""
+
+    corners: NDArray[np.float32]  # (n, 4) left, top, right, bottom, in the picture's pixels
+    scores: NDArray[np.float32]  # (n,) 0 to 1
+    phrases: NDArray[np.intp]  # (n,) which of the question's phrases
+
+
+class Locator(Protocol):
+    """A model that finds boxes by words."""
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def precision(self) -> str: ...
+
+    @property
+    def own_nms(self) -> float:
+        """The overlap above which the weaker of two boxes of a phrase is usually dropped."""
+
+    def locate(
+        self, picture: NDArray[np.uint8], question: Question, *, min_score: float, nms: float
+    ) -> Boxes:
+        """Find boxes in a picture (h, w, 3)."""
+
+
+def load_locator(source: LocatorSource, device: str = "auto", precision: str = "auto") -> Locator:
+    """Load a model that locates.
+
+    Raises
+    ------
+    ModelError
+        If its weights do not fit its architecture exactly.
+    DeviceError
+        If the device or precision is not available here.
+    """
+    if source.kind == "glip":
+        from clipcli.encoder.torch.locators.glip_runner import GlipRunner
+
+        return GlipRunner.load(source, device, precision)
+    from clipcli.encoder.torch.locators.owl_runner import OwlRunner
+
+    return OwlRunner.load(source, device, precision)

@@ -1,0 +1,114 @@
+"""Running GLIP: a picture and names or a sentence in, boxes out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from clipcli.encoder.locator import Boxes, Question
+from clipcli.encoder.torch.device import PRECISIONS, resolve_device, resolve_precision
+from clipcli.encoder.torch.locators.glip import Glip
+from clipcli.encoder.torch.locators.glip_boxes import level_boxes, merge
+from clipcli.encoder.torch.locators.glip_text import Caption, WordPiece
+from clipcli.encoder.torch.locators.loading import build_strictly
+from clipcli.encoder.torch.tensors import gather
+from clipcli.models.locators.glip import GlipArchitecture
+from clipcli.models.locators.source import LocatorSource
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SHORT_SIDE, LONG_SIDE = 800, 1333  # pixels
+DIVISOR = 32
+# Of blue, green and red, 0 to 255: the order in which the weights know them.
+MEAN = (103.53, 116.28, 123.675)
+STD = (57.375, 57.12, 58.395)
+
+
+class GlipRunner:
+    """A GLIP model on its device. Not for two threads at once."""
+
+    own_nms = 0.6
+
+    def __init__(
+        self, network: Glip, tokenizer: WordPiece, device: torch.device, precision: str
+    ) -> None:
+        """Take ``network`` over. Its head runs in fp32: boxes come from differences there."""
+        self.device, self.precision = str(device), precision
+        self._dtype = PRECISIONS[precision]
+        self._network = network.eval().to(device)
+        network.backbone["body"].to(self._dtype)
+        self._tokenizer = tokenizer
+        self._asked: tuple[Question, list[tuple[Caption, Tensor]]] | None = None
+
+    @classmethod
+    def load(cls, source: LocatorSource, device: str, precision: str) -> GlipRunner:
+        """Load a model onto a device; see :func:`clipcli.encoder.locator.load_locator`."""
+        place = resolve_device(device)
+        # Subtle: bf16 moves boxes by a pixel or two, so it is only taken when asked for.
+        precision = "fp32" if precision == "auto" else resolve_precision(precision, place)
+        shape = source.architecture
+        assert isinstance(shape, GlipArchitecture)
+        tokenizer = WordPiece(source.tokenizer_path, shape.vocab_size)
+        network = build_strictly(lambda: Glip(shape), gather(source.plan), source.path)
+        return cls(network, tokenizer, place, precision)
+
+    @torch.inference_mode()
+    def locate(
+        self, picture: NDArray[np.uint8], question: Question, *, min_score: float, nms: float
+    ) -> Boxes:
+        """Find boxes in a picture (h, w, 3).
+
+        The picture is looked at once; the head looks once for each caption that the question needs.
+        """
+        pixels, size = self.pixels(picture)
+        x = torch.from_numpy(pixels).to(self.device, self._dtype)
+        network = self._network
+        maps = [each.float() for each in network.backbone["body"](x)]
+        levels = network.backbone["fpn"](maps)
+        found = []
+        for caption, text in self._texts(question):
+            for i, level in enumerate(network.read(levels, text)):
+                boxes, scores, labels = level_boxes(network, i, level, caption.tokens, size)
+                phrases = torch.tensor(caption.phrases, device=labels.device)
+                found.append((boxes, scores, phrases[labels]))
+        merged = merge(found, nms)
+        keep = merged[1] > min_score
+        height, width = picture.shape[:2]
+        ratio = np.array([width / size[1], height / size[0]] * 2, np.float32)
+        return Boxes(merged[0][keep] * ratio, merged[1][keep], merged[2][keep])
+
+    def pixels(self, picture: NDArray[np.uint8]) -> tuple[NDArray[np.float32], tuple[int, int]]:
+        """Return the network's input (1, 3, h, w), and its height and width without padding."""
+        height, width = input_size(picture.shape[0], picture.shape[1])
+        resized = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
+        blue_first = np.asarray(resized)[:, :, ::-1].astype(np.float32)
+        x = (blue_first - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
+        padding = ((0, -height % DIVISOR), (0, -width % DIVISOR), (0, 0))
+        x = np.pad(x, padding)  # zeros after normalisation, the mean colour
+        return np.ascontiguousarray(x.transpose(2, 0, 1)[None]), (height, width)
+
+    def _texts(self, question: Question) -> list[tuple[Caption, Tensor]]:
+        """Return the question's captions, embedded; those of the last question are remembered."""
+        if self._asked is None or self._asked[0] != question:
+            captions = self._tokenizer.captions(question)
+            ids = [torch.tensor(caption.ids, device=self.device) for caption in captions]
+            texts = [self._network.encode_text(each) for each in ids]
+            self._asked = (question, list(zip(captions, texts, strict=True)))
+        return self._asked[1]
+
+
+def input_size(height: int, width: int) -> tuple[int, int]:
+    """Return the height and width that a picture is resized to."""
+    short, long = min(height, width), max(height, width)
+    size = SHORT_SIDE
+    if long / short * size > LONG_SIDE:
+        size = max(1, round(LONG_SIDE * short / long))
+    if short == size:
+        return height, width
+    other = int(size * long / short)
+    return (size, other) if height <= width else (other, size)

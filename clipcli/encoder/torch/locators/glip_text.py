@@ -1,0 +1,124 @@
+"""GLIP's captions: names or a sentence, cut into what BERT reads at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clipcli.encoder.locator import Question
+from clipcli.errors import MissingExtraError, ModelError, UsageError
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+MOST_TOKENS = 256
+SEPARATOR = ". "
+# The published figures have COCO's 80 names in one caption, and LVIS's 1,203 in chunks of 40.
+MOST_NAMES, CHUNK = 80, 40
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """One text for BERT, and which of its tokens make up which of the question's phrases."""
+
+    ids: tuple[int, ...]
+    phrases: tuple[int, ...]
+    tokens: tuple[tuple[int, ...], ...]  # a phrase
+
+
+class WordPiece:
+    """BERT's tokenizer, from the model's folder."""
+
+    def __init__(self, path: Path, vocab_size: int) -> None:
+        self._tokenizer = _read(path)
+        n = self._tokenizer.get_vocab_size()
+        if n != vocab_size:
+            raise ModelError(f"{path}: has {n:,} tokens, the text tower {vocab_size:,}")
+
+    def captions(self, question: Question) -> list[Caption]:
+        """Return what BERT reads for a question: one caption, or several for many names.
+
+        Raises
+        ------
+        UsageError
+            If a name or the sentence is longer than the model reads.
+        """
+        if question.sentence:
+            encoding = self._tokenizer.encode(question.sentence)
+            if len(encoding.ids) > MOST_TOKENS:
+                raise UsageError(
+                    f"the sentence has {len(encoding.ids)} tokens, and GLIP reads {MOST_TOKENS}",
+                    hint="cut it into several",
+                )
+            phrases = range(len(question.phrases))
+            return [_caption(encoding, question.spans, phrases)]
+        names = question.phrases
+        most = len(names) if len(names) <= MOST_NAMES else CHUNK
+        return self._of_names(names, range(len(names)), most)
+
+    def _of_names(self, names: Sequence[str], indices: range, most: int) -> list[Caption]:
+        captions: list[Caption] = []
+        for start in range(0, len(indices), most):
+            part = indices[start : start + most]
+            text, spans = _joined([names[i] for i in part])
+            encoding = self._tokenizer.encode(text)
+            if len(encoding.ids) <= MOST_TOKENS:
+                captions.append(_caption(encoding, spans, part))
+            elif len(part) == 1:
+                raise UsageError(
+                    f"label {names[part[0]]!r} has {len(encoding.ids)} tokens, and GLIP reads "
+                    f"{MOST_TOKENS}"
+                )
+            else:
+                captions += self._of_names(names, part, (len(part) + 1) // 2)
+        return captions
+
+
+def _joined(names: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
+    spans: list[tuple[int, int]] = []
+    start = 0
+    for name in names:
+        spans.append((start, start + len(name)))
+        start += len(name) + len(SEPARATOR)
+    return SEPARATOR.join(names), spans
+
+
+def _caption(
+    encoding: Encoding, spans: Sequence[tuple[int, int]], phrases: Sequence[int]
+) -> Caption:
+    tokens = tuple(_tokens_of(encoding, span) for span in spans)
+    for phrase, found in zip(phrases, tokens, strict=True):
+        if not found:
+            raise UsageError(f"phrase {phrase + 1} has no token that GLIP knows")
+    return Caption(tuple(encoding.ids), tuple(phrases), tokens)
+
+
+def _tokens_of(encoding: Encoding, span: tuple[int, int]) -> tuple[int, ...]:
+    """Return the tokens that lie within a stretch of characters."""
+    begin, end = span
+    return tuple(
+        i
+        for i, (a, b) in enumerate(encoding.offsets)
+        if a < end and b > begin and a != b and not encoding.special_tokens_mask[i]
+    )
+
+
+def _read(path: Path) -> Tokenizer:
+    try:
+        from tokenizers import BertWordPieceTokenizer, Tokenizer
+    except ImportError as error:
+        raise MissingExtraError(
+            "GLIP needs the tokenizers library", hint='install it: pip install "clipcli[siglip]"'
+        ) from error
+    try:
+        if path.suffix == ".json":
+            tokenizer: Tokenizer = Tokenizer.from_file(str(path))
+        else:
+            tokenizer = BertWordPieceTokenizer(str(path), lowercase=True)._tokenizer
+    except Exception as error:  # the library raises plain Exception
+        raise ModelError(f"{path}: is no WordPiece vocabulary: {error}") from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer

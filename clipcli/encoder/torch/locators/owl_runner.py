@@ -1,0 +1,126 @@
+"""Running OWL-ViT and OWLv2: a picture and phrases in, boxes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from clipcli.encoder.boxes import suppress
+from clipcli.encoder.locator import Boxes, Question
+from clipcli.encoder.torch.device import PRECISIONS, resolve_device, resolve_precision
+from clipcli.encoder.torch.locators.loading import build_strictly
+from clipcli.encoder.torch.locators.owl import OwlDetector
+from clipcli.encoder.torch.packed import pack_blocks
+from clipcli.encoder.torch.tensors import gather
+from clipcli.images.owl_preprocess import padded_square
+from clipcli.images.preprocess import normalise, preprocess
+from clipcli.models.config import Preprocessing
+from clipcli.models.locators.owl import OwlArchitecture
+from clipcli.models.locators.source import LocatorSource
+from clipcli.models.tokenizer.clip import Tokenizer
+from clipcli.models.tokenizer.vocabulary import read_vocabulary
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NAME_TEMPLATE = "a photo of a {}"  # of names; a sentence's phrases are asked as they are
+QUERY_BATCH = 64
+
+
+class OwlRunner:
+    """One of these models on its device. Not for two threads at once."""
+
+    own_nms = 0.5  # ours: the reference keeps every patch's box, so 1 is what it does
+
+    def __init__(
+        self,
+        network: OwlDetector,
+        tokenizer: Tokenizer,
+        preprocessing: Preprocessing,
+        device: torch.device,
+        precision: str,
+    ) -> None:
+        """Take ``network`` over; its image tower is changed for inference."""
+        self.device, self.precision = str(device), precision
+        self._network, self._tokenizer = network, tokenizer
+        self._preprocessing = preprocessing
+        self._dtype = PRECISIONS[precision]
+        self._is_padded = network.architecture.has_objectness
+        self._asked: tuple[Question, Tensor] | None = None
+        network.eval().to(device)
+        for part in (network.clip.visual, network.layer_norm):
+            part.to(self._dtype)
+        if device.type == "cpu" and precision == "bf16":
+            pack_blocks(network.clip.visual)
+
+    @classmethod
+    def load(cls, source: LocatorSource, device: str, precision: str) -> OwlRunner:
+        """Load a model onto a device; see :func:`clipcli.encoder.locator.load_locator`."""
+        place = resolve_device(device)
+        precision = resolve_precision(precision, place)
+        architecture, preprocessing = source.architecture, source.preprocessing
+        assert isinstance(architecture, OwlArchitecture)
+        assert preprocessing is not None
+        network = build_strictly(
+            lambda: OwlDetector(architecture), gather(source.plan), source.path
+        )
+        vocabulary = read_vocabulary(source.tokenizer_path)
+        tokenizer = Tokenizer(vocabulary, architecture.clip.text.context_length)
+        return cls(network, tokenizer, preprocessing, place, precision)
+
+    @torch.inference_mode()
+    def locate(
+        self, picture: NDArray[np.uint8], question: Question, *, min_score: float, nms: float
+    ) -> Boxes:
+        """Find boxes in a picture (h, w, 3); each patch's box goes to its best phrase."""
+        pixels = torch.from_numpy(self.pixels(picture)).to(self.device, self._dtype)
+        patches = self._network.encode_patches(pixels).float()  # (1, p, width)
+        all_scores = self._network.scores(patches, self._queries(question))[0]  # (p, c)
+        best, phrases = all_scores.max(dim=1)  # (p,) each
+        keep = best > min_score
+        boxes = self._network.boxes(patches)[0][keep].cpu().numpy()  # (n, 4) centre and size
+        corners = self._corners(boxes, picture.shape[0], picture.shape[1])
+        scores = best[keep].cpu().numpy()
+        chosen = phrases[keep].cpu().numpy().astype(np.intp)
+        stay = suppress(corners, scores, chosen, nms)
+        return Boxes(corners[stay], scores[stay], chosen[stay])
+
+    def pixels(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return a picture (h, w, 3) as the network's input (1, 3, s, s)."""
+        if not self._is_padded:
+            square = preprocess(Image.fromarray(picture), self._preprocessing)
+            return normalise(square[None], self._preprocessing)
+        unit = padded_square(picture, self._preprocessing.size)  # (s, s, 3)
+        mean = np.array(self._preprocessing.mean, np.float32)
+        std = np.array(self._preprocessing.std, np.float32)
+        return np.ascontiguousarray(((unit - mean) / std).transpose(2, 0, 1)[None])
+
+    def _queries(self, question: Question) -> Tensor:
+        """Return the phrases' rows (c, d); those of the last question are remembered."""
+        if self._asked is None or self._asked[0] != question:
+            template = "{}" if question.sentence else NAME_TEMPLATE
+            texts = [template.replace("{}", phrase) for phrase in question.phrases]
+            self._asked = (question, self._encode(texts))
+        return self._asked[1]
+
+    def _encode(self, texts: Sequence[str]) -> Tensor:
+        ids = [self._tokenizer.tokenize(text).ids for text in texts]
+        length = max(map(len, ids))
+        padded = torch.tensor([row + [0] * (length - len(row)) for row in ids])  # (c, l)
+        blocks = torch.split(padded.to(self.device), QUERY_BATCH)
+        return torch.cat([self._network.encode_queries(block) for block in blocks])
+
+    def _corners(self, boxes: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+        centre, half = boxes[:, :2], boxes[:, 2:] / 2
+        corners = np.concatenate([centre - half, centre + half], axis=1)  # (n, 4)
+        longest = max(height, width)
+        sides = (longest, longest) if self._is_padded else (width, height)
+        scaled = corners * np.array([*sides, *sides], np.float32)
+        limits = np.array([width, height, width, height], np.float32)
+        clipped: NDArray[np.float32] = np.clip(scaled, 0, limits)
+        return clipped

@@ -1,0 +1,1 @@
+"""Models that find boxes by words: what their files hold."""

@@ -1,0 +1,135 @@
+"""Opening a model that locates: which kind it is, and where its files are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from clipcli.cache.file_hashes import remembered_fingerprint
+from clipcli.errors import ModelError
+from clipcli.models.config import Preprocessing
+from clipcli.models.formats import huggingface
+from clipcli.models.formats.json_reader import read_told
+from clipcli.models.formats.preprocessor import find_preprocessor
+from clipcli.models.formats.tensor_map import Piece, make_plan, read_weights
+from clipcli.models.formats.tokenizer_files import find_clip_tokenizer
+from clipcli.models.locators.glip import GlipArchitecture, glip_plan, read_glip
+from clipcli.models.locators.owl import OwlArchitecture, is_owl, owl_tensors, read_owl
+
+Kind: TypeAlias = Literal["owlvit", "owlv2", "glip"]
+WORDPIECE_NAMES = ("tokenizer.json", "vocab.txt")
+CHECKPOINTS = (".pth", ".pt", ".bin", ".safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class LocatorSource:
+    """A locating model that is whole, as far as can be told without loading its weights."""
+
+    path: Path
+    name: str
+    kind: Kind
+    architecture: OwlArchitecture | GlipArchitecture
+    plan: Mapping[str, Piece]
+    tokenizer_path: Path
+    preprocessing: Preprocessing | None  # None: GLIP's, which is the same everywhere
+    fingerprint: str
+
+
+def open_locator(path: Path) -> LocatorSource:
+    """Open a folder of OWL-ViT or OWLv2, or a GLIP checkpoint with its vocabulary beside it.
+
+    Raises
+    ------
+    ModelError
+        If it is none of these, is not whole, or does not fit its kind exactly.
+    """
+    if not path.exists():
+        raise ModelError(f"{path}: no such file or folder")
+    folder = path if path.is_dir() else path.parent
+    config = folder / huggingface.CONFIG_NAME
+    if config.is_file():
+        told = read_told(config)
+        if is_owl(told):
+            return _open_owl(folder)
+        kind = told.values.get("model_type")
+        raise ModelError(
+            f"{config}: model_type is {kind!r}; models that locate are 'owlvit', 'owlv2' and GLIP",
+        )
+    return _open_glip(path)
+
+
+def _open_owl(folder: Path) -> LocatorSource:
+    told = read_told(folder / huggingface.CONFIG_NAME)
+    weights = huggingface.find_weights(folder)
+    if weights is None:
+        raise ModelError(f"{folder}: there are no weights in it")
+    architecture = read_owl(told)
+    tokenizer_path = find_clip_tokenizer(folder)
+    preprocessor = find_preprocessor(folder)
+    if tokenizer_path is None or preprocessor is None:
+        lacks = "preprocessor_config.json" if tokenizer_path else "tokenizer"
+        raise ModelError(f"{folder}: its {lacks} is missing", hint=f"put it into {folder}")
+    kind: Kind = "owlv2" if architecture.has_objectness else "owlvit"
+    preprocessing = _preprocessing(preprocessor, architecture.clip.image.image_size)
+    file = read_weights(weights)
+    plan = make_plan(owl_tensors(architecture), file)
+    return _source(folder, kind, architecture, plan, tokenizer_path, preprocessing)
+
+
+def _preprocessing(path: Path, size: int) -> Preprocessing:
+    told = read_told(path)
+    given = told.values.get("size")
+    sides = (
+        {given}
+        if isinstance(given, int)
+        else set(given.values())
+        if isinstance(given, dict)
+        else set(given or ())
+    )
+    if sides != {size}:
+        raise ModelError(f"{path}: size is {given}, but the image tower sees {size} pixels")
+    return Preprocessing(
+        size, "squash", mean=told.triple("image_mean"), std=told.triple("image_std")
+    )
+
+
+def _open_glip(path: Path) -> LocatorSource:
+    weights = _only_checkpoint(path) if path.is_dir() else path
+    file = read_weights(weights)
+    architecture = read_glip(file.path, file.shapes)
+    found = (weights.with_name(name) for name in WORDPIECE_NAMES)
+    tokenizer_path = next((p for p in found if p.is_file()), None)
+    if tokenizer_path is None:
+        raise ModelError(
+            f"{weights}: its vocabulary is missing: GLIP's files do not hold it",
+            hint=f"put bert-base-uncased's vocab.txt or tokenizer.json into {weights.parent}",
+        )
+    plan = glip_plan(file.table)
+    return _source(path, "glip", architecture, plan, tokenizer_path, None)
+
+
+def _only_checkpoint(folder: Path) -> Path:
+    files = sorted(p for p in folder.iterdir() if p.suffix in CHECKPOINTS and p.is_file())
+    if len(files) != 1:
+        n = len(files) or "no"
+        raise ModelError(f"{folder}: holds {n} checkpoints", hint="name one file")
+    return files[0]
+
+
+def _source(
+    path: Path,
+    kind: Kind,
+    architecture: OwlArchitecture | GlipArchitecture,
+    plan: Mapping[str, Piece],
+    tokenizer_path: Path,
+    preprocessing: Preprocessing | None,
+) -> LocatorSource:
+    paths = {stored.path for piece in plan.values() for stored in piece.parts}
+    numbers = repr((kind, architecture, preprocessing)).encode()
+    fingerprint = remembered_fingerprint([*sorted(paths), tokenizer_path], numbers)
+    name = path.resolve().name if path.is_dir() else path.stem
+    return LocatorSource(
+        path, name, kind, architecture, plan, tokenizer_path, preprocessing, fingerprint
+    )
