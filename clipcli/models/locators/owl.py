@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from clipcli.models.config import Architecture
+from clipcli.models.config import Architecture, VisionTransformer
 from clipcli.models.formats import huggingface
 from clipcli.models.formats.huggingface_keys import huggingface_clip
 from clipcli.models.formats.json_reader import Told
@@ -39,8 +39,13 @@ class OwlArchitecture:
     @property
     def grid(self) -> int:
         """How many patches lie along a side; each of them proposes one box."""
-        image = self.clip.image
-        return image.image_size // image.patch_size  # type: ignore[union-attr]  # always a ViT
+        return self.image.image_size // self.image.patch_size
+
+    @property
+    def image(self) -> VisionTransformer:
+        """The image tower's shape; no other kind of tower has these heads."""
+        assert isinstance(self.clip.image, VisionTransformer)
+        return self.clip.image
 
 
 def is_owl(told: Told) -> bool:

@@ -56,7 +56,7 @@ class OwlDetector(nn.Module):
     def __init__(self, architecture: OwlArchitecture) -> None:
         super().__init__()
         clip = architecture.clip
-        width = clip.image.width
+        width = architecture.image.width
         self.architecture = architecture
         self.clip = CLIP(clip)
         self.layer_norm = nn.LayerNorm(width)
