@@ -27,7 +27,7 @@ from tests.docs.blocks import ROOT, environment
 IMAGES = ROOT / "docs" / "images"
 COMMANDS = (
     "clipcli classify photos/cat.jpg photos/koala.jpg photos/citrus.jpg --labels demo -k 3",
-    'clipcli search photos/ "a giraffe in the grass" --top 3',
+    'clipcli search photos/ "a rocket taking off" --top 2',
 )
 SHEET = "clipcli classify photos/ --labels demo -o sheet.html"
 COLUMNS, LINES = 88, 60
@@ -42,8 +42,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="clipcli-docs-") as folder:
         home = Path(folder)
         variables = environment(home, home / "cache")
-        (home / "work" / "photos").symlink_to(ROOT / "examples" / "photos")
-        made = {"terminal.svg": terminal_picture(home / "work", variables).encode()}
+        made = {"terminal.svg": terminal_picture(lay_out(home), variables).encode()}
         if CHROMIUM is None:
             print("chromium is not installed: the contact sheet stays as it is", file=sys.stderr)
         else:
@@ -52,6 +51,12 @@ def main() -> int:
         (IMAGES / name).write_bytes(data)
         print(f"docs/images/{name}: {len(data) / 1000:.1f} kB")
     return 0
+
+
+def lay_out(home: Path) -> Path:
+    """Put the photographs where the commands look for them, and return their working folder."""
+    (home / "work" / "photos").symlink_to(ROOT / "examples" / "photos")
+    return home / "work"
 
 
 def terminal_picture(work: Path, variables: dict[str, str]) -> str:
