@@ -16,6 +16,7 @@ from clipcli.encoder.encoder import TEXT_PRECISION
 from clipcli.errors import LabelSetError
 from clipcli.labels.label_set import LabelSet
 from clipcli.labels.templates import prompts_for_label
+from clipcli.pipeline.shipped_rows import shipped_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +37,7 @@ class LabelRows:
 
     classifier: NDArray[np.float32]
     cut: tuple[CutPrompt, ...]  # prompts that did not fit the context
-    n_encoded: int  # rows that the cache did not have
+    n_encoded: int  # rows that were neither shipped nor in the cache
 
 
 def encode_labels(
@@ -46,18 +47,17 @@ def encode_labels(
     cache: TextCache,
     report: Report | None = None,
 ) -> LabelRows:
-    """Return the rows of all labels and reject prompts, from the cache where it has them.
+    """Return the rows of all labels and reject prompts, shipped or from the cache where they are.
 
     Where it takes long, ``report`` is called now and then: rows that are done, and all to be done.
     """
     import numpy as np
 
-    prompts = _prompts(label_set, templates)
-    keys = [text_key(encoder.config.fingerprint, TEXT_PRECISION, texts) for texts in prompts]
-    rows = {key: row for key in keys if (row := cache.get(key)) is not None}
+    keys, prompts = _keys_and_prompts(label_set, templates, encoder)
+    rows = _known_rows(keys, encoder, cache)
     missing = {key: texts for key, texts in zip(keys, prompts, strict=True) if key not in rows}
     last_s = time.monotonic()
-    for n_done, (key, row) in enumerate(_encode(missing, encoder)):
+    for n_done, (key, row) in enumerate(encode_missing(missing, encoder)):
         if report is not None and time.monotonic() - last_s >= REPORT_EACH_S:
             report(n_done, len(missing))
             last_s = time.monotonic()
@@ -68,6 +68,33 @@ def encode_labels(
         cut=tuple(dict.fromkeys(cut for key in keys for cut in rows[key].cut)),
         n_encoded=len(missing),
     )
+
+
+def _known_rows(keys: Sequence[str], encoder: Encoder, cache: TextCache) -> dict[str, TextRow]:
+    shipped = shipped_rows(encoder.config)
+    rows: dict[str, TextRow] = {}
+    for key in keys:
+        row = shipped.get(key) if shipped else None
+        row = row or cache.get(key)
+        if row is not None:
+            rows[key] = row
+    return rows
+
+
+def keyed_prompts(
+    label_set: LabelSet, templates: Sequence[str], encoder: Encoder
+) -> dict[str, tuple[str, ...]]:
+    """Return the prompts behind each row, under the key that the row is kept under."""
+    keys, prompts = _keys_and_prompts(label_set, templates, encoder)
+    return dict(zip(keys, prompts, strict=True))
+
+
+def _keys_and_prompts(
+    label_set: LabelSet, templates: Sequence[str], encoder: Encoder
+) -> tuple[list[str], list[tuple[str, ...]]]:
+    prompts = _prompts(label_set, templates)
+    fingerprint = encoder.config.fingerprint
+    return [text_key(fingerprint, TEXT_PRECISION, several) for several in prompts], prompts
 
 
 def _prompts(label_set: LabelSet, templates: Sequence[str]) -> list[tuple[str, ...]]:
@@ -84,7 +111,9 @@ def _prompts(label_set: LabelSet, templates: Sequence[str]) -> list[tuple[str, .
     return prompts + [(reject,) for reject in label_set.reject]
 
 
-def _encode(missing: dict[str, tuple[str, ...]], encoder: Encoder) -> Iterator[tuple[str, TextRow]]:
+def encode_missing(
+    missing: dict[str, tuple[str, ...]], encoder: Encoder
+) -> Iterator[tuple[str, TextRow]]:
     """Encode the prompts of many labels together, then average each label's own."""
     from clipcli.vectors import ensemble
 

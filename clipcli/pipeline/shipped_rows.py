@@ -1,0 +1,105 @@
+"""Rows of the built-in label sets, shipped with the bundled model.
+
+Encoding a set's prompts takes longer than a few pictures. The file belongs to one fingerprint; with
+any other model it is as if it were not there. ``python -m clipcli.pipeline.shipped_rows`` renews
+it, after the model, the sets or their templates have changed.
+"""
+
+from __future__ import annotations
+
+import bisect
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clipcli.cache.text_cache import TextRow
+from clipcli.models.folder import builtin_model_folder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from clipcli.encoder.encoder import Encoder
+    from clipcli.models.config import ModelConfig
+
+FILE_NAME = "label_rows.bin"
+MAGIC = b"clipcli label rows 1\n"
+KEY_BYTES = 32  # sha256
+
+
+class ShippedRows:
+    """Rows (n, d), float32, under the keys that the cache would have them under."""
+
+    def __init__(self, keys: bytes, rows: NDArray[np.float32]) -> None:
+        self._keys, self._rows = keys, rows
+
+    def get(self, key: str) -> TextRow | None:
+        """Return the row of a label by :func:`~clipcli.cache.text_cache.text_key`, or None."""
+        wanted = bytes.fromhex(key)
+        i = bisect.bisect_left(range(len(self._rows)), wanted, key=self._key)
+        if i == len(self._rows) or self._key(i) != wanted:
+            return None
+        return TextRow(self._rows[i])
+
+    def _key(self, i: int) -> bytes:
+        return self._keys[KEY_BYTES * i : KEY_BYTES * (i + 1)]
+
+
+def shipped_rows(config: ModelConfig, path: Path | None = None) -> ShippedRows | None:
+    """Return the rows that come with a model; None where it has none, or other weights."""
+    import numpy as np
+
+    try:
+        with (path or builtin_model_folder() / FILE_NAME).open("rb") as file:
+            if file.readline() != MAGIC:
+                return None
+            facts = json.loads(file.readline())
+            n, d = facts["n"], config.architecture.embed_dim
+            if (facts["fingerprint"], facts["d"]) != (config.fingerprint, d):
+                return None
+            keys, data = file.read(KEY_BYTES * n), file.read()
+    except (OSError, ValueError, KeyError):
+        return None
+    if len(data) != 4 * n * d:
+        return None
+    return ShippedRows(keys, np.frombuffer(data, "<f4").reshape(n, d))
+
+
+def write_rows(path: Path, config: ModelConfig, rows: Mapping[str, NDArray[np.float32]]) -> None:
+    """Write rows (d,), float32, by their keys."""
+    facts = {"fingerprint": config.fingerprint, "n": len(rows), "d": config.architecture.embed_dim}
+    keys = sorted(rows)
+    parts = [MAGIC, json.dumps(facts).encode("ascii"), b"\n", *map(bytes.fromhex, keys)]
+    path.write_bytes(b"".join([*parts, *(rows[key].astype("<f4").tobytes() for key in keys)]))
+
+
+def rows_of_built_in_sets(encoder: Encoder) -> dict[str, NDArray[np.float32]]:
+    """Encode all labels and reject prompts of all built-in sets, under their own templates.
+
+    A label whose prompts are too long for the model is left to the run, which says so.
+    """
+    from clipcli.labels.label_set import builtin_label_sets, load_label_set
+    from clipcli.labels.templates import choose_templates
+    from clipcli.pipeline.label_rows import encode_missing, keyed_prompts
+
+    prompts: dict[str, tuple[str, ...]] = {}
+    for name in builtin_label_sets():
+        label_set = load_label_set(name)
+        templates = choose_templates(None, label_set.templates, encoder.config.templates)
+        prompts |= keyed_prompts(label_set, templates, encoder)
+    return {key: row.row for key, row in encode_missing(prompts, encoder) if not row.cut}
+
+
+def main() -> None:
+    """Renew the file of the bundled model."""
+    from clipcli.encoder.encoder import load_encoder
+    from clipcli.models.folder import BUILTIN
+
+    encoder = load_encoder(BUILTIN, "cpu")
+    path = builtin_model_folder() / FILE_NAME
+    write_rows(path, encoder.config, rows_of_built_in_sets(encoder))
+
+
+if __name__ == "__main__":
+    main()
