@@ -86,6 +86,7 @@ class Provenance:
     reject_threshold: float | None = None
     probe: str | None = None  # sha256 of the linear classifier that answered in place of labels
     backend: str = ""  # another engine than torch, and how far its vectors are from torch's
+    engine: str = ""  # the package that ran the image tower; empty where all was cached
 
 
 def path_fields(path: str) -> dict[str, str]:

@@ -54,7 +54,7 @@ class FakeEncoder:
     that is all red lies exactly where the text "red" does.
     """
 
-    device, precision, note = "cpu", "fp32", ""
+    device, precision, engine, note = "cpu", "fp32", "torch", ""
     asked, is_loaded, has_to_export = ("cpu", "fp32"), True, False
 
     def __init__(self, batch_size: int = 4, **changes: object) -> None:

@@ -25,7 +25,6 @@ from clipcli.models.config import ModelConfig, TextTransformer
 from clipcli.models.folder import ModelFolder
 from clipcli.models.open import ModelSource, source_of
 from clipcli.models.resolve import open_named
-from clipcli.models.tokenizer.clip import TextTokenizer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from clipcli.encoder.onnx.runner import OnnxRunner
     from clipcli.encoder.openvino.runner import OpenVinoRunner
     from clipcli.encoder.torch.runner import TorchRunner
+    from clipcli.models.tokenizer.clip import TextTokenizer
 
     Runner: TypeAlias = TorchRunner | OnnxRunner | OpenVinoRunner
 
@@ -65,6 +65,9 @@ class Encoder(Protocol):
 
     @property
     def precision(self) -> str: ...
+
+    @property
+    def engine(self) -> str: ...
 
     @property
     def note(self) -> str: ...
@@ -173,6 +176,11 @@ class ModelEncoder:
     def precision(self) -> str:
         """The precision of the image tower: fp32, bf16, fp16, or an engine's, as int8-onnx."""
         return self._runner.precision
+
+    @property
+    def engine(self) -> str:
+        """The package that runs the image tower, such as ``onnxruntime``."""
+        return self._runner.engine
 
     @property
     def note(self) -> str:

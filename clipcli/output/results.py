@@ -22,7 +22,6 @@ from clipcli.output.formats import (
     provenance_fields,
     tsv_line,
 )
-from clipcli.output.html.contact_sheet import HtmlDocument
 from clipcli.output.request import BESIDE, OutputRequest, StandardOutput, write_meta
 from clipcli.output.table import Table
 from clipcli.process import held
@@ -151,6 +150,8 @@ class _StreamWriter:
             case "parquet":
                 return ParquetDocument(self._sink)
             case "html":
+                from clipcli.output.html.contact_sheet import HtmlDocument
+
                 return HtmlDocument(self._sink, self._folder)
             case "csv":
                 lines = CsvLines(self._columns, for_terminal=self._for_terminal)

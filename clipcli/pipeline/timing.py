@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from clipcli.models.config import ModelConfig
-from clipcli.models.tokenizer.clip import TextTokenizer
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from clipcli.encoder.encoder import Encoder
+    from clipcli.models.tokenizer.clip import TextTokenizer
 
 
 class TimedEncoder:
@@ -53,6 +53,10 @@ class TimedEncoder:
     @property
     def precision(self) -> str:
         return self._encoder.precision
+
+    @property
+    def engine(self) -> str:
+        return self._encoder.engine
 
     @property
     def note(self) -> str:

@@ -43,6 +43,7 @@ PROVENANCE_KEYS = {
     "temperature",
     "reject_threshold",
     "backend",
+    "engine",
     "probe",
 }
 CSV_COLUMNS = ["path", "status", "label", "probability", "reason"]

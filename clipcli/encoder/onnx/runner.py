@@ -6,8 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipcli.encoder import exports
-from clipcli.encoder.exports import ONNX
 from clipcli.errors import DeviceError, ModelError
 from clipcli.models.config import ModelConfig, VisionTransformer
 from clipcli.models.folder import builtin_model_folder
@@ -90,7 +88,7 @@ class OnnxTower:
 class OnnxRunner:
     """A model on the processor."""
 
-    device = "cpu"
+    engine, device = "onnxruntime", "cpu"
 
     def __init__(self, source: ModelSource, precision: str, graph: Path, note: str = "") -> None:
         self._tower = OnnxTower(graph, source.config)
@@ -111,11 +109,13 @@ class OnnxRunner:
         DeviceError
             If another device or precision is asked for, or the result is too far from torch's.
         """
-        ONNX.check_installed()
         precision = resolve(device, precision)
         if brings_graph(source, precision):
             return cls(source, precision, source.path / GRAPH_NAME)
-        export = exports.obtain(source, ONNX, precision)
+        from clipcli.encoder import exports
+
+        exports.ONNX.check_installed()
+        export = exports.obtain(source, exports.ONNX, precision)
         export.comparison.check(f"onnx in {precision}", source.config.name, precision)
         note = f"onnx {precision}: {export.comparison.in_words()}" if precision != "fp32" else ""
         return cls(source, precision, export.folder / GRAPH_NAME, note)
@@ -146,7 +146,11 @@ def brings_graph(source: ModelSource, precision: str) -> bool:
 def has_to_export(source: ModelSource, device: str, precision: str) -> bool:
     """Tell whether loading begins with an export, which takes some seconds."""
     precision = resolve(device, precision)
-    return not (brings_graph(source, precision) or exports.is_ready(source, ONNX, precision))
+    if brings_graph(source, precision):
+        return False
+    from clipcli.encoder import exports  # what it imports is needed for that alone
+
+    return not exports.is_ready(source, exports.ONNX, precision)
 
 
 def resolve(device: str, precision: str) -> str:

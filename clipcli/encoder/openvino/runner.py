@@ -24,7 +24,7 @@ MAX_BATCH = 64
 class OpenVinoRunner:
     """A model on the processor. Not for two threads at once."""
 
-    device = "cpu"
+    engine, device = "openvino", "cpu"
 
     def __init__(self, source: ModelSource, precision: str, export: exports.Export) -> None:
         self.precision = f"{precision}-openvino"

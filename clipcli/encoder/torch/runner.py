@@ -47,6 +47,7 @@ OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 class TorchRunner:
     """A model on its device. Not for two threads at once."""
 
+    engine = "torch"
     note = ""  # there is nothing to tell: other engines are measured by this one
 
     def __init__(

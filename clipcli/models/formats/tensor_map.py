@@ -15,7 +15,6 @@ from typing import TypeAlias
 
 from clipcli.errors import ModelError
 from clipcli.models.formats.safetensors import TensorPlace, read_tensor_table
-from clipcli.models.formats.torch_file import ARCHIVE_START, PICKLE_START, read_torch_file
 
 # What published files carry beside their weights: counters, masks and sizes that are known anyway.
 WEIGHTLESS = (
@@ -147,6 +146,8 @@ def scalar(file: WeightsFile, name: str) -> float:
 
 
 def _read_file(path: Path) -> tuple[dict[str, Stored], frozenset[str] | None]:
+    from clipcli.models.formats.torch_file import ARCHIVE_START, PICKLE_START, read_torch_file
+
     try:
         with path.open("rb") as file:
             start = file.read(len(ARCHIVE_START))
