@@ -18,7 +18,7 @@ from clipcli.encoder.engines import (
     DEVICES,
     PRECISIONS,
     check_names,
-    choose_backend,
+    choose_engine,
     may_have_card,
 )
 from clipcli.models.config import ModelConfig, TextTransformer
@@ -93,8 +93,8 @@ class ModelEncoder:
         backend: str = "auto",
     ) -> None:
         self._source = model if isinstance(model, ModelSource) else source_of(model)
+        self.backend, precision = choose_engine(self._source, device, precision, backend)
         self._asked = (device, precision)
-        self.backend = choose_backend(self._source, device, precision, backend)
         self._lock = threading.Lock()
         self._running = threading.Lock()  # the network is not for two threads at once
         self._loading: Future[Runner] | None = None

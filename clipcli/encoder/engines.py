@@ -17,6 +17,7 @@ import tempfile
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from clipcli.cache.text_cache import default_folder
 from clipcli.errors import DeviceError
@@ -35,8 +36,15 @@ WORTH_EXPORTING = 1_000_000  # weights
 CHOICES_NAME = "engines.json"
 
 
-def choose_backend(source: ModelSource, device: str, precision: str, backend: str) -> str:
-    """Return ``torch``, ``onnx`` or ``openvino``.
+class Engine(NamedTuple):
+    """A backend, and the precision that is asked of it ("auto": the backend's own)."""
+
+    backend: str
+    precision: str
+
+
+def choose_engine(source: ModelSource, device: str, precision: str, backend: str) -> Engine:
+    """Return ``torch``, ``onnx`` or ``openvino``, and the precision.
 
     Parameters
     ----------
@@ -53,14 +61,22 @@ def choose_backend(source: ModelSource, device: str, precision: str, backend: st
     """
     check_names(device, precision, backend)
     if backend != "auto":
-        return backend
-    if precision == "int8":
-        return "onnx"
-    if not _may_be_onnx(source, device, precision):
-        return "torch"
-    if precision == "fp32" or source.path == builtin_model_folder():
-        return "onnx"
-    return remembered(source) or _remember(source, by_processor())
+        return Engine(backend, precision)
+    if precision != "int8" and not _may_be_onnx(source, device, precision):
+        return Engine("torch", precision)
+    if precision != "auto":
+        return Engine("onnx", precision)
+    return remembered(source) or _choose(source)
+
+
+def _choose(source: ModelSource) -> Engine:
+    """Choose for a model that has no choice yet; the bundled one has its graph."""
+    if source.path == builtin_model_folder():
+        return Engine("onnx", "auto")
+    choice = Engine(by_processor(), "auto")
+    with suppress(OSError):
+        remember(source, *choice)
+    return choice
 
 
 def _may_be_onnx(source: ModelSource, device: str, precision: str) -> bool:
@@ -107,16 +123,17 @@ def by_processor() -> str:
     return "torch" if FAST_BF16 & processor_features() else "onnx"
 
 
-def remembered(source: ModelSource) -> str | None:
-    """Return the backend that was chosen for a model on a processor of this kind."""
+def remembered(source: ModelSource) -> Engine | None:
+    """Return what was chosen for a model on a processor of this kind."""
     path = _choices_path()
     if path is None:
         return None
-    choice = _read(path).get(_key(source))
-    return choice if choice in BACKENDS else None
+    choice = Engine(*str(_read(path).get(_key(source), "")).partition(" ")[::2])
+    is_known = choice.backend in BACKENDS and choice.precision in PRECISIONS
+    return choice if is_known else None
 
 
-def remember(source: ModelSource, backend: str) -> None:
+def remember(source: ModelSource, backend: str, precision: str = "auto") -> None:
     """Keep a choice.
 
     Raises
@@ -127,18 +144,12 @@ def remember(source: ModelSource, backend: str) -> None:
     path = _choices_path()
     if path is None:
         raise FileNotFoundError
-    told = _read(path) | {_key(source): backend}
+    told = _read(path) | {_key(source): f"{backend} {precision}"}
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     with os.fdopen(handle, "w", encoding="ascii", newline="\n") as file:
         file.write(json.dumps(told, indent=1) + "\n")
     Path(temporary).replace(path)
-
-
-def _remember(source: ModelSource, backend: str) -> str:
-    with suppress(OSError):
-        remember(source, backend)
-    return backend
 
 
 def _choices_path() -> Path | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clipcli.encoder import engines
-from clipcli.encoder.engines import choose_backend, remember
+from clipcli.encoder.engines import choose_engine, remember
 from clipcli.models.folder import builtin_model_folder
 from clipcli.models.open import ModelSource, open_model
 
@@ -49,22 +49,22 @@ def test_engine_goes_by_what_is_asked_and_by_processor(
     for features, expected in ((PLAIN, on_plain), (FAST, on_fast)):
         use_processor(features, monkeypatch)
 
-        assert choose_backend(large, *asked) == expected
+        assert choose_engine(large, *asked).backend == expected
 
 
 def test_a_choice_stays_with_a_model_on_its_kind_of_processor(
     large: ModelSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_processor(PLAIN, monkeypatch)
-    assert choose_backend(large, "auto", "auto", "auto") == "onnx"
+    assert choose_engine(large, "auto", "auto", "auto").backend == "onnx"
 
     monkeypatch.setattr(engines, "by_processor", lambda: "torch")  # a later version knows better
-    assert choose_backend(large, "auto", "auto", "auto") == "onnx"
-    remember(large, "torch")
-    assert choose_backend(large, "auto", "auto", "auto") == "torch"
+    assert choose_engine(large, "auto", "auto", "auto").backend == "onnx"
+    remember(large, "torch", "bf16")
+    assert choose_engine(large, "auto", "auto", "auto") == ("torch", "bf16")
     use_processor(FAST, monkeypatch)
     monkeypatch.setattr(engines, "by_processor", lambda: "onnx")
-    assert choose_backend(large, "auto", "auto", "auto") == "onnx"
+    assert choose_engine(large, "auto", "auto", "auto").backend == "onnx"
 
 
 def test_a_card_is_left_to_torch_but_not_for_the_bundled_model(
@@ -74,9 +74,9 @@ def test_a_card_is_left_to_torch_but_not_for_the_bundled_model(
     use_processor(PLAIN, monkeypatch)
     mini = open_model(builtin_model_folder())
 
-    assert choose_backend(large, "auto", "auto", "auto") == "torch"
-    assert choose_backend(large, "cpu", "auto", "auto") == "onnx"
-    assert choose_backend(mini, "auto", "auto", "auto") == "onnx"
+    assert choose_engine(large, "auto", "auto", "auto").backend == "torch"
+    assert choose_engine(large, "cpu", "auto", "auto").backend == "onnx"
+    assert choose_engine(mini, "auto", "auto", "auto").backend == "onnx"
 
 
 def test_toys_are_not_exported_unless_asked(
@@ -85,7 +85,7 @@ def test_toys_are_not_exported_unless_asked(
     use_processor(PLAIN, monkeypatch)
     toy = open_model(tiny_model_folder)
 
-    assert choose_backend(toy, "auto", "auto", "auto") == "torch"
+    assert choose_engine(toy, "auto", "auto", "auto").backend == "torch"
 
 
 def test_torch_serves_where_there_is_no_onnx_runtime(
@@ -93,4 +93,4 @@ def test_torch_serves_where_there_is_no_onnx_runtime(
 ) -> None:
     monkeypatch.setattr(engines, "find_spec", lambda name: None)
 
-    assert choose_backend(large, "auto", "auto", "auto") == "torch"
+    assert choose_engine(large, "auto", "auto", "auto").backend == "torch"
