@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from clipcli.cli.pace import Pace
 from clipcli.errors import ClipcliError
 from clipcli.output.text import visible
 
@@ -22,6 +24,7 @@ class Notes:
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self._quiet, self._verbose = quiet, verbose
         self._progress: Progress | None = None
+        self._describe: Callable[[], str] = str  # nothing is waited for
 
     def say(self, text: str) -> None:
         """Report something that the user would want to know."""
@@ -47,6 +50,10 @@ class Notes:
 
             self._progress.console.print(Text(line), soft_wrap=True)
 
+    def wait_for(self, describe: Callable[[], str]) -> None:
+        """Let a progress bar say ``describe()`` as long as nothing is done."""
+        self._describe = describe
+
     @contextmanager
     def progress(
         self, count: Callable[[], int] | None, *, is_wanted: bool = True
@@ -58,13 +65,20 @@ class Notes:
         if self._quiet or not is_wanted or not sys.stderr.isatty():
             yield lambda: None
             return
-        progress, task = _make_progress()
+        pace = Pace()
+        progress, task = _make_progress(pace, self._describe)
+        n_done = itertools.count(1)
+
+        def advance() -> None:
+            progress.advance(task)
+            pace.note(next(n_done))
+
         with progress:
             self._progress = progress
             if count is not None:
                 _count_on_the_side(progress, task, count)
             try:
-                yield lambda: progress.advance(task)
+                yield advance
             finally:
                 self._progress = None
 
@@ -77,34 +91,44 @@ def _count_on_the_side(progress: Progress, task: TaskID, count: Callable[[], int
     threading.Thread(target=work, name="count", daemon=True).start()
 
 
-def _make_progress() -> tuple[Progress, TaskID]:
+def _make_progress(pace: Pace, describe: Callable[[], str]) -> tuple[Progress, TaskID]:
+    """Return a line that says what is waited for, and a bar with figures once there are some."""
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.text import Text
 
-    class Rate(TextColumn):
-        """Pictures a second since the first one."""
+    class Figures(TextColumn):
+        """Pictures a second and the time left; before the first picture, what is waited for."""
 
         def __init__(self) -> None:
             super().__init__("")
 
         def render(self, task: Task) -> Text:
-            return Text(f"{task.speed:.0f}/s" if task.speed else "", style="cyan")
+            return Text(figures(pace, describe, round(task.completed), task.total), style="cyan")
 
     progress = Progress(
         BarColumn(),
         MofNCompleteColumn(),
-        Rate(),
-        TimeRemainingColumn(),
+        Figures(),
         console=Console(stderr=True),
         transient=True,
         redirect_stdout=False,  # results go their own way
         redirect_stderr=False,
     )
     return progress, progress.add_task("classify", total=None)
+
+
+def figures(pace: Pace, describe: Callable[[], str], n_done: int, total: float | None) -> str:
+    """Say how it goes; what cannot be told yet is left out."""
+    if not n_done:
+        return describe()
+    rate = pace.per_s()
+    if rate is None:
+        return ""
+    told = f"{rate:.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
+    left_s = pace.left_s(round(total) - n_done) if total is not None else None
+    if left_s is None:
+        return told
+    minutes, seconds = divmod(round(left_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{told}  {hours}:{minutes:02}:{seconds:02} left"

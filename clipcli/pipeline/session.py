@@ -43,6 +43,9 @@ class Notes(Protocol):
     def summary(self, lines: Iterable[str]) -> None:
         """Show what came of a run to somebody who watches."""
 
+    def wait_for(self, describe: Callable[[], str]) -> None:
+        """Let progress say ``describe()`` as long as nothing is done."""
+
     def progress(
         self, count: Callable[[], int] | None, *, is_wanted: bool = True
     ) -> AbstractContextManager[Callable[[], None]]:
@@ -100,6 +103,7 @@ class Session:
     reasons: Counter[str] = field(default_factory=Counter)  # of skipped inputs
     n_reported: int = 0  # skipped inputs that were named
     goes_without_cache: bool = False  # and it was said
+    _n_found: int = 0  # inputs, so far, by who counts them on the side
 
     @cached_property
     def encoder(self) -> TimedEncoder:
@@ -112,7 +116,14 @@ class Session:
         if encoder.has_to_export:
             how_long = "a minute or two" if encoder.backend == "openvino" else "some seconds"
             self.notes.say(f"making the model ready for {encoder.backend}, once: {how_long}")
+        self.notes.wait_for(self._waited_for)
         return TimedEncoder(encoder)
+
+    def _waited_for(self) -> str:
+        """Say what is being done before the first picture comes out."""
+        if not self.encoder.is_loaded:
+            return f"loading {self.encoder.config.name} …"
+        return f"looking for pictures: {self._n_found:,}" if self._n_found else ""
 
     @cached_property
     def image_cache(self) -> ImageCache:
@@ -170,7 +181,13 @@ class Session:
         """Return what counts the inputs on the side, or None where that cannot be done."""
         if not self.inputs.can_be_walked_twice:
             return None
-        return lambda: sum(1 for _ in self.inputs.find(FindReport()))
+
+        def count() -> int:
+            for _ in self.inputs.find(FindReport()):
+                self._n_found += 1
+            return self._n_found
+
+        return count
 
     def tally(self, results: Iterable[T], *, are_shown: bool = False) -> Iterator[T]:
         """Pass results on and count them; report reasons, unless the reader sees them anyway."""

@@ -688,14 +688,14 @@ def test_a_terminal_gets_a_table_without_what_names_would_do_to_it(pictures: Pat
 
 
 @POSIX
-def test_progress_has_rate_and_time_left_on_a_terminal(many_pictures: Path, tmp_path: Path) -> None:
+def test_progress_counts_on_a_terminal(many_pictures: Path, tmp_path: Path) -> None:
     arguments = ["classify", many_pictures, *LABELS, "-o", tmp_path / "out.json"]
 
     sent = run_in_terminal(arguments, columns=100)
     quiet = run_in_terminal([*arguments, "--overwrite", "--quiet"], columns=100)
 
     assert "/150" in sent
-    assert "/s" in sent
+    assert not re.search("[0-9]/s", sent)  # it is over before a rate would mean something
     assert quiet == ""
 
 
