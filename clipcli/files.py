@@ -1,21 +1,35 @@
-"""Text files that people write: UTF-8, line ends, and what else they may be.
+"""Files: read within bounds, as UTF-8 text or as bytes; written whole.
 
 Label sets and template files come from editors of all kinds. Whatever is not UTF-8 is refused with
-the line it happens on, because a guess at the encoding would change the words without a sign.
+the line it happens on, because a guess at the encoding would change the words without a sign. What
+programs wrote must be a regular file: a named pipe in its place would wait for ever.
 """
 
 from __future__ import annotations
 
 import codecs
+import contextlib
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, Protocol, TypeVar
 
 from clipcli.errors import ClipcliError
 
 PACKAGE = Path(__file__).parent
 LIMIT_BYTES = 64 * 1024 * 1024  # a million labels fit; a film or a model does not
+LINE_CHARACTERS = 4 * 1024**2  # a record of a thousand labels has 100 kB
 SAVE_AS_UTF8 = "save it as UTF-8"
+_OPEN_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)  # where it exists: opening a pipe returns at once
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+)
+
+T_co = TypeVar("T_co", str, bytes, covariant=True)
 
 
 def read_text(path: Path, error: type[ClipcliError]) -> str:
@@ -28,13 +42,112 @@ def read_bytes(path: Path, error: type[ClipcliError]) -> bytes:
     """Return a file's bytes; pipes and ``<(...)`` of a shell count as files."""
     try:
         with path.open("rb") as file:
-            raw = file.read(LIMIT_BYTES + 1)
+            return _read_all(file, path, error, LIMIT_BYTES)
     except OSError as cause:
         raise error(f"{path}: cannot be read ({cause.strerror or cause})") from cause
-    if len(raw) > LIMIT_BYTES:
-        limit_mb = LIMIT_BYTES // 1024**2
-        raise error(f"{path}: is larger than {limit_mb} MB", hint="is this the right file?")
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading; anything else, such as a named pipe, is an OSError.
+
+    Raises
+    ------
+    OSError
+    """
+    descriptor = os.open(path, _OPEN_FLAGS)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_regular(path: Path, error: type[ClipcliError], n_bytes: int = LIMIT_BYTES) -> bytes:
+    """Return the bytes of a regular file that has so many at most.
+
+    Raises
+    ------
+    ClipcliError
+        Of the class ``error``.
+    """
+    try:
+        with open_regular(path) as file:
+            return _read_all(file, path, error, n_bytes)
+    except (OSError, ValueError) as cause:  # a path with a zero byte
+        raise error(f"{path}: {getattr(cause, 'strerror', None) or cause}") from cause
+
+
+def _read_all(file: BinaryIO, path: Path, error: type[ClipcliError], n_bytes: int) -> bytes:
+    raw = file.read(n_bytes + 1)
+    if len(raw) > n_bytes:
+        limit = f"{n_bytes // 1024**2} MB" if n_bytes >= 1024**2 else f"{n_bytes:,} bytes"
+        raise error(f"{path}: is larger than {limit}", hint="is this the right file?")
     return raw
+
+
+class Lines(Protocol[T_co]):
+    """An open file, read line by line."""
+
+    def readline(self, limit: int, /) -> T_co:
+        """Return a line, or the beginning of one that is longer."""
+        ...
+
+
+class LongLineError(ValueError):
+    """A line that is longer than any record; ``line`` is its number."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(f"a line of more than {LINE_CHARACTERS // 1024**2} million characters")
+        self.line = line
+
+
+def bounded_lines(file: Lines[T_co]) -> Iterator[T_co]:
+    """Yield the lines of an open file, each of bounded length.
+
+    Raises
+    ------
+    LongLineError
+        Before a longer one has been read whole.
+    """
+    number = 0
+    while line := file.readline(LINE_CHARACTERS + 1):
+        number += 1
+        if len(line) > LINE_CHARACTERS:
+            raise LongLineError(number)
+        yield line
+
+
+def write_atomically(path: Path, content: str | bytes, *, is_shared: bool = False) -> None:
+    """Write a file that readers see whole or not at all; one that is there is replaced.
+
+    Text is written as UTF-8, line ends as they are.
+
+    Parameters
+    ----------
+    is_shared
+        Let everybody read it. Otherwise it is its owner's alone.
+
+    Raises
+    ------
+    OSError
+        Then nothing is left behind, and an older file is as it was.
+    """
+    import tempfile  # not needed to start up
+
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        if is_shared:
+            Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
 
 
 def decode_text(raw: bytes, source: str, error: type[ClipcliError]) -> str:

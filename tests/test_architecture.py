@@ -32,7 +32,10 @@ ROOMS = {
     "cache": "",
 }
 # Flat files, low to high: each may import those before it.
-FLAT = ("version", "errors", "files", "process", "results", "vectors")
+FLAT = (
+    *("version", "errors", "files", "strict_json", "strict_csv", "strict_records"),
+    *("process", "results", "vectors"),
+)
 DOORS = ("__init__", "__main__")  # name everything, and import it when it is asked for
 SHARED_BY_WORKFLOWS = ("class_labels",)
 WITH_TORCH = ("encoder.torch", "training")

@@ -112,7 +112,7 @@ def pull(
     if name == BUILTIN:
         notes.say(f"{name} comes with clipcli")
         return ExitCode.DONE
-    wanted = hub.find_wanted(name)
+    wanted = hub.find_hub_model(name)
     model = find_installed(wanted.name)
     if model is not None and model.name == wanted.name and _is_whole(model):
         notes.say(f"{model.name} is installed already")

@@ -7,60 +7,66 @@ needs to know a model's input size or fingerprint pays nothing for it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
+
+from clipcli.strict_records import Between
 
 Activation: TypeAlias = Literal["quick_gelu", "gelu", "gelu_tanh"]
+MAX_SIZE = 2**24  # of anything that a model counts; the largest vocabularies have 256,000 tokens
+MAX_LAYERS = 1024
+Size: TypeAlias = Annotated[int, Between(1, MAX_SIZE)]
+Layers: TypeAlias = Annotated[int, Between(1, MAX_LAYERS)]
 
 
 @dataclass(frozen=True, slots=True)
 class VisionTransformer:
     """A ViT image tower (Dosovitskiy et al. 2020; CLIP adds a layer norm before the blocks)."""
 
-    image_size: int  # pixels, square
-    patch_size: int  # pixels
-    width: int
-    layers: int
-    heads: int
-    mlp_width: int
+    image_size: Size  # pixels, square
+    patch_size: Size  # pixels
+    width: Size
+    layers: Layers
+    heads: Size
+    mlp_width: Size
 
 
 @dataclass(frozen=True, slots=True)
 class ModifiedResNet:
     """CLIP's ResNet (Radford et al. 2021, section 2.4): ``layers`` are blocks per stage."""
 
-    image_size: int  # pixels, square, a multiple of 32
-    width: int  # channels after the stem
-    layers: tuple[int, int, int, int]
-    heads: int  # of the attention pooling
+    image_size: Size  # pixels, square, a multiple of 32
+    width: Size  # channels after the stem
+    layers: tuple[Layers, Layers, Layers, Layers]
+    heads: Size  # of the attention pooling
 
 
 @dataclass(frozen=True, slots=True)
 class EfficientNetLite:
     """An EfficientNet-Lite trunk (Tan and Le 2019) and the head that embeds its mean feature."""
 
-    image_size: int  # pixels, square
-    widths: tuple[int, int, int, int, int, int, int]  # channels after each stage
-    depths: tuple[int, int, int, int, int, int, int]  # blocks in each stage
-    hidden_width: int  # of the head
+    image_size: Size  # pixels, square
+    widths: tuple[Size, Size, Size, Size, Size, Size, Size]  # channels after each stage
+    depths: tuple[Layers, Layers, Layers, Layers, Layers, Layers, Layers]  # blocks in each stage
+    hidden_width: Size  # of the head
 
 
 @dataclass(frozen=True, slots=True)
 class TextTransformer:
     """A text tower; CLIP's is causal and read at the end-of-text token."""
 
-    context_length: int  # tokens, start and end included
-    vocab_size: int
-    width: int
-    layers: int
-    heads: int
-    mlp_width: int
+    context_length: Size  # tokens, start and end included
+    vocab_size: Size
+    width: Size
+    layers: Layers
+    heads: Size
+    mlp_width: Size
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
     """Both towers and what joins them."""
 
-    embed_dim: int
+    embed_dim: Size
     image: VisionTransformer | ModifiedResNet | EfficientNetLite
     text: TextTransformer
     activation: Activation
@@ -76,7 +82,7 @@ class SiglipArchitecture:
     learned.
     """
 
-    embed_dim: int  # the image tower's width
+    embed_dim: Size  # the image tower's width
     image: VisionTransformer
     text: TextTransformer
     activation: Activation
@@ -97,7 +103,7 @@ AnyArchitecture: TypeAlias = Architecture | SiglipArchitecture
 class Preprocessing:
     """How a decoded RGB picture becomes the tower's square input."""
 
-    size: int  # pixels
+    size: Size  # pixels
     resize_mode: Literal["shortest", "squash", "longest"] = "shortest"
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     crop_rounding: Literal["floor", "round"] = "round"  # floor: Hugging Face; round: OpenAI

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clipcli.errors import ModelError, OutputError, OutputExistsError
-from clipcli.files import PACKAGE
+from clipcli.files import PACKAGE, open_regular
 from clipcli.models.config import ModelConfig, SiglipArchitecture
 from clipcli.models.config_file import canonical_numbers, config_to_dict, read_config
 from clipcli.models.formats.safetensors import (
@@ -90,8 +90,8 @@ def compute_fingerprint(folder: ModelFolder) -> str:
     digest = hashlib.sha256(b"clipcli model 1\n")
     try:
         for name, place in sorted(read_tensor_table(folder.weights_path).items()):
-            told = json.dumps([name, place.dtype, place.shape]).encode("ascii")
-            _add(digest, told, place.end - place.begin, read_bytes(folder.weights_path, place))
+            entry = json.dumps([name, place.dtype, place.shape]).encode("ascii")
+            _add(digest, entry, place.end - place.begin, read_bytes(folder.weights_path, place))
         for path in (folder.vocabulary_path, folder.vocabulary_path.with_name(IDS_NAME)):
             if path.exists():
                 _add(digest, path.name.encode("utf-8"), path.stat().st_size, _pieces(path))
@@ -162,8 +162,8 @@ def _fill(
     config = replace(config, logit_scale=scale, logit_bias=bias)
     folder = ModelFolder(new, config, new / WEIGHTS_NAME, new / tokenizer_name(config))
     config = replace(config, fingerprint=compute_fingerprint(folder))
-    told = json.dumps(config_to_dict(config), indent=2, ensure_ascii=False)
-    (new / CONFIG_NAME).write_text(told + "\n", encoding="utf-8", newline="\n")
+    data = json.dumps(config_to_dict(config), indent=2, ensure_ascii=False)
+    (new / CONFIG_NAME).write_text(data + "\n", encoding="utf-8", newline="\n")
 
 
 def _swap(new: Path, out: Path, old: Path) -> None:
@@ -191,26 +191,38 @@ def _check_free(out: Path, *, overwrite: bool) -> None:
         )
 
 
+def logit_scale(logarithm: float, source: Path) -> float:
+    """Return the scale of logits that weights have learned the logarithm of.
+
+    Raises
+    ------
+    ModelError
+        If no training could have led there.
+    """
+    if not abs(logarithm) < MAX_LOG_SCALE:  # nor is it, where it is not a number
+        raise ModelError(f"{source}: logit_scale is {logarithm}, which makes no sense")
+    return math.exp(logarithm)
+
+
 def _logits(path: Path, config: ModelConfig) -> tuple[float, float]:
     """Read what the weights say about scale and bias: the scale itself, not its logarithm."""
     table = read_tensor_table(path)
     if "logit_scale" not in table:
         raise ModelError(f"{path}: there is no logit_scale: these are not CLIP's weights")
-    logarithm = read_number(path, table["logit_scale"])
-    if not abs(logarithm) < MAX_LOG_SCALE:
-        raise ModelError(f"{path}: logit_scale is {logarithm}, which makes no sense")
+    scale = logit_scale(read_number(path, table["logit_scale"]), path)
     has_bias = config.architecture.logit_bias and "logit_bias" in table
-    return math.exp(logarithm), read_number(path, table["logit_bias"]) if has_bias else 0.0
+    return scale, read_number(path, table["logit_bias"]) if has_bias else 0.0
 
 
 def _check_logits(folder: ModelFolder) -> None:
     """Refuse a configuration that would score otherwise than the weights were trained to."""
     scale, bias = _logits(folder.weights_path, folder.config)
     for key, trained in (("logit_scale", scale), ("logit_bias", bias)):
-        told = getattr(folder.config, key)
-        if not math.isclose(told, trained, rel_tol=1e-6, abs_tol=1e-9):
+        configured = getattr(folder.config, key)
+        if not math.isclose(configured, trained, rel_tol=1e-6, abs_tol=1e-9):
             raise ModelError(
-                f"{folder.path / CONFIG_NAME}: {key}: {told} is not the weights' own, {trained}"
+                f"{folder.path / CONFIG_NAME}: {key}: {configured} is not the weights' own, "
+                f"{trained}"
             )
 
 
@@ -220,7 +232,7 @@ def _check_there(path: Path, name: str) -> None:
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while piece := file.read(CHUNK_BYTES):
             yield piece
 

@@ -6,7 +6,6 @@ are loaded; what it cannot establish, it does not guess.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -20,11 +19,11 @@ from clipcli.models.config import (
     Preprocessing,
     SiglipArchitecture,
 )
-from clipcli.models.config_file import canonical_numbers
-from clipcli.models.folder import CONFIG_NAME, MAX_LOG_SCALE, ModelFolder, open_model_folder
+from clipcli.models.config_file import canonical_numbers, config_from_dict, config_to_dict
+from clipcli.models.folder import CONFIG_NAME, ModelFolder, logit_scale, open_model_folder
 from clipcli.models.formats import huggingface, openclip
 from clipcli.models.formats.huggingface_keys import huggingface_clip, huggingface_siglip
-from clipcli.models.formats.json_reader import Told, read_told
+from clipcli.models.formats.json_reader import JsonObject, read_object
 from clipcli.models.formats.preprocessor import (
     check_size,
     find_preprocessor,
@@ -34,8 +33,8 @@ from clipcli.models.formats.preprocessor import (
 )
 from clipcli.models.formats.safetensors import read_tensor_table
 from clipcli.models.formats.tensor_map import (
-    Plan,
-    Stored,
+    StoredTensor,
+    TensorPlan,
     WeightsFile,
     as_they_are,
     make_plan,
@@ -68,7 +67,7 @@ class ModelSource:
     path: Path  # as it was named
     layout: Layout
     config: ModelConfig  # its fingerprint is filled in
-    plan: Plan  # our tensors' names, and what they are made of
+    plan: TensorPlan  # our tensors' names, and what they are made of
     tokenizer_path: Path
 
     def read_tokenizer(self) -> TextTokenizer:
@@ -106,7 +105,7 @@ class _Found:
     layout: Layout
     architecture: AnyArchitecture
     preprocessing: Preprocessing
-    plan: Plan
+    plan: TensorPlan
     file: WeightsFile
     tokenizer_path: Path
 
@@ -156,7 +155,7 @@ def open_model(
 def source_of(folder: ModelFolder) -> ModelSource:
     """Return our own model folder as a source like any other."""
     table = {
-        name: Stored(folder.weights_path, place)
+        name: StoredTensor(folder.weights_path, place)
         for name, place in read_tensor_table(folder.weights_path).items()
     }
     return ModelSource(
@@ -166,11 +165,11 @@ def source_of(folder: ModelFolder) -> ModelSource:
 
 def _find_in_folder(folder: Path, given: _Given) -> _Found | ModelFolder:
     if (folder / CONFIG_NAME).is_file():
-        told = read_told(folder / CONFIG_NAME)
-        if not huggingface.is_huggingface(told):
+        data = read_object(folder / CONFIG_NAME)
+        if not huggingface.is_huggingface(data):
             return _own(folder, given)
         if weights := huggingface.find_weights(folder):
-            return _find_huggingface(told, read_weights(weights), given)
+            return _find_huggingface(data, read_weights(weights), given)
     weights = next((folder / n for n in openclip.WEIGHTS_NAMES if (folder / n).is_file()), None)
     if weights is None:
         weights = _only_weights(folder)
@@ -180,9 +179,9 @@ def _find_in_folder(folder: Path, given: _Given) -> _Found | ModelFolder:
 def _find_in_file(path: Path, given: _Given) -> _Found | ModelFolder:
     config = path.with_name(CONFIG_NAME)
     if path.name in huggingface.WEIGHTS_NAMES and config.is_file():
-        told = read_told(config)
-        if huggingface.is_huggingface(told):
-            return _find_huggingface(told, read_weights(path), given)
+        data = read_object(config)
+        if huggingface.is_huggingface(data):
+            return _find_huggingface(data, read_weights(path), given)
         return _own(path.parent, given)
     return _find_by_names(
         read_weights(path), given, is_named_by_folder=path.name in openclip.WEIGHTS_NAMES
@@ -218,33 +217,33 @@ def _find_by_names(file: WeightsFile, given: _Given, *, is_named_by_folder: bool
                 f"{file.path}: is in Hugging Face's layout, and its {CONFIG_NAME} is missing",
                 hint=f"put {CONFIG_NAME}, the tokenizer and preprocessor_config.json beside it",
             )
-        return _find_huggingface(read_told(config), file, given)
+        return _find_huggingface(read_object(config), file, given)
     if not openclip.is_openai_layout(file):
         some = ", ".join(list(file.table)[:3]) or "nothing"
         raise ModelError(f"{file.path}: these are not CLIP's weights: they hold {some}")
     file = openclip.in_our_names(file)
     config = file.path.with_name(openclip.CONFIG_NAME)
     if is_named_by_folder and config.is_file():
-        return _find_openclip(read_told(config), file, given)
+        return _find_openclip(read_object(config), file, given)
     return _find_bare(file, given)
 
 
-def _find_huggingface(told: Told, file: WeightsFile, given: _Given) -> _Found:
-    folder = told.path.parent
+def _find_huggingface(data: JsonObject, file: WeightsFile, given: _Given) -> _Found:
+    folder = data.path.parent
     architecture: AnyArchitecture
-    if huggingface.model_type(told) == "clip":
-        architecture = huggingface.read_clip(told)
+    if huggingface.model_type(data) == "clip":
+        architecture = huggingface.read_clip(data)
         plan = make_plan(huggingface_clip(architecture), file)
         tokenizer_path = given.vocabulary or find_clip_tokenizer(folder)
         missing = [] if tokenizer_path else ["tokenizer"]
     else:
         tokenizer_path = given.vocabulary or find_siglip_tokenizer(folder)
-        vocab_size = huggingface.siglip_vocab_size(told)
+        vocab_size = huggingface.siglip_vocab_size(data)
         tokens = read_siglip_tokens(tokenizer_path.parent, vocab_size)
-        architecture = huggingface.read_siglip(told, tokens)
+        architecture = huggingface.read_siglip(data, tokens)
         plan = make_plan(huggingface_siglip(architecture), file)
         missing = []
-    _check_activation(given, architecture.activation, told.path)
+    _check_activation(given, architecture.activation, data.path)
     preprocessing = _preprocessing(folder, given, architecture.image.image_size)
     if preprocessing is None:
         missing.append("preprocessing")
@@ -253,14 +252,14 @@ def _find_huggingface(told: Told, file: WeightsFile, given: _Given) -> _Found:
     return _Found("huggingface", architecture, preprocessing, plan, file, tokenizer_path)
 
 
-def _find_openclip(told: Told, file: WeightsFile, given: _Given) -> _Found:
-    architecture = openclip.read_openclip(told, file)
-    _check_activation(given, architecture.activation, told.path)
+def _find_openclip(data: JsonObject, file: WeightsFile, given: _Given) -> _Found:
+    architecture = openclip.read_openclip(data, file)
+    _check_activation(given, architecture.activation, data.path)
     size = architecture.image.image_size
-    preprocessing = read_openclip_preprocess(told.section("preprocess_cfg"), size)
-    tokenizer_path = given.vocabulary or find_clip_tokenizer(told.path.parent)
+    preprocessing = read_openclip_preprocess(data.section("preprocess_cfg"), size)
+    tokenizer_path = given.vocabulary or find_clip_tokenizer(data.path.parent)
     if tokenizer_path is None:
-        raise _not_established(told.path.parent, ["tokenizer"])
+        raise _not_established(data.path.parent, ["tokenizer"])
     plan = as_they_are(file.table)
     return _Found("openclip", architecture, preprocessing, plan, file, tokenizer_path)
 
@@ -321,19 +320,18 @@ def _not_established(path: Path, facts: list[str]) -> ModelError:
 
 
 def _put_together(path: Path, given: _Given, found: _Found) -> ModelSource:
-    logarithm = scalar(found.file, _scale_name(found.file))
-    if not abs(logarithm) < MAX_LOG_SCALE:
-        raise ModelError(f"{found.file.path}: logit_scale is {logarithm}, which makes no sense")
+    scale = logit_scale(scalar(found.file, _scale_name(found.file)), found.file.path)
     has_bias = found.architecture.logit_bias
     config = ModelConfig(
         name=given.name or (path.resolve().name if path.is_dir() else path.stem),
         architecture=found.architecture,
         preprocessing=found.preprocessing,
-        logit_scale=math.exp(logarithm),
+        logit_scale=scale,
         logit_bias=scalar(found.file, "logit_bias") if has_bias else 0.0,
         scoring="sigmoid" if has_bias else "softmax",  # who learned a bias, learned with sigmoids
         source=str(path),
     )
+    config = config_from_dict(config_to_dict(config), str(found.file.path))  # its sizes fit
     paths = {stored.path for piece in found.plan.values() for stored in piece.parts}
     ids = found.tokenizer_path.with_name(IDS_NAME)
     beside = [ids] if found.tokenizer_path.suffix == ".txt" and ids.is_file() else []

@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ModelChoice:
     """Which model was asked for, and who asked."""
 
     spec: str
     reason: str  # in a few words; empty where nobody chose
 
 
-def chosen_model(spec: str | None = None) -> Choice:
+def chosen_model(spec: str | None = None) -> ModelChoice:
     """Return which model serves: the one given, ``CLIPCLI_MODEL``, the user's default, or mini."""
     if spec:
-        return Choice(spec, "asked for")
+        return ModelChoice(spec, "asked for")
     if from_environment := os.environ.get(ENVIRONMENT):
-        return Choice(from_environment, ENVIRONMENT)
+        return ModelChoice(from_environment, ENVIRONMENT)
     if default := read_default_model():
-        return Choice(default, "your default")
-    return Choice(BUILTIN, "")
+        return ModelChoice(default, "your default")
+    return ModelChoice(BUILTIN, "")
 
 
 def open_named(spec: str | None = None) -> ModelSource:
@@ -79,7 +79,7 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def _unknown(choice: Choice, path: Path) -> ModelError:
+def _unknown(choice: ModelChoice, path: Path) -> ModelError:
     from clipcli.models.catalog.catalog import find_entry, suggest
 
     whence = "" if choice.reason in ("", "asked for") else f" ({choice.reason})"

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Annotated
 
 from clipcli.errors import ModelError
 from clipcli.models.config import Activation
+from clipcli.strict_json import Bounds, read_json
+from clipcli.strict_records import Between, ReadingRules, read_record
 
 POINTER_NAME = "pulled.json"
 INDEX_ENDING = ".index.json"
 WEIGHTS_ENDINGS = (INDEX_ENDING, ".safetensors", ".bin", ".pt")
+BOUNDS = Bounds(n_bytes=1024**2, with_path_bytes=True)
 FORMAT = 1  # goes up when an older clipcli could misread the file
 
 
@@ -21,7 +24,7 @@ class PulledFile:
     """A file of a pulled model, as it was when it came."""
 
     name: str
-    n_bytes: int
+    n_bytes: Annotated[int, Between(0, 2**63)]
     sha256: str
 
 
@@ -39,6 +42,14 @@ class Pointer:
     activation: Activation | None = None
 
     @property
+    def is_sensible(self) -> bool:
+        """Whether there are files, each of them in the folder."""
+        names = [file.name for file in self.files]
+        return bool(names) and all(
+            name not in ("", ".", "..") and not set(name) & set("/\\:\0") for name in names
+        )
+
+    @property
     def weights_path(self) -> Path:
         """The weights, or the index of their shards.
 
@@ -52,8 +63,8 @@ class Pointer:
 
 def write_pointer(pointer: Pointer, path: Path) -> None:
     """Write a pointer file."""
-    told = {"format": FORMAT, **asdict(pointer), "path": str(pointer.path)}
-    path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8", newline="\n")
+    data = {"format": FORMAT, **asdict(pointer), "path": str(pointer.path)}
+    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
 def read_pointer(path: Path) -> Pointer:
@@ -64,36 +75,21 @@ def read_pointer(path: Path) -> Pointer:
     ModelError
         If it is not what :func:`write_pointer` wrote.
     """
+    rules = ReadingRules(str(path), ModelError)
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        if told.pop("format") != FORMAT:
-            raise ValueError("format")
-        return _pointer(told)
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(
-            f"{path}: damaged", hint=f"`clipcli models pull {path.parent.name}` writes it anew"
-        ) from error
+        data = read_json(path, ModelError, BOUNDS)
+        is_ours = isinstance(data, dict) and data.pop("format", None) == FORMAT
+        pointer = read_record(data, Pointer, rules) if is_ours else None
+    except ModelError as error:
+        if isinstance(error.__cause__, OSError):
+            raise
+        raise _damaged(path) from error
+    if pointer is None or not pointer.is_sensible:
+        raise _damaged(path)
+    return pointer
 
 
-def _pointer(told: dict[str, Any]) -> Pointer:
-    files = tuple(
-        PulledFile(str(file["name"]), int(file["n_bytes"]), str(file["sha256"]))
-        for file in told["files"]
-    )
-    activation = told["activation"]
-    if not files:
-        raise ValueError("files")
-    if activation is not None and activation not in get_args(Activation):
-        raise ValueError("activation")
-    return Pointer(
-        name=str(told["name"]),
-        repository=str(told["repository"]),
-        revision=str(told["revision"]),
-        path=Path(told["path"]),
-        files=files,
-        fingerprint=str(told["fingerprint"]),
-        licence=str(told["licence"]),
-        activation=cast("Activation | None", activation),
+def _damaged(path: Path) -> ModelError:
+    return ModelError(
+        f"{path}: damaged", hint=f"`clipcli models pull {path.parent.name}` writes it anew"
     )

@@ -79,11 +79,11 @@ def model_source(path: str | Path) -> Any:
     """Open what :func:`write_model` wrote."""
     from clipcli.models.config import ModelConfig, Preprocessing
     from clipcli.models.formats.safetensors import read_tensor_table
-    from clipcli.models.formats.tensor_map import Stored, as_they_are
+    from clipcli.models.formats.tensor_map import StoredTensor, as_they_are
     from clipcli.models.open import ModelSource
 
     path = Path(path)
-    table = {name: Stored(path, place) for name, place in read_tensor_table(path).items()}
+    table = {name: StoredTensor(path, place) for name, place in read_tensor_table(path).items()}
     config = ModelConfig("ViT-B/32", shape(), Preprocessing(32), logit_scale=1.0)
     return ModelSource(path, "state dict", config, as_they_are(table), path)
 

@@ -31,7 +31,7 @@ from clipcli.models.config import (
 )
 from clipcli.models.folder import builtin_model_folder, open_model_folder
 from clipcli.models.formats.safetensors import read_tensor_table, write_tensors
-from clipcli.models.formats.tensor_map import Stored, as_they_are
+from clipcli.models.formats.tensor_map import StoredTensor, as_they_are
 from clipcli.models.open import ModelSource, source_of
 from tests.conftest import ROOT
 from tests.encoder.torch.conftest import ARCHITECTURES, TEXT, make_restless
@@ -67,7 +67,7 @@ def stored(model: CLIP | Siglip, path: Path, dtype: torch.dtype = torch.float32)
     write_tensors(path, stored_tensors(model.state_dict(), dtype))
     size = model.architecture.image.image_size
     config = ModelConfig("model", model.architecture, Preprocessing(size), logit_scale=1.0)
-    table = {name: Stored(path, place) for name, place in read_tensor_table(path).items()}
+    table = {name: StoredTensor(path, place) for name, place in read_tensor_table(path).items()}
     return ModelSource(path, "state dict", config, as_they_are(table), path)
 
 
@@ -234,7 +234,7 @@ def test_weights_that_do_not_fit_are_refused(change, fact: str, tmp_path: Path) 
     write_tensors(tmp_path / "weights", stored_tensors(state, torch.float32))
     config = ModelConfig("model", model.architecture, Preprocessing(32), logit_scale=1.0)
     table = read_tensor_table(tmp_path / "weights")
-    plan = as_they_are({name: Stored(tmp_path / "weights", table[name]) for name in table})
+    plan = as_they_are({name: StoredTensor(tmp_path / "weights", table[name]) for name in table})
 
     with pytest.raises(ModelError, match=fact):
         NumpyTextTower(ModelSource(tmp_path, "state dict", config, plan, tmp_path))

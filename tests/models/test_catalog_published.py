@@ -15,7 +15,7 @@ import pytest
 from clipcli.models.catalog.catalog import find_entry
 from clipcli.models.config import SiglipArchitecture
 from clipcli.models.formats.huggingface import read_clip, read_siglip
-from clipcli.models.formats.json_reader import Told
+from clipcli.models.formats.json_reader import JsonObject
 from clipcli.models.formats.openclip import read_openclip
 from clipcli.models.formats.preprocessor import read_openclip_preprocess, read_preprocessor
 from clipcli.models.formats.tensor_map import WeightsFile
@@ -171,7 +171,9 @@ SIGLIPS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 @pytest.mark.parametrize("repository", OPENCLIP)
 def test_is_what_an_openclip_repository_says(repository: str) -> None:
     model, preprocess = OPENCLIP[repository]
-    told = Told({"model_cfg": model, "preprocess_cfg": preprocess}, Path("open_clip_config.json"))
+    told = JsonObject(
+        {"model_cfg": model, "preprocess_cfg": preprocess}, Path("open_clip_config.json")
+    )
 
     architecture = read_openclip(told, WeightsFile(Path("weights"), {}))
     preprocessing = read_openclip_preprocess(
@@ -184,7 +186,7 @@ def test_is_what_an_openclip_repository_says(repository: str) -> None:
 
 
 def test_is_what_a_huggingface_clip_repository_says() -> None:
-    told = Told(METACLIP_L14, Path("config.json"))
+    told = JsonObject(METACLIP_L14, Path("config.json"))
 
     architecture = read_clip(told)
 
@@ -210,7 +212,7 @@ def test_is_what_a_siglip_repository_says(repository: str, tmp_path: Path) -> No
         encoding="utf-8",
     )
 
-    architecture = read_siglip(Told(config, Path("config.json")), tokens)
+    architecture = read_siglip(JsonObject(config, Path("config.json")), tokens)
     preprocessing = read_preprocessor(path)
 
     assert (architecture, preprocessing) == (ours, entry.preprocessing)

@@ -34,7 +34,7 @@ from clipcli.models.folder import write_model_folder
 from clipcli.models.formats.safetensors import RawTensor
 from clipcli.models.hub import download as hubfile
 from clipcli.models.hub import pull as hub
-from clipcli.models.hub.pull import Wanted, find_wanted, pull
+from clipcli.models.hub.pull import HubModel, find_hub_model, pull
 from clipcli.models.resolve import open_named
 from clipcli.models.store import find_installed, installed_models
 from clipcli.models.tokenizer.vocabulary import Vocabulary
@@ -116,7 +116,7 @@ def _isolate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pull_tiny() -> modelstore.Installed:
-    return pull(find_wanted(REPOSITORY))
+    return pull(find_hub_model(REPOSITORY))
 
 
 def refusal() -> ModelError:
@@ -265,7 +265,7 @@ def test_a_hash_that_is_not_the_catalogues_is_refused_before_the_download(server
     )
 
     with pytest.raises(ModelError, match="in the catalogue"):
-        pull(Wanted(NAME, REPOSITORY, entry))
+        pull(HubModel(NAME, REPOSITORY, entry))
 
     assert not server.of("GET", "/resolve/")
 
@@ -281,7 +281,7 @@ def test_a_model_that_is_not_what_the_catalogue_says_is_refused(server: Hub) -> 
     )
 
     with pytest.raises(ModelError, match="architecture is not the one in the catalogue"):
-        pull(Wanted(NAME, REPOSITORY, entry))
+        pull(HubModel(NAME, REPOSITORY, entry))
 
     assert find_installed(NAME) is None
 
@@ -494,12 +494,12 @@ def test_room_is_counted_without_what_is_there_already(server: Hub) -> None:
     ],
 )
 def test_a_name_means_a_repository(name: str, repository: str) -> None:
-    assert find_wanted(name).repository == repository
+    assert find_hub_model(name).repository == repository
 
 
 @pytest.mark.parametrize("name", ["ViT-B/23", "nothing like it", "../..", "a/b/c", "a/..", ""])
 def test_a_name_that_means_nothing_is_an_error(name: str) -> None:
     with pytest.raises(ModelError) as caught:
-        pull(find_wanted(name))
+        pull(find_hub_model(name))
 
     assert caught.value.hint

@@ -191,7 +191,7 @@ def test_refuses_ids_that_do_not_fit(tmp_path: Path, change: dict[str, object], 
 
 @pytest.mark.parametrize(
     ("content", "fact"),
-    [(b"{", "not valid JSON"), (b"\xff\xfe", "not valid JSON"), (b"[]", "expected an object")],
+    [(b"{", "not JSON"), (b"\xff\xfe", "not UTF-8 text"), (b"[]", "expected an object")],
 )
 def test_refuses_ids_that_are_not_json(tmp_path: Path, content: bytes, fact: str) -> None:
     path = write_lines(tmp_path / "merges.txt", ["l o"])

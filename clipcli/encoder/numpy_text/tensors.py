@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipcli.errors import ModelError
-from clipcli.models.formats.tensor_map import Piece, Plan, Stored
+from clipcli.models.formats.tensor_map import JoinedTensor, StoredTensor, TensorPlan
 
 FloatArray: TypeAlias = NDArray[np.float32]
 
@@ -25,7 +25,7 @@ DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 class TensorReader:
     """The tensors of a plan by our names; nothing is read before it is asked for."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: TensorPlan) -> None:
         self._plan = plan
         self._maps: dict[Path, NDArray[np.uint8]] = {}
 
@@ -47,7 +47,7 @@ class TensorReader:
         """Return the shape of every tensor, by name, without reading any."""
         return {name: _shape(piece) for name, piece in self._plan.items()}
 
-    def _window(self, stored: Stored) -> NDArray[Any]:
+    def _window(self, stored: StoredTensor) -> NDArray[Any]:
         place = stored.place
         if place.dtype not in DTYPES:
             raise ModelError(f"{stored.path}: type {place.dtype} is not a number with a fraction")
@@ -60,7 +60,7 @@ class TensorReader:
         return window.reshape(place.shape) if place.strides is None else _strided(window, stored)
 
 
-def _strided(window: NDArray[Any], stored: Stored) -> NDArray[Any]:
+def _strided(window: NDArray[Any], stored: StoredTensor) -> NDArray[Any]:
     """Lay a view of other strides, such as a transposed one, over a tensor's bytes."""
     shape, strides = stored.place.shape, stored.place.strides
     assert strides is not None
@@ -86,7 +86,7 @@ def _as_float32(window: NDArray[Any]) -> FloatArray:
     return window.astype(np.float32, copy=False)
 
 
-def _in_place(tensor: FloatArray, piece: Piece) -> FloatArray:
+def _in_place(tensor: FloatArray, piece: JoinedTensor) -> FloatArray:
     """Lay a tensor the way that ours are laid."""
     if piece.is_transposed:
         tensor = tensor.swapaxes(-1, -2)
@@ -95,7 +95,7 @@ def _in_place(tensor: FloatArray, piece: Piece) -> FloatArray:
     return tensor
 
 
-def _shape(piece: Piece) -> tuple[int, ...]:
+def _shape(piece: JoinedTensor) -> tuple[int, ...]:
     first = piece.parts[0].place.shape
     shape = first
     if len(piece.parts) > 1:

@@ -18,7 +18,7 @@ from clipcli.models.config import Activation, Architecture, SiglipArchitecture
 from clipcli.models.folder import ModelFolder
 from clipcli.models.formats.openai import architecture_from_shapes
 from clipcli.models.formats.safetensors import RawTensor, read_tensor_table
-from clipcli.models.formats.tensor_map import Stored, as_they_are, complain, is_weightless
+from clipcli.models.formats.tensor_map import StoredTensor, as_they_are, complain, is_weightless
 from clipcli.models.open import ModelSource, source_of
 
 STORED_TYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
@@ -49,7 +49,7 @@ def load_model(
 def read_state(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file: nothing is copied, the tensors are windows on the file."""
     table = read_tensor_table(path)
-    return gather(as_they_are({name: Stored(path, place) for name, place in table.items()}))
+    return gather(as_they_are({name: StoredTensor(path, place) for name, place in table.items()}))
 
 
 def build_from_state(state: Mapping[str, Tensor], activation: Activation, source: str) -> CLIP:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from clipcli.errors import ModelError
 from clipcli.models.formats.safetensors import ITEM_BYTES
-from clipcli.models.formats.tensor_map import Piece, Plan, Stored
+from clipcli.models.formats.tensor_map import JoinedTensor, StoredTensor, TensorPlan
 
 DTYPES = {
     "F64": torch.float64,
@@ -30,13 +30,13 @@ DTYPES = {
 }
 
 
-def gather(plan: Plan) -> dict[str, Tensor]:
+def gather(plan: TensorPlan) -> dict[str, Tensor]:
     """Return our tensors by name, in the types that they are stored in."""
     maps: dict[Path, Tensor] = {}
     return {name: _tensor(piece, maps) for name, piece in plan.items()}
 
 
-def _tensor(piece: Piece, maps: dict[Path, Tensor]) -> Tensor:
+def _tensor(piece: JoinedTensor, maps: dict[Path, Tensor]) -> Tensor:
     is_whole = len(piece.parts) == 1
     tensor = _window(piece.parts[0], maps) if is_whole else _joined(piece, maps)
     if piece.is_transposed:
@@ -46,7 +46,7 @@ def _tensor(piece: Piece, maps: dict[Path, Tensor]) -> Tensor:
     return tensor
 
 
-def _window(stored: Stored, maps: dict[Path, Tensor]) -> Tensor:
+def _window(stored: StoredTensor, maps: dict[Path, Tensor]) -> Tensor:
     place = stored.place
     if stored.path not in maps:
         maps[stored.path] = _map(stored.path)
@@ -59,7 +59,7 @@ def _window(stored: Stored, maps: dict[Path, Tensor]) -> Tensor:
     return tensor.view(place.shape)
 
 
-def _joined(piece: Piece, maps: dict[Path, Tensor]) -> Tensor:
+def _joined(piece: JoinedTensor, maps: dict[Path, Tensor]) -> Tensor:
     """Join matrices along their first axis."""
     places = [stored.place for stored in piece.parts]
     first = places[0]
@@ -83,7 +83,7 @@ def _map(path: Path) -> Tensor:
         raise ModelError(f"{path}: cannot be read: {error}") from error
 
 
-def _read_into(part: Tensor, stored: Stored) -> None:
+def _read_into(part: Tensor, stored: StoredTensor) -> None:
     data = part.flatten().view(torch.uint8).numpy().data
     try:
         with stored.path.open("rb") as file:

@@ -13,7 +13,13 @@ from typing import cast
 
 from clipcli.errors import ModelError
 from clipcli.models.config import EfficientNetLite
-from clipcli.models.formats.tensor_map import Piece, Wanted, WeightsFile, complain, make_plan
+from clipcli.models.formats.tensor_map import (
+    JoinedTensor,
+    TensorSpec,
+    WeightsFile,
+    complain,
+    make_plan,
+)
 
 STEM, FEATURES, STAGES = 32, 1280, 7
 NORM = ("weight", "bias", "running_mean", "running_var")
@@ -43,7 +49,7 @@ class Trunk:
 
     widths: Stages
     depths: Stages
-    plan: dict[str, Piece]
+    plan: dict[str, JoinedTensor]
 
     def shape(self, image_size: int, hidden_width: int) -> EfficientNetLite:
         """Return the tower of this trunk with a head of that width."""
@@ -74,7 +80,7 @@ def read_trunk(file: WeightsFile) -> Trunk:
     classifier = _classifier(file)
     rest = {name: s for name, s in file.table.items() if name not in classifier}
     plan = make_plan(
-        {ours: Wanted((theirs,)) for ours, theirs in wanted.items()},
+        {ours: TensorSpec((theirs,)) for ours, theirs in wanted.items()},
         WeightsFile(file.path, rest, file.module_kinds),
     )
     return Trunk(widths, depths, plan)

@@ -16,7 +16,7 @@ from clipcli.models.config import (
     TextTransformer,
     VisionTransformer,
 )
-from clipcli.models.formats.json_reader import Told
+from clipcli.models.formats.json_reader import JsonObject
 from clipcli.models.formats.tokenizer_files import SiglipTokens
 
 CONFIG_NAME = "config.json"
@@ -67,45 +67,45 @@ def find_weights(folder: Path) -> Path | None:
     return next((folder / name for name in WEIGHTS_NAMES if (folder / name).is_file()), None)
 
 
-def is_huggingface(told: Told) -> bool:
+def is_huggingface(data: JsonObject) -> bool:
     """Tell whether a ``config.json`` is one of ``transformers``'."""
-    return "model_type" in told.values or "architectures" in told.values
+    return "model_type" in data.values or "architectures" in data.values
 
 
-def model_type(told: Told) -> str:
+def model_type(data: JsonObject) -> str:
     """Return ``clip`` or ``siglip``; other models are refused by name."""
-    kind = told.text("model_type", "nothing")
+    kind = data.text("model_type", "nothing")
     if kind == "siglip2":
         raise ModelError(
-            f"{told.path}: model_type 'siglip2' is the kind for any picture size (NaFlex), "
+            f"{data.path}: model_type 'siglip2' is the kind for any picture size (NaFlex), "
             "which is not read",
             hint="SigLIP 2 of one size is read, such as google/siglip2-base-patch16-256",
         )
     if kind not in ("clip", "siglip"):
-        raise ModelError(f"{told.path}: model_type is {kind!r}; clipcli reads 'clip' and 'siglip'")
+        raise ModelError(f"{data.path}: model_type is {kind!r}; clipcli reads 'clip' and 'siglip'")
     return kind
 
 
-def read_clip(told: Told) -> Architecture:
+def read_clip(data: JsonObject) -> Architecture:
     """Return the architecture that the ``config.json`` of a ``CLIPModel`` says."""
-    text, image = _tower(told, "text_config"), _tower(told, "vision_config")
+    text, image = _tower(data, "text_config"), _tower(data, "vision_config")
     return Architecture(
-        embed_dim=told.whole("projection_dim", PROJECTION),
+        embed_dim=data.whole("projection_dim", PROJECTION),
         image=_image(image, CLIP_IMAGE, CLIP_EPSILON),
         text=_text(text, CLIP_TEXT, CLIP_EPSILON),
         activation=_activation(text, image, "quick_gelu"),
     )
 
 
-def read_siglip(told: Told, tokens: SiglipTokens) -> SiglipArchitecture:
+def read_siglip(data: JsonObject, tokens: SiglipTokens) -> SiglipArchitecture:
     """Return the architecture that the ``config.json`` of a ``SiglipModel`` says."""
-    text, image = _tower(told, "text_config"), _tower(told, "vision_config")
+    text, image = _tower(data, "text_config"), _tower(data, "vision_config")
     image.must_be("vision_use_head", True, "clipcli reads SigLIP with its pooling head")
     shape = _image(image, SIGLIP_IMAGE, SIGLIP_EPSILON)
     text_shape = _text(text, SIGLIP_TEXT, SIGLIP_EPSILON)
     if (width := text.whole("projection_size", text_shape.width)) != shape.width:
         raise ModelError(
-            f"{told.path}: text vectors have {width} numbers, image vectors {shape.width}"
+            f"{data.path}: text vectors have {width} numbers, image vectors {shape.width}"
         )
     return SiglipArchitecture(
         embed_dim=shape.width,
@@ -118,59 +118,59 @@ def read_siglip(told: Told, tokens: SiglipTokens) -> SiglipArchitecture:
     )
 
 
-def siglip_vocab_size(told: Told) -> int:
+def siglip_vocab_size(data: JsonObject) -> int:
     """Return how many tokens a SigLIP folder's text tower knows."""
-    return _size(_tower(told, "text_config"), "vocab_size", SIGLIP_TEXT)
+    return _size(_tower(data, "text_config"), "vocab_size", SIGLIP_TEXT)
 
 
-def _tower(told: Told, key: str) -> Told:
+def _tower(data: JsonObject, key: str) -> JsonObject:
     """Return one tower's section; the older name beside it wins, as it does in ``transformers``."""
     older = f"{key}_dict"
-    return told.section(older if told.values.get(older) is not None else key)
+    return data.section(older if data.values.get(older) is not None else key)
 
 
-def _text(told: Told, usual: dict[str, int], epsilon: float) -> TextTransformer:
-    _check_epsilon(told, epsilon)
+def _text(data: JsonObject, usual: dict[str, int], epsilon: float) -> TextTransformer:
+    _check_epsilon(data, epsilon)
     return TextTransformer(
-        context_length=_size(told, "max_position_embeddings", usual),
-        vocab_size=_size(told, "vocab_size", usual),
-        width=_size(told, "hidden_size", usual),
-        layers=_size(told, "num_hidden_layers", usual),
-        heads=_heads(told, usual),
-        mlp_width=_size(told, "intermediate_size", usual),
+        context_length=_size(data, "max_position_embeddings", usual),
+        vocab_size=_size(data, "vocab_size", usual),
+        width=_size(data, "hidden_size", usual),
+        layers=data.layers("num_hidden_layers", usual["num_hidden_layers"]),
+        heads=_heads(data, usual),
+        mlp_width=_size(data, "intermediate_size", usual),
     )
 
 
-def _image(told: Told, usual: dict[str, int], epsilon: float) -> VisionTransformer:
-    _check_epsilon(told, epsilon)
-    told.must_be("num_channels", 3, "pictures have three channels here")
+def _image(data: JsonObject, usual: dict[str, int], epsilon: float) -> VisionTransformer:
+    _check_epsilon(data, epsilon)
+    data.must_be("num_channels", 3, "pictures have three channels here")
     return VisionTransformer(
-        image_size=_size(told, "image_size", usual),
-        patch_size=_size(told, "patch_size", usual),
-        width=_size(told, "hidden_size", usual),
-        layers=_size(told, "num_hidden_layers", usual),
-        heads=_heads(told, usual),
-        mlp_width=_size(told, "intermediate_size", usual),
+        image_size=_size(data, "image_size", usual),
+        patch_size=_size(data, "patch_size", usual),
+        width=_size(data, "hidden_size", usual),
+        layers=data.layers("num_hidden_layers", usual["num_hidden_layers"]),
+        heads=_heads(data, usual),
+        mlp_width=_size(data, "intermediate_size", usual),
     )
 
 
-def _size(told: Told, key: str, usual: dict[str, int]) -> int:
-    return told.whole(key, usual[key])
+def _size(data: JsonObject, key: str, usual: dict[str, int]) -> int:
+    return data.whole(key, usual[key])
 
 
-def _heads(told: Told, usual: dict[str, int]) -> int:
-    heads = _size(told, "num_attention_heads", usual)
-    if _size(told, "hidden_size", usual) % heads:
-        raise told.wrong("num_attention_heads", "a divisor of hidden_size")
+def _heads(data: JsonObject, usual: dict[str, int]) -> int:
+    heads = _size(data, "num_attention_heads", usual)
+    if _size(data, "hidden_size", usual) % heads:
+        raise data.wrong("num_attention_heads", "a divisor of hidden_size")
     return heads
 
 
-def _check_epsilon(told: Told, expected: float) -> None:
-    if told.number("layer_norm_eps", expected) != expected:
-        raise told.wrong("layer_norm_eps", str(expected))
+def _check_epsilon(data: JsonObject, expected: float) -> None:
+    if data.number("layer_norm_eps", expected) != expected:
+        raise data.wrong("layer_norm_eps", str(expected))
 
 
-def _activation(text: Told, image: Told, usual: str) -> Activation:
+def _activation(text: JsonObject, image: JsonObject, usual: str) -> Activation:
     names = [tower.text("hidden_act", usual) for tower in (text, image)]
     for tower, name in zip((text, image), names, strict=True):
         if name not in ACTIVATIONS:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from clipcli.errors import ModelError
 from clipcli.models.config import Architecture, SiglipArchitecture, VisionTransformer
-from clipcli.models.formats.tensor_map import Wanted
+from clipcli.models.formats.tensor_map import TensorSpec
 
 BLOCK = {  # ours -> theirs, within one block of a transformer
     "ln_1": "layer_norm1",
@@ -20,7 +20,7 @@ BLOCK = {  # ours -> theirs, within one block of a transformer
 TENSORS = ("weight", "bias")
 
 
-def huggingface_clip(architecture: Architecture) -> dict[str, Wanted]:
+def huggingface_clip(architecture: Architecture) -> dict[str, TensorSpec]:
     """Return the tensors of ``transformers``' ``CLIPModel``."""
     if not isinstance(architecture.image, VisionTransformer):
         raise ModelError("Hugging Face's layout has no convolutional towers")
@@ -38,14 +38,14 @@ def huggingface_clip(architecture: Architecture) -> dict[str, Wanted]:
     }
     return {
         **_as_wanted(wanted),
-        "visual.proj": Wanted(("visual_projection.weight",), is_transposed=True),
-        "text_projection": Wanted(("text_projection.weight",), is_transposed=True),
+        "visual.proj": TensorSpec(("visual_projection.weight",), is_transposed=True),
+        "text_projection": TensorSpec(("text_projection.weight",), is_transposed=True),
         **_blocks("visual.transformer", f"{image}.encoder", architecture.image.layers),
         **_blocks("transformer", f"{text}.encoder", architecture.text.layers),
     }
 
 
-def huggingface_siglip(architecture: SiglipArchitecture) -> dict[str, Wanted]:
+def huggingface_siglip(architecture: SiglipArchitecture) -> dict[str, TensorSpec]:
     """Return the tensors of ``transformers``' ``SiglipModel``."""
     text, image, head = "text_model", "vision_model", "vision_model.head"
     wanted = {
@@ -70,19 +70,19 @@ def huggingface_siglip(architecture: SiglipArchitecture) -> dict[str, Wanted]:
     }
     return {
         **_as_wanted(wanted),
-        **{ours: Wanted((theirs,), is_flat=True) for ours, theirs in flat.items()},
+        **{ours: TensorSpec((theirs,), is_flat=True) for ours, theirs in flat.items()},
         **_blocks("visual.transformer", f"{image}.encoder", architecture.image.layers),
         **_blocks("transformer", f"{text}.encoder", architecture.text.layers),
     }
 
 
-def _blocks(ours: str, theirs: str, layers: int) -> dict[str, Wanted]:
-    wanted: dict[str, Wanted] = {}
+def _blocks(ours: str, theirs: str, layers: int) -> dict[str, TensorSpec]:
+    wanted: dict[str, TensorSpec] = {}
     for i in range(layers):
         block, layer = f"{ours}.resblocks.{i}", f"{theirs}.layers.{i}"
         for tensor in TENSORS:
             parts = tuple(f"{layer}.self_attn.{part}_proj.{tensor}" for part in "qkv")
-            wanted[f"{block}.attn.in_proj_{tensor}"] = Wanted(parts)
+            wanted[f"{block}.attn.in_proj_{tensor}"] = TensorSpec(parts)
         for part, their_part in BLOCK.items():
             wanted |= _as_wanted(_pairs(f"{block}.{part}", f"{layer}.{their_part}"))
     return wanted
@@ -92,5 +92,5 @@ def _pairs(ours: str, theirs: str) -> dict[str, str]:
     return {f"{ours}.{tensor}": f"{theirs}.{tensor}" for tensor in TENSORS}
 
 
-def _as_wanted(names: dict[str, str]) -> dict[str, Wanted]:
-    return {ours: Wanted((theirs,)) for ours, theirs in names.items()}
+def _as_wanted(names: dict[str, str]) -> dict[str, TensorSpec]:
+    return {ours: TensorSpec((theirs,)) for ours, theirs in names.items()}

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from clipcli.errors import ModelError
+from clipcli.models.config import MAX_LAYERS, MAX_SIZE
+from clipcli.strict_json import SMALL, Bounds, read_json, short
 
-MAX_BYTES = 64 * 1024**2  # a tokenizer.json of 256,000 tokens has 34 MB
 
-
-class Told:
+class JsonObject:
     """An object in a JSON file; every question names the key, and what to take if it is absent."""
 
     def __init__(self, values: dict[str, Any], path: Path, prefix: str = "") -> None:
@@ -20,28 +20,34 @@ class Told:
         self.path = path
         self._prefix = prefix
 
-    def section(self, key: str) -> Told:
+    def section(self, key: str) -> JsonObject:
         """Return an object within this one; an absent one is empty."""
         value = self.values.get(key)
         if value is None:
             value = {}
         if not isinstance(value, dict):
             raise self.wrong(key, "an object")
-        return Told(value, self.path, f"{self._prefix}{key}.")
+        return JsonObject(value, self.path, f"{self._prefix}{key}.")
 
-    def whole(self, key: str, default: int | None = None) -> int:
-        """Return a positive whole number."""
+    def whole(self, key: str, default: int | None = None, most: int = MAX_SIZE) -> int:
+        """Return a positive whole number, within what a model can count."""
         value = self._value(key, default)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise self.wrong(key, "a positive whole number")
+        if value > most:
+            raise self.wrong(key, f"{most:,} at most")
         return value
+
+    def layers(self, key: str, default: int) -> int:
+        """Return how many layers a tower has."""
+        return self.whole(key, default, MAX_LAYERS)
 
     def number(self, key: str, default: float | None = None) -> float:
         """Return a number."""
         value = self._value(key, default)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self.wrong(key, "a number")
-        return float(value)
+        return _as_float(value)
 
     def text(self, key: str, default: str | None = None) -> str:
         """Return a string."""
@@ -64,25 +70,25 @@ class Told:
             raise self.wrong(key, "three numbers")
         if not all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in value):
             raise self.wrong(key, "three numbers")
-        red, green, blue = map(float, value)
+        red, green, blue = map(_as_float, value)
         return red, green, blue
 
     def must_be(self, key: str, expected: object, why: str) -> None:
         """Refuse any value but ``expected``; an absent key, or null, is as good."""
         value = self.values.get(key)
         if value is not None and value != expected:
-            raise ModelError(f"{self.path}: {self._prefix}{key} is {_short(value)}: {why}")
+            raise ModelError(f"{self.path}: {self._prefix}{key} is {short(value)}: {why}")
 
     def knows_only(self, keys: Iterable[str], why: str) -> None:
         """Refuse keys that are not among ``keys``, unless they say nothing."""
         known = set(keys)
         for key, value in self.values.items():
             if key not in known and value is not None and value is not False:
-                raise ModelError(f"{self.path}: {self._prefix}{key} is {_short(value)}: {why}")
+                raise ModelError(f"{self.path}: {self._prefix}{key} is {short(value)}: {why}")
 
     def wrong(self, key: str, expected: str) -> ModelError:
         """Return the error for a value that is not what it should be."""
-        found = _short(self.values[key]) if key in self.values else "nothing"
+        found = short(self.values[key]) if key in self.values else "nothing"
         return ModelError(f"{self.path}: {self._prefix}{key}: expected {expected}, got {found}")
 
     def _value(self, key: str, default: object) -> Any:
@@ -90,7 +96,7 @@ class Told:
         return default if value is None else value
 
 
-def read_told(path: Path) -> Told:
+def read_object(path: Path, bounds: Bounds = SMALL) -> JsonObject:
     """Read a JSON file that holds an object.
 
     Raises
@@ -98,24 +104,14 @@ def read_told(path: Path) -> Told:
     ModelError
         If it cannot be read, or is no such file.
     """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror or error}") from error
-    if len(raw) > MAX_BYTES:
-        raise ModelError(f"{path}: is larger than {MAX_BYTES // 1024**2} MB")
-    try:
-        values = json.loads(raw.decode("utf-8-sig"))
-    except json.JSONDecodeError as error:
-        raise ModelError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise ModelError(f"{path}: not JSON") from error
+    values = read_json(path, ModelError, bounds)
     if not isinstance(values, dict):
-        raise ModelError(f"{path}: expected an object, got {_short(values)}")
-    return Told(values, path)
+        raise ModelError(f"{path}: expected an object, got {short(values)}")
+    return JsonObject(values, path)
 
 
-def _short(value: object) -> str:
-    told = json.dumps(value, ensure_ascii=True, default=str)
-    return told if len(told) <= 60 else told[:57] + "..."
+def _as_float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:  # a whole number of hundreds of digits
+        return math.inf

@@ -17,9 +17,9 @@ from clipcli.models.config import (
     TextTransformer,
     VisionTransformer,
 )
-from clipcli.models.formats.json_reader import Told
+from clipcli.models.formats.json_reader import JsonObject
 from clipcli.models.formats.openai import HEAD_WIDTH, RESNET_STRIDE, architecture_from_shapes
-from clipcli.models.formats.tensor_map import Stored, WeightsFile
+from clipcli.models.formats.tensor_map import StoredTensor, WeightsFile
 
 CONFIG_NAME = "open_clip_config.json"
 WEIGHTS_NAMES = (
@@ -65,7 +65,7 @@ def in_our_names(file: WeightsFile) -> WeightsFile:
         )
     if "token_embedding.weight" in file.table:
         return file
-    table: dict[str, Stored] = {
+    table: dict[str, StoredTensor] = {
         name.removeprefix(TEXT_PREFIX): stored for name, stored in file.table.items()
     }
     return replace(file, table=table)
@@ -103,9 +103,9 @@ def name_activation(path: Path) -> Activation | None:
     return "quick_gelu" if "quickgelu" in name else None
 
 
-def read_openclip(told: Told, file: WeightsFile) -> Architecture:
+def read_openclip(data: JsonObject, file: WeightsFile) -> Architecture:
     """Return the architecture that an ``open_clip_config.json`` says."""
-    model = told.section("model_cfg")
+    model = data.section("model_cfg")
     model.knows_only(
         (
             "embed_dim",
@@ -129,53 +129,53 @@ def read_openclip(told: Told, file: WeightsFile) -> Architecture:
     )
 
 
-def _tower(model: Told, key: str, keys: tuple[str, ...]) -> Told:
-    told = model.section(key)
+def _tower(model: JsonObject, key: str, keys: tuple[str, ...]) -> JsonObject:
+    data = model.section(key)
     for name in ("timm_model_name", "hf_model_name"):
-        if library := told.values.get(name):
+        if library := data.values.get(name):
             raise ModelError(
-                f"{told.path}: {key} is {library!r} of another library ({name}), which is not read"
+                f"{data.path}: {key} is {library!r} of another library ({name}), which is not read"
             )
-    told.must_be("pool_type", USUAL_POOLS[key], UNLIKE_OURS)
-    told.knows_only((*keys, *INERT, "pool_type"), UNLIKE_OURS)
-    return told
+    data.must_be("pool_type", USUAL_POOLS[key], UNLIKE_OURS)
+    data.knows_only((*keys, *INERT, "pool_type"), UNLIKE_OURS)
+    return data
 
 
-def _image(told: Told) -> VisionTransformer | ModifiedResNet:
-    size, layers = told.whole("image_size", 224), told.values.get("layers", 12)
-    width, head_width = told.whole("width", 768), told.whole("head_width", HEAD_WIDTH)
+def _image(data: JsonObject) -> VisionTransformer | ModifiedResNet:
+    size, layers = data.whole("image_size", 224), data.values.get("layers", 12)
+    width, head_width = data.whole("width", 768), data.whole("head_width", HEAD_WIDTH)
     if isinstance(layers, list):
         if len(layers) != 4 or not all(isinstance(n, int) and n > 0 for n in layers):
-            raise told.wrong("layers", "one number, or four")
+            raise data.wrong("layers", "one number, or four")
         first, second, third, fourth = layers
         heads = width * RESNET_STRIDE // head_width
         return ModifiedResNet(size, width, (first, second, third, fourth), heads)
     return VisionTransformer(
         image_size=size,
-        patch_size=told.whole("patch_size", 16),
+        patch_size=data.whole("patch_size", 16),
         width=width,
-        layers=told.whole("layers", 12),
-        heads=_whole_part(told, "head_width", width, head_width),
-        mlp_width=int(width * told.number("mlp_ratio", MLP_RATIO)),
+        layers=data.layers("layers", 12),
+        heads=_whole_part(data, "head_width", width, head_width),
+        mlp_width=int(width * data.number("mlp_ratio", MLP_RATIO)),
     )
 
 
-def _text(told: Told) -> TextTransformer:
-    width, heads = told.whole("width", 512), told.whole("heads", 8)
-    _whole_part(told, "heads", width, heads)
+def _text(data: JsonObject) -> TextTransformer:
+    width, heads = data.whole("width", 512), data.whole("heads", 8)
+    _whole_part(data, "heads", width, heads)
     return TextTransformer(
-        context_length=told.whole("context_length", 77),
-        vocab_size=told.whole("vocab_size", 49_408),
+        context_length=data.whole("context_length", 77),
+        vocab_size=data.whole("vocab_size", 49_408),
         width=width,
-        layers=told.whole("layers", 12),
+        layers=data.layers("layers", 12),
         heads=heads,
-        mlp_width=int(width * told.number("mlp_ratio", MLP_RATIO)),
+        mlp_width=int(width * data.number("mlp_ratio", MLP_RATIO)),
     )
 
 
-def _whole_part(told: Told, key: str, width: int, divisor: int) -> int:
+def _whole_part(data: JsonObject, key: str, width: int, divisor: int) -> int:
     if width % divisor:
-        raise told.wrong(key, f"a divisor of {width}")
+        raise data.wrong(key, f"a divisor of {width}")
     return width // divisor
 
 

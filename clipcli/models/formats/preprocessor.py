@@ -11,7 +11,8 @@ from typing import Literal
 
 from clipcli.errors import ModelError
 from clipcli.models.config import Preprocessing
-from clipcli.models.formats.json_reader import Told, read_told
+from clipcli.models.formats.json_reader import JsonObject, read_object
+from clipcli.strict_json import short
 
 PREPROCESSOR_NAMES = ("preprocessor_config.json", "processor_config.json")
 AS_RELEASED = "clip"  # as OpenAI released it; what most CLIP models after it use
@@ -33,52 +34,52 @@ def find_preprocessor(folder: Path) -> Path | None:
 
 def read_preprocessor(path: Path) -> Preprocessing:
     """Read Hugging Face's ``preprocessor_config.json`` or ``processor_config.json``."""
-    told = read_told(path)
-    if "image_processor" in told.values:
-        told = told.section("image_processor")
+    data = read_object(path)
+    if "image_processor" in data.values:
+        data = data.section("image_processor")
     for step in STEPS:
-        told.must_be(step, True, UNLIKE_OURS)
-    told.must_be("do_pad", expected=False, why=UNLIKE_OURS)
-    factor = told.number("rescale_factor", 1 / 255)
+        data.must_be(step, True, UNLIKE_OURS)
+    data.must_be("do_pad", expected=False, why=UNLIKE_OURS)
+    factor = data.number("rescale_factor", 1 / 255)
     if abs(factor * 255 - 1) > SCALE_TOLERANCE:
-        raise told.wrong("rescale_factor", "1/255")
-    resample = told.whole("resample", _usual_resample(told))
+        raise data.wrong("rescale_factor", "1/255")
+    resample = data.whole("resample", _usual_resample(data))
     if resample not in INTERPOLATIONS:
-        raise told.wrong("resample", "2 (bilinear) or 3 (bicubic)")
-    size, mode = _read_size(told)
+        raise data.wrong("resample", "2 (bilinear) or 3 (bicubic)")
+    size, mode = _read_size(data)
     return Preprocessing(
         size=size,
         resize_mode=mode,
         interpolation=INTERPOLATIONS[resample],
         crop_rounding="floor",
-        mean=told.triple("image_mean"),
-        std=_positive(told, "image_std"),
+        mean=data.triple("image_mean"),
+        std=_positive(data, "image_std"),
     )
 
 
-def read_openclip_preprocess(told: Told, image_size: int) -> Preprocessing:
+def read_openclip_preprocess(data: JsonObject, image_size: int) -> Preprocessing:
     """Read the ``preprocess_cfg`` of an ``open_clip_config.json``."""
-    told.knows_only(
+    data.knows_only(
         ("size", "mode", "mean", "std", "interpolation", "resize_mode", "fill_color"), UNLIKE_OURS
     )
-    told.must_be("mode", "RGB", UNLIKE_OURS)
-    interpolation = told.text("interpolation", "bicubic")
+    data.must_be("mode", "RGB", UNLIKE_OURS)
+    interpolation = data.text("interpolation", "bicubic")
     if interpolation not in INTERPOLATIONS.values():
-        raise told.wrong("interpolation", "bicubic or bilinear")
-    mode = told.text("resize_mode", "shortest")
+        raise data.wrong("interpolation", "bicubic or bilinear")
+    mode = data.text("resize_mode", "shortest")
     if mode not in RESIZE_MODES:
-        raise told.wrong("resize_mode", " or ".join(RESIZE_MODES))
+        raise data.wrong("resize_mode", " or ".join(RESIZE_MODES))
     if mode == "longest":
-        told.must_be("fill_color", 0, UNLIKE_OURS)
-    size = told.values.get("size", image_size)
+        data.must_be("fill_color", 0, UNLIKE_OURS)
+    size = data.values.get("size", image_size)
     if size not in (image_size, [image_size, image_size]):
-        raise told.wrong("size", f"{image_size}, as the image tower's")
+        raise data.wrong("size", f"{image_size}, as the image tower's")
     return Preprocessing(
         size=image_size,
         resize_mode=mode,
         interpolation="bilinear" if interpolation == "bilinear" else "bicubic",
-        mean=told.triple("mean"),
-        std=_positive(told, "std"),
+        mean=data.triple("mean"),
+        std=_positive(data, "std"),
     )
 
 
@@ -104,28 +105,28 @@ def check_size(preprocessing: Preprocessing, image_size: int, source: object) ->
         )
 
 
-def _usual_resample(told: Told) -> int | None:
+def _usual_resample(data: JsonObject) -> int | None:
     """Return what the classes of CLIP and SigLIP take if the file does not say."""
-    kinds = (told.values.get("image_processor_type"), told.values.get("feature_extractor_type"))
-    return 3 if any(str(kind).startswith(("CLIP", "Siglip")) for kind in kinds) else None
+    kinds = (data.values.get("image_processor_type"), data.values.get("feature_extractor_type"))
+    return 3 if any(short(kind)[1:].startswith(("CLIP", "Siglip")) for kind in kinds) else None
 
 
-def _read_size(told: Told) -> tuple[int, Literal["shortest", "squash"]]:
-    size, crop = told.values.get("size"), told.values.get("crop_size")
-    is_cropped = told.flag("do_center_crop", crop is not None)
+def _read_size(data: JsonObject) -> tuple[int, Literal["shortest", "squash"]]:
+    size, crop = data.values.get("size"), data.values.get("crop_size")
+    is_cropped = data.flag("do_center_crop", crop is not None)
     crop = _square(crop) if is_cropped else None
     edge = size if isinstance(size, int) else None
     if isinstance(size, dict) and set(size) == {"shortest_edge"}:
         edge = size["shortest_edge"]
     if isinstance(edge, int) and not isinstance(edge, bool) and edge > 0:
         if crop != edge:
-            raise told.wrong("crop_size", f"{edge}, as the size")
+            raise data.wrong("crop_size", f"{edge}, as the size")
         return edge, "shortest"
     square = _square(size) if isinstance(size, dict) else None
     if square is None:
-        raise told.wrong("size", "a shortest edge, or as high as wide")
+        raise data.wrong("size", "a shortest edge, or as high as wide")
     if is_cropped and crop != square:
-        raise told.wrong("crop_size", f"{square}, as the size")
+        raise data.wrong("crop_size", f"{square}, as the size")
     return square, "squash"
 
 
@@ -135,8 +136,8 @@ def _square(size: object) -> int | None:
     return size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else None
 
 
-def _positive(told: Told, key: str) -> tuple[float, float, float]:
-    values = told.triple(key)
+def _positive(data: JsonObject, key: str) -> tuple[float, float, float]:
+    values = data.triple(key)
     if min(values) <= 0:
-        raise told.wrong(key, "numbers above zero")
+        raise data.wrong(key, "numbers above zero")
     return values

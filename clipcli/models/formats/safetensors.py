@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,10 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.errors import ModelError
+from clipcli.files import open_regular
+from clipcli.strict_json import Bounds, JsonError, parse_json, short
 
 LENGTH_BYTES = 8
 METADATA = "__metadata__"
-MAX_HEADER_BYTES = 100_000_000  # the reference implementation's own bound
+HEADER = Bounds()  # 50,000 tensors; the reference implementation reads 100 MB
+MAX_AXES = 32
+NUMBER_BYTES = 8
 CHUNK_BYTES = 1 << 20
 ITEM_BYTES = {
     "F64": 8,
@@ -72,16 +77,13 @@ def read_tensor_table(path: Path) -> dict[str, TensorPlace]:
         If the file cannot be read, is something else, or is truncated or damaged.
     """
     header, end, size = _read_header(path)
-    try:
-        table = _places(path, json.loads(header), end)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path}: damaged: its header makes no sense") from error
+    table = _places(path, header, end)
     _check_whole(path, table, end, size)
     return table
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Read what a file tells beside its tensors; nothing where it tells nothing.
+    """Read what stands beside the tensors; nothing where there is nothing.
 
     Raises
     ------
@@ -89,29 +91,33 @@ def read_metadata(path: Path) -> dict[str, str]:
         As :func:`read_tensor_table`.
     """
     header, _, _ = _read_header(path)
-    try:
-        told = json.loads(header).get(METADATA) or {}
-        return {str(key): str(value) for key, value in told.items()}
-    except (ValueError, AttributeError) as error:
-        raise ModelError(f"{path}: damaged: its header makes no sense") from error
+    metadata = header.get(METADATA) or {}
+    if not isinstance(metadata, dict) or not all(isinstance(x, str) for x in metadata.values()):
+        raise _no_sense(path)
+    return metadata
 
 
-def _read_header(path: Path) -> tuple[bytes, int, int]:
-    """Return the header as it is written, where it ends, and the size of the file."""
+def _read_header(path: Path) -> tuple[dict[str, Any], int, int]:
+    """Return the header, where it ends, and the size of the file."""
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
             start = file.read(LENGTH_BYTES + len(IMPOSTORS[0][0]))
             length = _header_length(path, start, size)
             file.seek(LENGTH_BYTES)
-            return file.read(length), LENGTH_BYTES + length, size
+            header = parse_json(file.read(length), HEADER)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from error
+    except JsonError as error:
+        raise ModelError(f"{path}: damaged: its header {error.fact}") from error
+    if not isinstance(header, dict):
+        raise _no_sense(path)
+    return header, LENGTH_BYTES + length, size
 
 
 def read_bytes(path: Path, place: TensorPlace) -> Iterator[bytes]:
     """Yield a tensor's bytes in pieces of bounded size."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         file.seek(place.begin)
         left = place.end - place.begin
         while left > 0:
@@ -124,12 +130,14 @@ def read_bytes(path: Path, place: TensorPlace) -> Iterator[bytes]:
 
 def read_number(path: Path, place: TensorPlace) -> float:
     """Read a tensor that holds one floating-point number."""
+    if place.end - place.begin > NUMBER_BYTES:
+        raise _no_number(path, place)
     data = b"".join(read_bytes(path, place))
     if place.dtype == "BF16":  # the upper half of an F32
         place, data = TensorPlace("F32", place.shape, 0, 4), b"\0\0" + data
     code = {"F16": "<e", "F32": "<f", "F64": "<d"}.get(place.dtype)
     if code is None or len(data) != struct.calcsize(code):
-        raise ModelError(f"{path}: expected one number, got {place.dtype} {list(place.shape)}")
+        raise _no_number(path, place)
     number: float = struct.unpack(code, data)[0]
     return number
 
@@ -144,7 +152,7 @@ def write_tensors(path: Path, tensors: Mapping[str, RawTensor]) -> None:
 def tensor_pieces(
     tensors: Mapping[str, RawTensor], metadata: Mapping[str, str] | None = None
 ) -> Iterator[bytes | memoryview]:
-    """Yield a safetensors file piece by piece; ``metadata`` is told beside the tensors."""
+    """Yield a safetensors file piece by piece; ``metadata`` stands beside the tensors."""
     # Wide items first, then by name: so every tensor is aligned in a memory map.
     ordered = sorted(tensors.items(), key=lambda item: (-ITEM_BYTES[item[1].dtype], item[0]))
     header: dict[str, Any] = {METADATA: {"format": "pt"} | dict(metadata or {})}
@@ -157,9 +165,9 @@ def tensor_pieces(
             "shape": list(tensor.shape),
             "data_offsets": [begin, end],
         }
-    told = json.dumps(header, separators=(",", ":")).encode("utf-8")
-    told += b" " * (-len(told) % LENGTH_BYTES)
-    yield struct.pack("<Q", len(told)) + told
+    data = json.dumps(header, separators=(",", ":")).encode("utf-8")
+    data += b" " * (-len(data) % LENGTH_BYTES)
+    yield struct.pack("<Q", len(data)) + data
     for _, tensor in ordered:
         yield tensor.data
 
@@ -173,7 +181,7 @@ def _header_length(path: Path, start: bytes, size: int) -> int:
     if size <= LENGTH_BYTES:
         raise ModelError(f"{path}: {'truncated' if size else 'empty'}", hint=AGAIN)
     length: int = struct.unpack("<Q", start[:LENGTH_BYTES])[0]
-    if length > MAX_HEADER_BYTES or start[LENGTH_BYTES : LENGTH_BYTES + 1] != b"{":
+    if length > HEADER.n_bytes or start[LENGTH_BYTES : LENGTH_BYTES + 1] != b"{":
         raise ModelError(f"{path}: not a safetensors file")
     if LENGTH_BYTES + length > size:
         raise ModelError(f"{path}: truncated within its header", hint=AGAIN)
@@ -182,17 +190,40 @@ def _header_length(path: Path, start: bytes, size: int) -> int:
 
 def _places(path: Path, header: dict[str, Any], start: int) -> dict[str, TensorPlace]:
     table = {}
-    for name, told in header.items():
+    for name, entry in header.items():
         if name == METADATA:
             continue
-        shape = tuple(int(axis) for axis in told["shape"])
-        begin, end = (start + int(offset) for offset in told["data_offsets"])
-        if told["dtype"] not in ITEM_BYTES:
-            raise ModelError(f"{path}: {name}: type {told['dtype']} is not supported")
-        if end - begin != math.prod(shape) * ITEM_BYTES[told["dtype"]]:
-            raise ValueError(name)
-        table[name] = TensorPlace(told["dtype"], shape, begin, end)
+        if not isinstance(entry, dict):
+            raise _no_sense(path)
+        dtype, shape = entry.get("dtype"), _counts(path, entry.get("shape"))
+        offsets = _counts(path, entry.get("data_offsets"))
+        if len(offsets) != 2:
+            raise _no_sense(path)
+        if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
+            where, kind = (short(text).strip('"') for text in (name, dtype))
+            raise ModelError(f"{path}: {where}: type {kind} is not supported")
+        begin, end = offsets
+        if end - begin != math.prod(shape) * ITEM_BYTES[dtype]:
+            raise _no_sense(path)
+        table[name] = TensorPlace(dtype, tuple(shape), start + begin, start + end)
     return table
+
+
+def _counts(path: Path, values: object) -> list[int]:
+    """Return whole numbers from zero, at most as many as a tensor may have axes."""
+    if not isinstance(values, list) or len(values) > MAX_AXES:
+        raise _no_sense(path)
+    if not all(type(value) is int and value >= 0 for value in values):
+        raise _no_sense(path)
+    return values
+
+
+def _no_sense(path: Path) -> ModelError:
+    return ModelError(f"{path}: damaged: its header makes no sense")
+
+
+def _no_number(path: Path, place: TensorPlace) -> ModelError:
+    return ModelError(f"{path}: expected one number, got {place.dtype} {list(place.shape)}")
 
 
 def _check_whole(path: Path, table: Mapping[str, TensorPlace], start: int, size: int) -> None:

@@ -6,7 +6,6 @@ same few changes: another name, a matrix on its side, several matrices in one.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from clipcli.errors import ModelError
+from clipcli.files import open_regular
 from clipcli.models.formats.safetensors import TensorPlace, read_tensor_table
+from clipcli.strict_json import Bounds, read_json, short
 
 # What published files carry beside their weights: counters, masks and sizes that are known anyway.
 WEIGHTLESS = (
@@ -28,34 +29,37 @@ WEIGHTLESS = (
 # What data parallelism, compilation and people's own wrappers put before every name.
 WRAPPERS = ("module.", "_orig_mod.", "model.", "clip.", "clip_model.")
 NAMED_AT_MOST = 3  # of each kind of misfit, so that the error stays a line
+NAME_CHARACTERS = 80  # shown of each
+MAX_SHARDS = 1000
+SAFETENSORS_START = b"\0\0\0\0\0{"  # from the fourth byte on: a header of less than 16 MB
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredTensor:
     """A tensor in a file."""
 
     path: Path
     place: TensorPlace
 
 
-Table: TypeAlias = Mapping[str, Stored]
+Table: TypeAlias = Mapping[str, StoredTensor]
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class JoinedTensor:
     """One of our tensors, made of stored ones: ``parts`` joined along their first axis."""
 
     names: tuple[str, ...]  # the parts' names in the file, for errors
-    parts: tuple[Stored, ...]
+    parts: tuple[StoredTensor, ...]
     is_transposed: bool = False
     is_flat: bool = False  # axes of length one in front are dropped: (1, 1, d) -> (d,), (1,) -> ()
 
 
-Plan: TypeAlias = Mapping[str, Piece]  # our names
+TensorPlan: TypeAlias = Mapping[str, JoinedTensor]  # our names
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TensorSpec:
     """What one of our tensors is made of in a foreign layout, whether it is there or not."""
 
     names: tuple[str, ...]
@@ -68,7 +72,7 @@ class WeightsFile:
     """The tensors of one file, or of the shards that an index joins."""
 
     path: Path
-    table: dict[str, Stored]
+    table: dict[str, StoredTensor]
     module_kinds: frozenset[str] | None = None  # of a TorchScript archive
 
     @property
@@ -95,12 +99,12 @@ def read_weights(path: Path) -> WeightsFile:
     return WeightsFile(path, _unwrapped(table), kinds)
 
 
-def as_they_are(table: Table) -> dict[str, Piece]:
+def as_they_are(table: Table) -> dict[str, JoinedTensor]:
     """Return the plan of a file that is in our own layout."""
-    return {name: Piece((name,), (stored,)) for name, stored in table.items()}
+    return {name: JoinedTensor((name,), (stored,)) for name, stored in table.items()}
 
 
-def make_plan(wanted: Mapping[str, Wanted], file: WeightsFile) -> dict[str, Piece]:
+def make_plan(wanted: Mapping[str, TensorSpec], file: WeightsFile) -> dict[str, JoinedTensor]:
     """Find what is wanted; everything must be there, and nothing else.
 
     Raises
@@ -113,7 +117,7 @@ def make_plan(wanted: Mapping[str, Wanted], file: WeightsFile) -> dict[str, Piec
     unexpected = [name for name in file.table if name not in names]
     complain(file.path, {"missing": missing, "unexpected": unexpected})
     return {
-        ours: Piece(
+        ours: JoinedTensor(
             want.names,
             tuple(file.table[name] for name in want.names),
             want.is_transposed,
@@ -145,39 +149,51 @@ def scalar(file: WeightsFile, name: str) -> float:
     return read_number(stored.path, stored.place)
 
 
-def _read_file(path: Path) -> tuple[dict[str, Stored], frozenset[str] | None]:
+def _read_file(path: Path) -> tuple[dict[str, StoredTensor], frozenset[str] | None]:
     from clipcli.models.formats.torch_file import ARCHIVE_START, PICKLE_START, read_torch_file
 
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(len(ARCHIVE_START))
+            is_safetensors = start[3:] + file.read(9 - len(start)) == SAFETENSORS_START
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from error
     # Subtle: a safetensors file may begin with any byte, but then its header's brace follows.
     is_torch = start == ARCHIVE_START or start.startswith(PICKLE_START)
-    if is_torch and not _is_safetensors(path):
-        found = read_torch_file(path)
-        return {n: Stored(path, place) for n, place in found.table.items()}, found.module_kinds
-    return {name: Stored(path, place) for name, place in read_tensor_table(path).items()}, None
+    if is_torch and not is_safetensors:
+        torch_file = read_torch_file(path)
+        places, kinds = torch_file.table, torch_file.module_kinds
+    else:
+        places, kinds = read_tensor_table(path), None
+    return {name: StoredTensor(path, place) for name, place in places.items()}, kinds
 
 
-def _is_safetensors(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(9)[3:] == b"\0\0\0\0\0{"
+def read_shard_index(index: Path) -> dict[str, str]:
+    """Read which file beside an index of shards holds each tensor.
+
+    Raises
+    ------
+    ModelError
+        If it is no such index, or names files elsewhere.
+    """
+    shards = read_json(index, ModelError, Bounds()) if index.exists() else None
+    shards = shards.get("weight_map") if isinstance(shards, dict) else None
+    if not isinstance(shards, dict) or not shards:
+        raise ModelError(f"{index}: is not an index of shards")
+    names = set()
+    for name in shards.values():
+        if not isinstance(name, str) or name in ("", ".", "..") or set(name) & set("/\\:\0"):
+            raise ModelError(f"{index}: shard name {short(name)} leaves the folder")
+        names.add(name)
+    if len(names) > MAX_SHARDS:
+        raise ModelError(f"{index}: names {len(names):,} shards, more than any model has")
+    return shards
 
 
-def _read_shards(index: Path) -> dict[str, Stored]:
-    try:
-        shards = json.loads(index.read_text(encoding="utf-8-sig"))["weight_map"]
-        names = sorted(set(shards.values()))
-    except OSError as error:
-        raise ModelError(f"{index}: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{index}: is not an index of shards") from error
-    table: dict[str, Stored] = {}
-    for name in names:
-        if not isinstance(name, str) or name in (".", "..") or set(name) & set("/\\:\0"):
-            raise ModelError(f"{index}: shard name {name!r} leaves the folder")
+def _read_shards(index: Path) -> dict[str, StoredTensor]:
+    shards = read_shard_index(index)
+    table: dict[str, StoredTensor] = {}
+    for name in sorted(set(shards.values())):
         found, _ = _read_file(index.with_name(name))
         table |= found
     complain(
@@ -190,7 +206,7 @@ def _read_shards(index: Path) -> dict[str, Stored]:
     return table
 
 
-def _unwrapped(table: dict[str, Stored]) -> dict[str, Stored]:
+def _unwrapped(table: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
     while table:
         prefix = next((w for w in WRAPPERS if all(name.startswith(w) for name in table)), None)
         if prefix is None:
@@ -201,5 +217,7 @@ def _unwrapped(table: dict[str, Stored]) -> dict[str, Stored]:
 
 def _list(kind: str, names: Iterable[str]) -> str:
     names = list(names)
+    shown = [name if name.isprintable() else ascii(name) for name in names[:NAMED_AT_MOST]]
+    shown = [name[:NAME_CHARACTERS] for name in shown]
     more = [f"and {len(names) - NAMED_AT_MOST} more"] if len(names) > NAMED_AT_MOST else []
-    return f"{len(names)} {kind} ({', '.join([*names[:NAMED_AT_MOST], *more])})"
+    return f"{len(names)} {kind} ({', '.join([*shown, *more])})"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from clipcli.errors import ModelError
-from clipcli.models.formats.json_reader import Told, read_told
+from clipcli.models.formats.json_reader import JsonObject, read_object
 
 TOKENIZER_NAME = "tokenizer.json"
 MERGES_NAME = "merges.txt"
@@ -67,8 +67,8 @@ def find_siglip_tokenizer(folder: Path) -> Path:
 def read_siglip_tokens(folder: Path, vocab_size: int) -> SiglipTokens:
     """Find out how a SigLIP folder's texts are cleaned, ended and filled up."""
     path = folder / SETTINGS_NAME
-    told = read_told(path) if path.is_file() else Told({}, path)
-    kind = told.text("tokenizer_class", "").removesuffix("Fast")
+    data = read_object(path) if path.is_file() else JsonObject({}, path)
+    kind = data.text("tokenizer_class", "").removesuffix("Fast")
     if kind not in CLEANINGS:
         kind = SIZES.get(vocab_size, "")
     if not kind:
@@ -76,14 +76,14 @@ def read_siglip_tokens(folder: Path, vocab_size: int) -> SiglipTokens:
             f"{path}: does not say whether this is SigLIP's or SigLIP 2's tokenizer: "
             f"tokenizer_class is not one of {', '.join(CLEANINGS)}"
         )
-    if told.values.get("padding_side", "right") != "right":
-        raise told.wrong("padding_side", "right")
+    if data.values.get("padding_side", "right") != "right":
+        raise data.wrong("padding_side", "right")
     end, pad = USUAL_TOKENS[kind]
     return SiglipTokens(
-        CLEANINGS[kind], _token(told, "eos_token", end), _token(told, "pad_token", pad)
+        CLEANINGS[kind], _token(data, "eos_token", end), _token(data, "pad_token", pad)
     )
 
 
-def _token(told: Told, key: str, usual: str) -> str:
-    value = told.values.get(key)
-    return told.section(key).text("content") if isinstance(value, dict) else told.text(key, usual)
+def _token(data: JsonObject, key: str, usual: str) -> str:
+    value = data.values.get(key)
+    return data.section(key).text("content") if isinstance(value, dict) else data.text(key, usual)

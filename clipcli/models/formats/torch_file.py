@@ -16,19 +16,16 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from clipcli.errors import ModelError
+from clipcli.files import open_regular
+from clipcli.models.formats.archive import open_archive, read_member
+from clipcli.models.formats.pickled import PickledTensor, Shell, Storage
 from clipcli.models.formats.safetensors import AGAIN, ITEM_BYTES, TensorPlace
-from clipcli.models.formats.unpickle import (
-    SAVE_WEIGHTS_ONLY,
-    PickledTensor,
-    Shell,
-    Storage,
-    unpickle,
-)
+from clipcli.models.formats.unpickle import MAX_BYTES, SAVE_WEIGHTS_ONLY, unpickle
 
 ARCHIVE_START = b"PK\x03\x04"
 PICKLE_START = b"\x80"
 PICKLE_NAME = "/data.pkl"
-MAX_PICKLE_BYTES = 64 * 1024**2  # names and shapes; the numbers lie elsewhere
+MAX_ORDER_BYTES = 64  # of the word "little"
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 MEMBER_HEADER = struct.Struct("<26xHH")  # lengths of the name and of what is added to it
 # Where training scripts keep the weights, beside optimiser and epoch.
@@ -54,41 +51,37 @@ def read_torch_file(path: Path) -> TorchFile:
         If the file cannot be read, is damaged, or holds more than tensors and plain containers.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             if file.read(len(ARCHIVE_START)) == ARCHIVE_START:
                 return _read_archive(path, file)
             file.seek(0)
             return _read_legacy(path, file)
-    except zipfile.BadZipFile as error:
-        raise ModelError(f"{path}: truncated or damaged archive", hint=AGAIN) from error
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from error
 
 
 def _read_archive(path: Path, file: BinaryIO) -> TorchFile:
-    with zipfile.ZipFile(file) as archive:
+    with open_archive(path, file) as archive:
         members = {info.filename: info for info in archive.infolist()}
         pickles = [name for name in members if name.endswith(PICKLE_NAME) and name.count("/") == 1]
         if len(pickles) != 1:
             raise ModelError(f"{path}: is a zip file, but not PyTorch's: it has no data.pkl")
         root = pickles[0].removesuffix(PICKLE_NAME)
-        _check_byte_order(path, archive, f"{root}/byteorder" in members, root)
-        is_script = f"{root}/constants.pkl" in members
-        with archive.open(pickles[0]) as member:
-            told = member.read(MAX_PICKLE_BYTES + 1)
-    if len(told) > MAX_PICKLE_BYTES:
-        raise ModelError(f"{path}: damaged: its list of tensors is far too long")
-    content = unpickle(told, str(path), is_script=is_script)
+        if order := members.get(f"{root}/byteorder"):
+            _check_byte_order(path, read_member(archive, order, MAX_ORDER_BYTES))
+        program = read_member(archive, members[pickles[0]], MAX_BYTES)
+    is_script = f"{root}/constants.pkl" in members
+    content = unpickle(program, str(path), is_script=is_script)
     places = _ArchivePlaces(path, file, members, root)
     if is_script:
         kinds: set[str] = set()
-        tensors = dict(_walk(content, "", kinds, path))
+        tensors = dict(_walk(content, "", kinds, path, set()))
         return TorchFile(places.of_all(tensors), frozenset(kinds))
     return TorchFile(places.of_all(_find_state(content, path)))
 
 
-def _check_byte_order(path: Path, archive: zipfile.ZipFile, is_told: bool, root: str) -> None:
-    if is_told and archive.read(f"{root}/byteorder").strip() != b"little":
+def _check_byte_order(path: Path, order: bytes) -> None:
+    if order.strip() != b"little":
         raise ModelError(f"{path}: was written on a big-endian machine, which is not supported")
 
 
@@ -118,6 +111,8 @@ class _ArchivePlaces:
             raise ModelError(f"{self._path}: damaged: storage {storage.key} is not whole")
         if info.compress_type != zipfile.ZIP_STORED:
             raise ModelError(f"{self._path}: its tensors are packed, which PyTorch never does")
+        if not 0 <= info.header_offset < self._size:
+            raise ModelError(f"{self._path}: damaged: storage {storage.key} is not whole")
         self._file.seek(info.header_offset)
         header = self._file.read(MEMBER_HEADER.size)
         if len(header) < MEMBER_HEADER.size:
@@ -140,7 +135,7 @@ def _read_legacy(path: Path, file: BinaryIO) -> TorchFile:
     if not isinstance(machine, dict) or not machine.get("little_endian", False):
         raise ModelError(f"{path}: was written on a big-endian machine, which is not supported")
     tensors = _find_state(content, path)
-    storages = {storage.key: storage for storage in _storages(content)}
+    storages = {tensor.storage.key: tensor.storage for tensor in _tensors(content)}
     begins = _legacy_begins(path, file, keys, storages)
     return TorchFile(
         {name: _place(tensor, begins[tensor.storage.key]) for name, tensor in tensors.items()}
@@ -153,12 +148,13 @@ def _legacy_begins(
     """Step over the storages, each of them its length and its numbers; return where those begin."""
     size = path.stat().st_size
     begins = {}
-    for key in map(str, keys if isinstance(keys, list) else ()):
+    for key in keys if isinstance(keys, list) else ():
         length = file.read(8)
         if len(length) < 8:
             raise ModelError(f"{path}: truncated", hint=AGAIN)
-        if key not in storages or struct.unpack("<q", length)[0] != storages[key].n_items:
-            raise ModelError(f"{path}: damaged: storage {key!r} makes no sense")
+        is_known = isinstance(key, str) and key in storages
+        if not is_known or struct.unpack("<q", length)[0] != storages[key].n_items:
+            raise ModelError(f"{path}: damaged: one of its storages makes no sense")
         begins[key] = file.tell()
         end = begins[key] + storages[key].n_items * ITEM_BYTES[storages[key].dtype]
         if end > size:
@@ -169,21 +165,26 @@ def _legacy_begins(
     return begins
 
 
-def _storages(value: Any, depth: int = 0) -> Iterator[Storage]:
-    if isinstance(value, PickledTensor):
-        yield value.storage
-    elif depth < MAX_DEPTH and isinstance(value, (dict, list, tuple)):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _storages(item, depth + 1)
+def _tensors(content: Any) -> Iterator[PickledTensor]:
+    """Yield the tensors in containers within containers; each container is looked into once."""
+    seen: set[int] = set()
+    waiting = [content]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, PickledTensor):
+            yield value
+        elif isinstance(value, dict | list | tuple) and id(value) not in seen:
+            seen.add(id(value))
+            waiting.extend(value.values() if isinstance(value, dict) else value)
 
 
 def _place(tensor: PickledTensor, begin: int) -> TensorPlace:
     """Return the bytes from a tensor's first number to its last; strides only where needed."""
     item = ITEM_BYTES[tensor.storage.dtype]
-    begin += tensor.offset * item
-    pairs = list(zip(tensor.shape, tensor.strides, strict=True))
     if 0 in tensor.shape:
         return TensorPlace(tensor.storage.dtype, tensor.shape, begin, begin)
+    begin += tensor.offset * item
+    pairs = list(zip(tensor.shape, tensor.strides, strict=True))
     dense, is_dense = 1, True
     for axis, step in reversed(pairs):
         is_dense = is_dense and (axis == 1 or step == dense)
@@ -194,17 +195,20 @@ def _place(tensor: PickledTensor, begin: int) -> TensorPlace:
 
 
 def _walk(
-    shell: object, prefix: str, kinds: set[str], path: Path, depth: int = 0
+    shell: object, prefix: str, kinds: set[str], path: Path, seen: set[int]
 ) -> Iterator[tuple[str, PickledTensor]]:
-    """Yield a TorchScript module's tensors by their full names."""
-    if not isinstance(shell, Shell) or depth > MAX_DEPTH:
+    """Yield a TorchScript module's tensors by their full names; each module is visited once."""
+    if not isinstance(shell, Shell) or prefix.count(".") > MAX_DEPTH:
         raise ModelError(f"{path}: is a TorchScript archive of something that is no module")
+    if id(shell) in seen:
+        return
+    seen.add(id(shell))
     kinds.add(shell.kind)
     for name, value in shell.attributes.items():
         if isinstance(value, PickledTensor):
             yield f"{prefix}{name}", value
         elif isinstance(value, Shell):
-            yield from _walk(value, f"{prefix}{name}.", kinds, path, depth + 1)
+            yield from _walk(value, f"{prefix}{name}.", kinds, path, seen)
 
 
 def _find_state(content: object, path: Path) -> dict[str, PickledTensor]:
@@ -216,7 +220,7 @@ def _find_state(content: object, path: Path) -> dict[str, PickledTensor]:
             f"{path}: holds no state dict: no tensors by name, neither at its root nor under "
             f"{', '.join(map(repr, NESTS))}"
         )
-    others = [str(key) for key, value in content.items() if not isinstance(value, PickledTensor)]
+    others = [ascii(k) for k, value in content.items() if not isinstance(value, PickledTensor)]
     if others:
         raise ModelError(f"{path}: not all of it is tensors: {', '.join(others[:NAMED_AT_MOST])}")
     return {str(key): value for key, value in content.items()}

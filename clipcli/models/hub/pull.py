@@ -6,7 +6,6 @@ What ``huggingface_hub`` respects is respected: ``HF_HOME``, ``HF_ENDPOINT``, ``
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from clipcli.errors import ModelError
 from clipcli.models.catalog.catalog import CatalogEntry, find_entry, suggest
 from clipcli.models.catalog.entry import Layout, wanted_files
 from clipcli.models.config import Activation
+from clipcli.models.formats.tensor_map import read_shard_index
 from clipcli.models.hub.download import HubFile, fetch, find_cached, note_newest, partial_bytes
 from clipcli.models.hub.errors import in_words
 from clipcli.models.open import ModelSource, open_model
@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class HubModel:
     """A model on the hub: the catalogue's, or any repository in a layout that clipcli reads."""
 
     name: str
@@ -67,7 +67,7 @@ class Listing:
     licence: str = ""
 
 
-def find_wanted(name: str) -> Wanted:
+def find_hub_model(name: str) -> HubModel:
     """Return what on the hub a name means: a row of the catalogue, or ``owner/name``.
 
     Raises
@@ -76,12 +76,12 @@ def find_wanted(name: str) -> Wanted:
         If it is neither; the hint suggests what is near.
     """
     if entry := find_entry(name):
-        return Wanted(entry.name, entry.repository, entry)
+        return HubModel(entry.name, entry.repository, entry)
     bare = name
     for prefix in HUB_PREFIXES:
         bare = bare.removeprefix(prefix)
     if REPOSITORY.fullmatch(bare) and ".." not in bare:
-        return Wanted(check_name(bare.partition("/")[2]), bare)
+        return HubModel(check_name(bare.partition("/")[2]), bare)
     near = suggest(name)
     raise ModelError(
         f"there is no model {name!r} in the catalogue",
@@ -91,7 +91,7 @@ def find_wanted(name: str) -> Wanted:
     )
 
 
-def pull(wanted: Wanted, *, say: Say = lambda _: None, is_quiet: bool = False) -> Installed:
+def pull(model: HubModel, *, say: Say = lambda _: None, is_quiet: bool = False) -> Installed:
     """Download what is missing of a model, check it, and install a pointer to it.
 
     Raises
@@ -100,35 +100,35 @@ def pull(wanted: Wanted, *, say: Say = lambda _: None, is_quiet: bool = False) -
         If anything goes wrong; then nothing is installed, and what came is kept for next time.
     """
     prepare_store()
-    with _library(is_quiet=is_quiet), in_words(wanted.repository):
-        listing = _list(wanted)
-        files = [listing.files[name] for name in wanted.choose_files(list(listing.files))]
-        _check_room(wanted, files)
-        folder, pulled = _fetch_all(wanted, files, say)
+    with _library(is_quiet=is_quiet), in_words(model.repository):
+        listing = _list(model)
+        files = [listing.files[name] for name in model.choose_files(list(listing.files))]
+        _check_room(model, files)
+        folder, pulled = _fetch_all(model, files, say)
     pointer = Pointer(
-        name=wanted.name,
-        repository=wanted.repository,
+        name=model.name,
+        repository=model.repository,
         revision=listing.commit,
         path=folder,
         files=tuple(sorted(pulled, key=lambda file: file.name)),
         fingerprint="",
-        licence=wanted.entry.licence if wanted.entry else listing.licence,
-        activation=wanted.activation,
+        licence=model.entry.licence if model.entry else listing.licence,
+        activation=model.activation,
     )
-    source = open_model(pointer.weights_path, activation=wanted.activation)
-    _check_catalogue(wanted, source)
+    source = open_model(pointer.weights_path, activation=model.activation)
+    _check_catalogue(model, source)
     return install_pointer(replace(pointer, fingerprint=source.config.fingerprint))
 
 
-def _list(wanted: Wanted) -> Listing:
+def _list(model: HubModel) -> Listing:
     """Ask the hub for a repository's files, or look at what the cache has when offline."""
     from huggingface_hub import HfApi, constants, errors
 
     if constants.HF_HUB_OFFLINE:
-        return _list_cached(wanted)
+        return _list_cached(model)
     try:
         info = HfApi().model_info(
-            wanted.repository, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
+            model.repository, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
         )
     except errors.HFValidationError:
         raise
@@ -139,9 +139,9 @@ def _list(wanted: Wanted) -> Listing:
         raise _no_hub()
     files = {}
     for sibling in info.siblings or []:
-        sha256 = _sha256_of(wanted, sibling)
+        sha256 = _sha256_of(model, sibling)
         name = sibling.rfilename
-        files[name] = HubFile(wanted.repository, commit, name, sibling.size, sha256)
+        files[name] = HubFile(model.repository, commit, name, sibling.size, sha256)
     return Listing(commit, files, _licence(info))
 
 
@@ -154,13 +154,13 @@ def _no_hub() -> ModelError:
     )
 
 
-def _sha256_of(wanted: Wanted, sibling: Any) -> str | None:
+def _sha256_of(model: HubModel, sibling: Any) -> str | None:
     """Return a file's hash from the catalogue, or from the hub, which must not disagree."""
     told = sibling.lfs.sha256 if sibling.lfs else None
-    known = wanted.entry.sha256.get(sibling.rfilename) if wanted.entry else None
+    known = model.entry.sha256.get(sibling.rfilename) if model.entry else None
     if told and known and told != known:
         raise ModelError(
-            f"{wanted.repository}: {sibling.rfilename} has the sha256 {told} on the hub, but "
+            f"{model.repository}: {sibling.rfilename} has the sha256 {told} on the hub, but "
             f"{known} in the catalogue: it was replaced there"
         )
     return known or told
@@ -172,10 +172,10 @@ def _licence(info: Any) -> str:
     return licence if isinstance(licence, str) else ""
 
 
-def _list_cached(wanted: Wanted) -> Listing:
+def _list_cached(model: HubModel) -> Listing:
     from huggingface_hub import constants, errors
 
-    cached = Path(constants.HF_HUB_CACHE) / f"models--{wanted.repository.replace('/', '--')}"
+    cached = Path(constants.HF_HUB_CACHE) / f"models--{model.repository.replace('/', '--')}"
     try:
         commit = (cached / "refs" / "main").read_text(encoding="ascii").strip()
         if not COMMIT.fullmatch(commit):
@@ -183,14 +183,14 @@ def _list_cached(wanted: Wanted) -> Listing:
         names = sorted(path.name for path in (cached / "snapshots" / commit).iterdir())
     except (OSError, ValueError) as error:
         raise errors.OfflineModeIsEnabled from error
-    hashes = wanted.entry.sha256 if wanted.entry else {}
+    hashes = model.entry.sha256 if model.entry else {}
     return Listing(
         commit,
-        {name: HubFile(wanted.repository, commit, name, None, hashes.get(name)) for name in names},
+        {name: HubFile(model.repository, commit, name, None, hashes.get(name)) for name in names},
     )
 
 
-def _check_room(wanted: Wanted, files: Sequence[HubFile]) -> None:
+def _check_room(model: HubModel, files: Sequence[HubFile]) -> None:
     """Refuse to begin a download that cannot end."""
     from huggingface_hub import constants
 
@@ -200,20 +200,22 @@ def _check_room(wanted: Wanted, files: Sequence[HubFile]) -> None:
     free = free_bytes(folder)
     if free is not None and needed > free:
         raise ModelError(
-            f"{wanted.repository}: {needed / MB:,.0f} MB are needed in {folder}, and "
+            f"{model.repository}: {needed / MB:,.0f} MB are needed in {folder}, and "
             f"{free / MB:,.0f} MB are free",
             hint="make room, or set HF_HOME to a larger disk",
         )
 
 
-def _fetch_all(wanted: Wanted, files: Sequence[HubFile], say: Say) -> tuple[Path, list[PulledFile]]:
+def _fetch_all(
+    model: HubModel, files: Sequence[HubFile], say: Say
+) -> tuple[Path, list[PulledFile]]:
     """Fetch small files first: what does not fit is found before the weights come."""
     ordered = sorted(
         files, key=lambda file: (not file.name.endswith(INDEX_ENDING), file.n_bytes or 0)
     )
     n_bytes = sum(file.n_bytes or 0 for file in files)
     if n_bytes:
-        say(f"{wanted.name}: {len(files)} files, {n_bytes / MB:,.0f} MB, from {wanted.repository}")
+        say(f"{model.name}: {len(files)} files, {n_bytes / MB:,.0f} MB, from {model.repository}")
     folders, pulled = set(), []
     for file in ordered:
         path, done = fetch(file)
@@ -223,26 +225,20 @@ def _fetch_all(wanted: Wanted, files: Sequence[HubFile], say: Say) -> tuple[Path
             _check_shards(path, {each.name for each in files})
     note_newest(files[0])
     if len(folders) != 1:
-        raise ModelError(f"{wanted.repository}: its files do not lie in one folder of the cache")
+        raise ModelError(f"{model.repository}: its files do not lie in one folder of the cache")
     return folders.pop(), pulled
 
 
 def _check_shards(index: Path, names: set[str]) -> None:
     """Refuse an index that names files elsewhere, or others than are there."""
-    try:
-        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{index}: is not an index of shards") from error
-    for shard in shards:
-        if not isinstance(shard, str) or set(shard) & set("/\\:\0") or ".." in shard:
-            raise ModelError(f"{index}: shard name {shard!r} leaves the folder")
+    for shard in set(read_shard_index(index).values()):
         if shard not in names:
             raise ModelError(f"{index}: shard {shard!r} is not among the repository's files")
 
 
-def _check_catalogue(wanted: Wanted, source: ModelSource) -> None:
+def _check_catalogue(model: HubModel, source: ModelSource) -> None:
     """Refuse a model that is not what the catalogue says about it."""
-    entry = wanted.entry
+    entry = model.entry
     if entry is None:
         return
     for what, expected, found in (
@@ -251,7 +247,7 @@ def _check_catalogue(wanted: Wanted, source: ModelSource) -> None:
     ):
         if found != expected:
             raise ModelError(
-                f"{wanted.repository}: its {what} is not the one in the catalogue: "
+                f"{model.repository}: its {what} is not the one in the catalogue: "
                 f"{found}, not {expected}"
             )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipcli.errors import ModelError
-from clipcli.models.formats.tensor_map import Piece, Table
+from clipcli.models.formats.tensor_map import JoinedTensor, Table
 
 HEAD_WIDTH = 64  # of BERT's attention, whatever its width
 # Constants of the architecture, classes of COCO that no released head uses, and text positions.
@@ -63,10 +63,10 @@ def read_glip(path: Path, shapes: Shapes) -> GlipArchitecture:
         ) from error
 
 
-def glip_plan(table: Table) -> dict[str, Piece]:
+def glip_plan(table: Table) -> dict[str, JoinedTensor]:
     """Return a checkpoint's tensors under their own names, which are the network's."""
     return {
-        name: Piece((name,), (stored,))
+        name: JoinedTensor((name,), (stored,))
         for name, stored in table.items()
         if not UNUSED.fullmatch(name)
     }

@@ -12,8 +12,8 @@ from typing import Any
 from clipcli.models.config import Architecture, VisionTransformer
 from clipcli.models.formats import huggingface
 from clipcli.models.formats.huggingface_keys import huggingface_clip
-from clipcli.models.formats.json_reader import Told
-from clipcli.models.formats.tensor_map import Wanted
+from clipcli.models.formats.json_reader import JsonObject
+from clipcli.models.formats.tensor_map import TensorSpec
 
 MODEL_TYPES = ("owlvit", "owlv2")
 # What transformers takes where a config.json leaves it out, which published ones do.
@@ -48,12 +48,12 @@ class OwlArchitecture:
         return self.clip.image
 
 
-def is_owl(told: Told) -> bool:
+def is_owl(told: JsonObject) -> bool:
     """Tell whether a ``config.json`` is one of these models'."""
     return told.values.get("model_type") in MODEL_TYPES
 
 
-def read_owl(told: Told) -> OwlArchitecture:
+def read_owl(told: JsonObject) -> OwlArchitecture:
     """Return the architecture that a ``config.json`` says.
 
     Raises
@@ -67,11 +67,11 @@ def read_owl(told: Told) -> OwlArchitecture:
         "text_config": _filled(told, "text_config", TEXT),
         "vision_config": _filled(told, "vision_config", IMAGE[kind]),
     }
-    clip = huggingface.read_clip(Told(values, told.path))
+    clip = huggingface.read_clip(JsonObject(values, told.path))
     return OwlArchitecture(clip, has_objectness=kind == "owlv2")
 
 
-def owl_tensors(architecture: OwlArchitecture) -> dict[str, Wanted]:
+def owl_tensors(architecture: OwlArchitecture) -> dict[str, TensorSpec]:
     """Return all tensors of ``OwlViTForObjectDetection`` or ``Owlv2ForObjectDetection``."""
     heads = HEADS | (OBJECTNESS if architecture.has_objectness else {})
     layers = [f"{head}.{layer}" for head, names in heads.items() for layer in names]
@@ -83,10 +83,10 @@ def owl_tensors(architecture: OwlArchitecture) -> dict[str, Wanted]:
         f"clip.{ours}": replace(want, names=tuple(_in_owl(name, prefix) for name in want.names))
         for ours, want in huggingface_clip(architecture.clip).items()
     }
-    return towers | {name: Wanted((name,)) for name in own}
+    return towers | {name: TensorSpec((name,)) for name in own}
 
 
-def _filled(told: Told, key: str, usual: dict[str, int]) -> dict[str, Any]:
+def _filled(told: JsonObject, key: str, usual: dict[str, int]) -> dict[str, Any]:
     given = {k: v for k, v in told.section(key).values.items() if v is not None}
     return usual | given
 

@@ -11,9 +11,9 @@ from clipcli.cache.file_hashes import remembered_fingerprint
 from clipcli.errors import ModelError
 from clipcli.models.config import Preprocessing
 from clipcli.models.formats import huggingface
-from clipcli.models.formats.json_reader import read_told
+from clipcli.models.formats.json_reader import read_object
 from clipcli.models.formats.preprocessor import find_preprocessor
-from clipcli.models.formats.tensor_map import Piece, make_plan, read_weights
+from clipcli.models.formats.tensor_map import JoinedTensor, make_plan, read_weights
 from clipcli.models.formats.tokenizer_files import find_clip_tokenizer
 from clipcli.models.locators.glip import GlipArchitecture, glip_plan, read_glip
 from clipcli.models.locators.owl import OwlArchitecture, is_owl, owl_tensors, read_owl
@@ -31,7 +31,7 @@ class LocatorSource:
     name: str
     kind: Kind
     architecture: OwlArchitecture | GlipArchitecture
-    plan: Mapping[str, Piece]
+    plan: Mapping[str, JoinedTensor]
     tokenizer_path: Path
     preprocessing: Preprocessing | None  # None: GLIP's, which is the same everywhere
     fingerprint: str
@@ -50,7 +50,7 @@ def open_locator(path: Path) -> LocatorSource:
     folder = path if path.is_dir() else path.parent
     config = folder / huggingface.CONFIG_NAME
     if config.is_file():
-        told = read_told(config)
+        told = read_object(config)
         if is_owl(told):
             return _open_owl(folder)
         kind = told.values.get("model_type")
@@ -61,7 +61,7 @@ def open_locator(path: Path) -> LocatorSource:
 
 
 def _open_owl(folder: Path) -> LocatorSource:
-    told = read_told(folder / huggingface.CONFIG_NAME)
+    told = read_object(folder / huggingface.CONFIG_NAME)
     weights = huggingface.find_weights(folder)
     if weights is None:
         raise ModelError(f"{folder}: there are no weights in it")
@@ -79,7 +79,7 @@ def _open_owl(folder: Path) -> LocatorSource:
 
 
 def _preprocessing(path: Path, size: int) -> Preprocessing:
-    told = read_told(path)
+    told = read_object(path)
     given = told.values.get("size")
     sides = (
         {given}
@@ -122,7 +122,7 @@ def _source(
     path: Path,
     kind: Kind,
     architecture: OwlArchitecture | GlipArchitecture,
-    plan: Mapping[str, Piece],
+    plan: Mapping[str, JoinedTensor],
     tokenizer_path: Path,
     preprocessing: Preprocessing | None,
 ) -> LocatorSource:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 from clipcli.errors import MissingExtraError, ModelError
+from clipcli.files import read_regular
 from clipcli.models.config import SiglipArchitecture
 from clipcli.models.tokenizer.clip import Tokenized
 
 _DROP = str.maketrans("", "", string.punctuation)
+MAX_BYTES = 64 * 1024**2  # SigLIP 2's tokenizer.json has 34 MB
 INSTALL = 'pip install "clipcli[siglip]"'
 
 
@@ -75,7 +77,9 @@ def _load(path: Path):  # type: ignore[no-untyped-def]  # the library may not be
             "SigLIP's tokenizer needs the tokenizers library, which is not installed", hint=INSTALL
         ) from error
     try:
-        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_buffer(read_regular(path, ModelError, MAX_BYTES))
+    except ModelError:
+        raise
     except Exception as error:  # the library raises plain Exception
         raise ModelError(f"{path}: not a tokenizer file: {error}") from error
     tokenizer.no_padding()

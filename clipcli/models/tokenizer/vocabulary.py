@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from clipcli.errors import ModelError
+from clipcli.files import open_regular
+from clipcli.strict_json import Bounds, read_json, short
 
 Merge: TypeAlias = tuple[str, str]
 
@@ -30,6 +32,9 @@ SPECIAL_TOKENS = (START_OF_TEXT, END_OF_TEXT)
 OPENAI_HEADER = '"bpe_simple_vocab_16e6'
 OPENAI_MERGES = 49152 - 256 - 2  # 48,894
 
+MAX_BYTES = 16 * 1024**2  # of merges, unpacked; OpenAI's have 3 MB
+# Of 256,000 tokens, as SigLIP 2's tokenizer.json has; CLIP's has a tenth of that.
+TOKENIZER = Bounds(n_bytes=64 * 1024**2, items=4_000_000)
 OUR_HEADER = "#version: 0.2"
 IDS_NAME = "vocab.json"
 
@@ -125,21 +130,29 @@ def _tokens(merges: Iterable[Merge]) -> list[str]:
 
 def _read_lines(path: Path) -> list[str]:
     """Return the lines of a text file, packed or not; there is always a first one."""
+    raw = _read_file(path)
     try:
-        if path.suffix == ".gz":
-            with gzip.open(path, "rt", encoding="utf-8-sig") as file:
-                text = file.read()
-        else:
-            text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise ModelError(f"{path}: no such file") from error
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ModelError(f"{path}: not a merges file: its text is not UTF-8") from error
+    return text.replace("\r\n", "\n").rstrip("\n").split("\n")
+
+
+def _read_file(path: Path) -> bytes:
+    """Return a file's bytes, unpacked where they are packed; within bounds either way."""
+    try:
+        with open_regular(path) as file:
+            stream = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+            raw = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: no such file") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ModelError(f"{path}: broken gzip file", hint="copy or fetch it again") from error
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
-    return text.rstrip("\n").split("\n")
+    if len(raw) > MAX_BYTES:
+        raise ModelError(f"{path}: is larger than {MAX_BYTES // 1024**2} MB: no merges file is")
+    return raw
 
 
 def _parse_merges(path: Path, lines: Iterable[tuple[int, str]]) -> tuple[Merge, ...]:
@@ -173,33 +186,33 @@ def _parse_merge(line: str, usable: set[str], place: str) -> Merge:
 
 
 def _read_tokenizer_json(path: Path) -> Vocabulary:
-    told = _read_json(path)
-    told = told if isinstance(told, dict) else {}
-    model = told.get("model")
+    data = read_json(path, ModelError, TOKENIZER)
+    data = data if isinstance(data, dict) else {}
+    model = data.get("model")
     if not isinstance(model, dict) or not isinstance(model.get("merges"), list):
         raise ModelError(f"{path}: not a tokenizer of byte pairs: it has no merges")
     if model.get("end_of_word_suffix") != END_OF_WORD:
         raise ModelError(f"{path}: not CLIP's tokenizer: its words do not end in {END_OF_WORD}")
     # Older files write a merge as one string, newer ones as a pair.
-    lines = [m if isinstance(m, str) else " ".join(map(str, m)) for m in model["merges"]]
+    lines = [m if isinstance(m, str) else " ".join(_pair(path, m)) for m in model["merges"]]
     merges = _parse_merges(path, enumerate(lines, start=1))
     ids = {**model["vocab"]} if isinstance(model.get("vocab"), dict) else {}
-    for token in told.get("added_tokens") or []:
-        ids.setdefault(token["content"], token["id"])
+    for token in data.get("added_tokens") or []:
+        if not isinstance(token, dict) or not isinstance(token.get("content"), str):
+            raise ModelError(f"{path}: added_tokens: expected objects with content and id")
+        ids.setdefault(token["content"], token.get("id"))
     return Vocabulary(merges, _check_ids(path, ids, merges))
 
 
-def _read_json(path: Path) -> object:
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:  # also where it is not UTF-8
-        raise ModelError(f"{path}: not valid JSON: {error}") from error
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+def _pair(path: Path, merge: object) -> list[str]:
+    parts = merge if isinstance(merge, list) else []
+    if len(parts) != 2 or not all(isinstance(part, str) for part in parts):
+        raise ModelError(f"{path}: a merge is {short(merge)}, not two tokens")
+    return parts
 
 
 def _read_ids(path: Path, merges: tuple[Merge, ...]) -> dict[str, int]:
-    return _check_ids(path, _read_json(path), merges)
+    return _check_ids(path, read_json(path, ModelError, TOKENIZER), merges)
 
 
 def _check_ids(path: Path, ids: object, merges: tuple[Merge, ...]) -> dict[str, int]:
@@ -213,8 +226,9 @@ def _check_ids(path: Path, ids: object, merges: tuple[Merge, ...]) -> dict[str, 
     for token in ids:
         if token not in expected:
             raise ModelError(f"{path}: {token!r} is not made by any merge", hint=hint)
-    # As text, because 1, 1.0 and true are equal in Python.
-    if {*map(repr, ids.values())} != {*map(repr, range(len(ids)))}:
+    # 1, 1.0 and true are equal in Python.
+    are_numbers = all(type(number) is int for number in ids.values())
+    if not are_numbers or {*ids.values()} != {*range(len(ids))}:
         raise ModelError(f"{path}: the ids are not 0 to {len(ids) - 1}, each once")
     if ids[END_OF_TEXT] != len(ids) - 1:
         raise ModelError(f"{path}: {END_OF_TEXT!r} does not have the largest id")

@@ -17,7 +17,7 @@ from clipcli.models.catalog.architectures import N_PARAMETERS, SHAPES
 from clipcli.models.catalog.catalog import CATALOG, CatalogEntry
 from clipcli.models.config import SiglipArchitecture
 from clipcli.models.formats.huggingface_keys import huggingface_clip, huggingface_siglip
-from clipcli.models.formats.tensor_map import Wanted
+from clipcli.models.formats.tensor_map import TensorSpec
 from tests.golden.make_catalog import unfold
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -61,7 +61,7 @@ def our_shapes(name: str) -> Shapes:
     }
 
 
-def shape_made(wanted: Wanted, theirs: Shapes) -> tuple[int, ...]:
+def shape_made(wanted: TensorSpec, theirs: Shapes) -> tuple[int, ...]:
     """Join, turn and flatten shapes as the reader does with tensors."""
     first, *others = (theirs[name] for name in wanted.names)
     shape = first
