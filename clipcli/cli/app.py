@@ -26,6 +26,7 @@ from clipcli.cli import (
     diff,
     doctor,
     embed,
+    explain,
     labels,
     models,
     options,
@@ -61,6 +62,7 @@ app = typer.Typer(
 )
 _add = partial(app.command, cls=Command)
 _add()(grouped(classify.classify))
+_add()(grouped(explain.explain))
 _add()(grouped(embed.embed))
 _add()(grouped(search.search))
 _add()(grouped(diff.diff))

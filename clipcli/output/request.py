@@ -20,7 +20,7 @@ from clipcli.output.files import NewFile, check_target, output_error
 
 MORE_ENDINGS = {".ndjson": "jsonl", ".htm": "html"}
 BESIDE = ("tsv", "csv", "jsonl")  # formats with no room for provenance: it goes into FILE.meta.json
-NOT_FOR_TERMINALS = ("parquet", "html")
+NOT_FOR_TERMINALS = ("parquet", "html", "npz", "png")
 
 
 @dataclass(frozen=True, slots=True)

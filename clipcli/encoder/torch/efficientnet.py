@@ -105,11 +105,14 @@ class EfficientNetTower(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Embed normalised pixels: float (n, 3, h, w) -> (n, d), not of unit length."""
+        embeddings: Tensor = self.head(self.features(pixels).mean(dim=(2, 3)))  # (n, d)
+        return embeddings
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """Return what is averaged: (n, 3, h, w) -> (n, 1280, h/32, w/32)."""
         x = F.relu6(self.bn1(self.conv_stem(pixels)))  # (n, 32, h/2, w/2)
         x = self.blocks(x)  # (n, widths[-1], h/32, w/32)
-        x = F.relu6(self.bn2(self.conv_head(x)))  # (n, 1280, h/32, w/32)
-        embeddings: Tensor = self.head(x.mean(dim=(2, 3)))  # (n, d)
-        return embeddings
+        return F.relu6(self.bn2(self.conv_head(x)))
 
 
 def _stages(shape: EfficientNetLite) -> list[nn.Sequential]:

@@ -112,6 +112,11 @@ class ResNetTower(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Embed normalised pixels: float (n, 3, h, w) -> (n, d), not of unit length."""
+        embeddings: Tensor = self.attnpool(self.features(pixels))  # (n, d)
+        return embeddings
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """Return what is pooled: (n, 3, h, w) -> (n, 32 width, h/32, w/32)."""
         x = F.relu(self.bn1(self.conv1(pixels)))  # (n, width/2, h/2, w/2)
         x = F.relu(self.bn2(self.conv2(x)))  # (n, width/2, h/2, w/2)
         x = F.relu(self.bn3(self.conv3(x)))  # (n, width, h/2, w/2)
@@ -119,9 +124,8 @@ class ResNetTower(nn.Module):
         x = self.layer1(x)  # (n, 4 width, h/4, w/4)
         x = self.layer2(x)  # (n, 8 width, h/8, w/8)
         x = self.layer3(x)  # (n, 16 width, h/16, w/16)
-        x = self.layer4(x)  # (n, 32 width, h/32, w/32)
-        embeddings: Tensor = self.attnpool(x)  # (n, d)
-        return embeddings
+        features: Tensor = self.layer4(x)  # (n, 32 width, h/32, w/32)
+        return features
 
     def _initialise(self) -> None:
         """Start each block as its shortcut alone (Goyal et al. 2017, arXiv:1706.02677, 5.1)."""

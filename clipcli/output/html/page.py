@@ -36,8 +36,14 @@ def _absolute(path: str) -> str:
 
 
 FOLDER = Path(__file__).parent / "templates"
-STYLES = ("style.css", "gallery.css", "audit.css", "evaluation.css")
-SCRIPTS = ("theme.js", "pictures.js", "detail.js", "gallery.js")  # share one scope, in this order
+STYLES = ("style.css", "gallery.css", "audit.css", "evaluation.css", "explain.css")
+SCRIPTS = (
+    "theme.js",
+    "pictures.js",
+    "detail.js",
+    "gallery.js",
+    "explain.js",
+)  # share one scope, in this order
 
 
 def page(template: str, **context: Any) -> str:

@@ -1,0 +1,97 @@
+"""``clipcli explain``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import typer
+
+from clipcli.cli import options
+from clipcli.cli.groups import LabelOptions, ModelOptions, NoteOptions, OutputOptions, PathOptions
+from clipcli.errors import ExitCode
+
+if TYPE_CHECKING:
+    from clipcli.output.request import OutputRequest
+    from clipcli.pipeline.classifier import Classifier
+    from clipcli.pipeline.session import Session
+
+
+@dataclass(frozen=True)
+class ExplainLabels:
+    """What is looked for."""
+
+    HEADING: ClassVar = "Labels"
+    labels: options.Labels = None
+    templates: options.Templates = None
+    top_k: Annotated[
+        int,
+        typer.Option(
+            "--top-k", "-k", min=1, metavar="N", help="How many labels to map, the best first."
+        ),
+    ] = 3
+
+
+@dataclass(frozen=True)
+class ExplainOutput(OutputOptions):
+    """Where the maps go."""
+
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="table (pictures), tsv, json, jsonl, npz, png or html on standard output. Left "
+            "out: pictures on a terminal, tsv in a pipe, nothing beside -o.",
+        ),
+    ] = None
+
+
+def explain(
+    paths: PathOptions,
+    labels: ExplainLabels,
+    model: ModelOptions,
+    output: ExplainOutput,
+    notes: NoteOptions,
+) -> ExitCode:
+    """Show where in each picture a label is seen, and which words say so.
+
+    clipcli explain cat.jpg --labels 'cat, sofa'
+    clipcli explain photos/ --labels animals -o maps.html
+    """
+    from clipcli.cli.open_classifier import open_classifier
+    from clipcli.pipeline.decisions import Decisions
+    from clipcli.workflows.explain.report import FORMATS
+
+    request = output.request(FORMATS)
+    session = model.session(paths.inputs(), notes)
+    chosen = LabelOptions(labels.labels, labels.templates)
+    classifier = open_classifier(
+        session, chosen, Decisions(None, None, False, None, False), top_k=labels.top_k
+    )
+    return _explain(session, classifier, request)
+
+
+def _explain(session: Session, classifier: Classifier, request: OutputRequest) -> ExitCode:
+    from clipcli.cli.conclude import conclude, note_files
+    from clipcli.models.resolve import open_named
+    from clipcli.output.report import send
+    from clipcli.pipeline.heat import HeatMaker
+    from clipcli.pipeline.provenance import now
+    from clipcli.workflows.explain.report import ExplainReport
+    from clipcli.workflows.explain.run import explain as explained
+
+    started = now()
+    found, _ = session.find()
+    maker = HeatMaker(classifier, open_named(session.model.model), session.model.device)
+    with session.notes.progress(session.total()) as advance:
+        entries = []
+        for entry in session.tally(explained(session, classifier, maker, found)):
+            entries.append(entry)
+            advance()
+    if session.n_ok:
+        told = session.vector_provenance(started) | {"templates": list(classifier.templates)}
+        send(ExplainReport(tuple(entries), told), request)
+        note_files(session, request)
+    return conclude(session, classifier)

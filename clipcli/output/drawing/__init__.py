@@ -1,0 +1,1 @@
+"""Pictures with something drawn on them: heat, boxes."""

@@ -1,0 +1,71 @@
+"""Heat maps: which places of a picture speak for which label.
+
+Each place's row is compared with all labels *and* the neutral words, so a place that shows nothing
+of the labels gives its share to the words. Shares are softmax probabilities, as ``classify``'s are.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from clipcli.encoder.torch.dense_runner import DenseRunner
+    from clipcli.models.open import ModelSource
+    from clipcli.pipeline.classifier import Classifier
+
+
+class HeatMaker:
+    """Makes a grid a label of pictures, with a classifier's model and labels."""
+
+    def __init__(self, classifier: Classifier, source: ModelSource, device: str = "auto") -> None:
+        self._classifier, self._source, self._device = classifier, source, device
+
+    def grids(self, picture: Image) -> NDArray[np.float32]:
+        """Return each label's share at each place of a picture in mode RGB, (c, gh, gw), 0 to 1."""
+        import numpy as np
+
+        places = self._runner.encode(picture)  # (gh, gw, d)
+        rows, n_labels = self._rows
+        logits = self._classifier.logit_scale * (places @ rows.T)  # (gh, gw, c + w)
+        weights = np.exp(logits - logits.max(axis=2, keepdims=True))
+        shares = weights / weights.sum(axis=2, keepdims=True)
+        return np.ascontiguousarray(shares[:, :, :n_labels].transpose(2, 0, 1), dtype=np.float32)
+
+    @cached_property
+    def _rows(self) -> tuple[NDArray[np.float32], int]:
+        import numpy as np
+
+        labels = np.asarray(self._classifier.classifier, np.float32)  # (c + r, d)
+        n_labels = len(self._classifier.label_set.labels)
+        return np.concatenate([labels, self._classifier.neutral]), n_labels
+
+    @cached_property
+    def _runner(self) -> DenseRunner:
+        from clipcli.encoder.torch.dense_runner import DenseRunner
+
+        return DenseRunner(self._source, self._device)
+
+
+def stretch(grid: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+    """Interpolate a grid (gh, gw) to a picture's size: (height, width)."""
+    import numpy as np
+    from PIL import Image
+
+    small = Image.fromarray(np.asarray(grid, np.float32))  # mode F
+    return np.asarray(small.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def peak(grid: NDArray[np.float32], width: int, height: int) -> tuple[int, int]:
+    """Return the pixel, across and down, at the middle of a grid's highest place."""
+    import numpy as np
+
+    row, column = np.unravel_index(int(grid.argmax()), grid.shape)
+    return (
+        int((column + 0.5) * width / grid.shape[1]),
+        int((row + 0.5) * height / grid.shape[0]),
+    )

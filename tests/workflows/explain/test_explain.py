@@ -1,0 +1,141 @@
+"""``clipcli explain``: where a label is seen, in every format, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clipcli import Classifier
+from clipcli.cli.app import run
+from clipcli.images.decode import decode_image
+from clipcli.models.resolve import open_named
+from clipcli.pipeline.heat import HeatMaker, peak, stretch
+
+PHOTOS = Path(__file__).parents[3] / "examples" / "photos"
+Explain = Callable[..., int]
+
+
+@pytest.fixture
+def explain() -> Explain:
+    return lambda *arguments: run(["explain", *map(str, arguments)])
+
+
+def tile(name: str, size: int = 160) -> Image.Image:
+    picture = decode_image(PHOTOS / f"{name}.jpg")
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    return picture.crop((left, top, left + side, top + side)).resize((size, size))
+
+
+def test_each_label_of_a_mosaic_is_seen_in_its_own_tile() -> None:
+    names = ["coffee", "panda", "rocket", "mountain"]
+    mosaic = Image.new("RGB", (320, 320))
+    for i, name in enumerate(names):
+        mosaic.paste(tile(name), (160 * (i % 2), 160 * (i // 2)))
+    maker = HeatMaker(Classifier(labels=names), open_named("mini"), "cpu")
+
+    grids = maker.grids(mosaic)
+
+    for i, grid in enumerate(grids):
+        x, y = peak(grid, 320, 320)
+        assert (x // 160, y // 160) == (i % 2, i // 2), names[i]
+    assert (grids.sum(axis=0) < 1).all()  # neutral words have their share
+
+
+def test_a_mirrored_picture_has_a_mirrored_map() -> None:
+    picture = decode_image(PHOTOS / "coffee.jpg")
+    maker = HeatMaker(Classifier(labels=["coffee", "panda"]), open_named("mini"), "cpu")
+
+    grids = maker.grids(picture)
+    mirrored = maker.grids(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+
+    assert np.abs(grids - mirrored[:, :, ::-1]).max() < 0.02  # resampling is not symmetric
+
+
+@pytest.mark.parametrize("size", [(16, 16), (20_000, 300), (1, 700)])
+def test_pictures_of_odd_shapes_have_maps(size: tuple[int, int]) -> None:
+    maker = HeatMaker(Classifier(labels=["coffee", "panda"]), open_named("mini"), "cpu")
+
+    grids = maker.grids(Image.new("RGB", size, "brown"))
+
+    assert np.isfinite(grids).all()
+    assert max(grids.shape[1:]) <= 4 * min(grids.shape[1:])
+
+
+def test_all_formats(explain: Explain, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    outputs = {name: tmp_path / f"x.{name}" for name in ("json", "jsonl", "npz", "png", "html")}
+    options = [option for path in outputs.values() for option in ("-o", path)]
+
+    code = explain(PHOTOS / "coffee.jpg", "--labels", "coffee, panda, rocket", "-k", 2, *options)
+
+    assert code == 0, capfd.readouterr().err
+    (told,) = json.loads(outputs["json"].read_text(encoding="utf-8"))["results"]
+    assert set(told) == {"path", "status", "label", "width", "height", "heats"}
+    assert (told["label"], told["width"], told["height"]) == ("coffee", 600, 400)
+    assert next(heat["label"] for heat in told["heats"]) == "coffee"
+    assert set(told["heats"][0]) == {
+        *("label", "probability", "similarity", "peak", "prompt", "prompt_similarity", "words"),
+        "map",
+    }
+    assert json.loads(outputs["jsonl"].read_text(encoding="utf-8")) == told
+    with np.load(outputs["npz"], allow_pickle=False) as arrays:
+        assert arrays["labels_0"][0] == "coffee"
+        assert np.allclose(arrays["maps_0"][0], told["heats"][0]["map"], atol=1e-4)
+    assert Image.open(outputs["png"]).height > 300
+    page = outputs["html"].read_text(encoding="utf-8")
+    assert 'type="range"' in page
+    assert "data:image/jpeg" in page
+
+
+def test_words_that_name_the_label_add_most(
+    explain: Explain, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "x.json"
+
+    explain(PHOTOS / "panda.jpg", "--labels", "panda, rocket", "-t", "a photo of a {}.", "-o", out)
+
+    heat = json.loads(out.read_text(encoding="utf-8"))["results"][0]["heats"][0]
+    assert heat["prompt"] == "a photo of a panda."
+    changes = {word["word"]: word["change"] for word in heat["words"]}
+    assert max(changes, key=lambda word: changes[word]) == "panda."
+
+
+def test_a_broken_picture_is_skipped_and_the_rest_is_explained(
+    explain: Explain, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "red.png")
+    out = tmp_path / "x.jsonl"
+
+    code = explain(tmp_path, "--labels", "coffee, panda", "-o", out)
+
+    records = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert code == 5
+    assert [record["status"] for record in records] == ["skipped", "ok"]
+
+
+def test_a_table_shows_the_picture_in_blocks(
+    explain: Explain, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+    code = explain(PHOTOS / "coffee.jpg", "--labels", "coffee, panda", "--format", "table")
+
+    shown = capfd.readouterr().out
+    assert code == 0
+    assert shown.count("▀") > 200
+    assert "coffee" in shown
+
+
+def test_labels_are_needed(explain: Explain, capfd: pytest.CaptureFixture[str]) -> None:
+    assert explain(PHOTOS / "coffee.jpg") == 2
+    assert "no labels were given" in capfd.readouterr().err
+
+
+def test_stretching_keeps_a_flat_map_flat() -> None:
+    assert np.allclose(stretch(np.full((3, 5), 0.25, np.float32), 50, 31), 0.25)
