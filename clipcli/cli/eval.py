@@ -119,13 +119,13 @@ def eval_(
     from clipcli.cli.conclude import conclude, note_files
     from clipcli.output.report import send
     from clipcli.pipeline.decisions import check_alone, check_uncalibrated
+    from clipcli.workflows.evaluation.report import FORMATS, EvaluationReport, csv_tables
     from clipcli.workflows.evaluation.run import Evaluation, Task
-    from clipcli.workflows.evaluation.variants import Settings, parse_variant
-    from clipcli.workflows.evaluation.write import FORMATS, EvaluationReport, csv_tables
+    from clipcli.workflows.evaluation.variants import ClassifierSettings, parse_variant
 
     request = output.request(FORMATS, tables=csv_tables(output.confusion, output.pictures))
     probe = labels.probe
-    first = Settings(
+    first = ClassifierSettings(
         model.model, labels.labels, labels.templates, None if probe is None else str(probe)
     )
     variants = tuple(parse_variant(text, first) for text in compare or ())

@@ -33,7 +33,7 @@ from clipcli.pipeline.inputs import Inputs
 from clipcli.pipeline.session import ModelOptions, Session
 from clipcli.workflows.audit.gather import Gathering, class_classifier, zero_shot
 from clipcli.workflows.audit.mislabelled import judge_labels
-from clipcli.workflows.evaluation.detection import auroc
+from clipcli.workflows.evaluation.out_of_distribution import auroc
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,7 +16,7 @@ import numpy as np
 
 from clipcli.workflows.audit.dataset import NO_CLASS, Dataset
 from clipcli.workflows.audit.findings import Finding
-from clipcli.workflows.audit.outoffold import out_of_fold
+from clipcli.workflows.audit.out_of_fold import out_of_fold
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

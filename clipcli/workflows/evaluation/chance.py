@@ -29,7 +29,7 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class PairedDifference:
     """Two classifiers on the same pictures: the second one's accuracy less the first one's."""
 
     difference: Interval
@@ -64,7 +64,7 @@ def _mean_share(right: Places, wrong: Places) -> Numbers:
     return mean
 
 
-def compare(first: Flags, second: Flags) -> Difference:
+def compare(first: Flags, second: Flags) -> PairedDifference:
     """Compare which of the same n pictures two classifiers had right, flags (n,) each."""
     n = len(first)
     only_first = int((first & ~second).sum())
@@ -72,7 +72,7 @@ def compare(first: Flags, second: Flags) -> Difference:
     shares = np.array([only_first, only_second, n - only_first - only_second]) / n
     draws = _generator().multinomial(n, shares, N_DRAWS)  # (draws, 3)
     difference = _interval((only_second - only_first) / n, (draws[:, 1] - draws[:, 0]) / n)
-    return Difference(difference, only_first, only_second, mcnemar(only_first, only_second))
+    return PairedDifference(difference, only_first, only_second, mcnemar(only_first, only_second))
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

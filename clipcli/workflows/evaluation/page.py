@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from clipcli.output.html.contact_sheet import provenance_rows
 from clipcli.output.html.page import page
 from clipcli.output.text import visible
-from clipcli.workflows.evaluation.write_text import sections
+from clipcli.workflows.evaluation.report_text import sections
 
 if TYPE_CHECKING:
-    from clipcli.workflows.evaluation.evaluated import Evaluated
+    from clipcli.workflows.evaluation.report import Evaluated
 
 PAIRS_SHOWN = 15
 MATRIX_LABELS = 60  # more do not fit on a screen; --confusion has them
@@ -33,11 +33,11 @@ def _matrix(evaluated: Evaluated) -> list[tuple[str, list[tuple[int, int, str]]]
 
     Labels that neither occur nor are predicted are left out; empty where too many remain.
     """
-    labels = evaluated.report.labels
+    labels = evaluated.figures.labels
     places = [i for i, label in enumerate(labels) if label.n or label.n_predicted]
     if len(places) > MATRIX_LABELS:
         return []
-    counts = evaluated.report.confusion
+    counts = evaluated.figures.confusion
     return [
         (
             visible(labels[i].label),

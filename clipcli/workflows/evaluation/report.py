@@ -1,143 +1,95 @@
-"""A report on a classifier: every figure, from answers and the truth."""
+"""What an evaluation found, and how it is written in each format."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from clipcli.errors import UsageError
 
-from clipcli.workflows.evaluation import chance, detection, metrics, reliability
-from clipcli.workflows.evaluation.answers import Answers, Scores
+if TYPE_CHECKING:
+    from clipcli.output.formats import Sink
+    from clipcli.results import Provenance, Skipped
+    from clipcli.workflows.evaluation.calibrate import CalibrationOutcome
+    from clipcli.workflows.evaluation.comparison import RivalComparison
+    from clipcli.workflows.evaluation.figures import Figures
+    from clipcli.workflows.evaluation.predictions import Predictions, Scores
 
-TOP = 5
-
-
-@dataclass(frozen=True, slots=True)
-class LabelReport:
-    """One label; figures that would divide by nothing are None."""
-
-    label: str
-    classes: tuple[str, ...]  # folders or cells that stand for it; none: it is only on offer
-    n: int
-    n_right: int
-    n_predicted: int
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    often: str | None  # what its pictures are most often taken for instead
+FORMATS = ("table", "tsv", "csv", "json", "html")
+CSV_END = "\r\n"  # of a line, as RFC 4180 has it
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """What the label set's own thresholds and reject prompts do."""
+def csv_tables(confusion: Path | None, pictures: Path | None) -> list[tuple[Path, str]]:
+    """Return the tables that options ask for, each with what goes into it.
 
-    answered: float  # share of pictures that get a label
-    accuracy: float | None  # of those
-
-
-@dataclass(frozen=True, slots=True)
-class OutOfSet:
-    """Pictures that belong to no label: who notices that."""
-
-    n: int
-    scores: dict[str, detection.Detection]  # by name of the score
-    thresholds: tuple[detection.Rejection, ...]  # of the reject score
-    turned_away: float | None  # by the label set's own means, if it has any
+    Raises
+    ------
+    UsageError
+        If a file's ending is another than ``.csv``.
+    """
+    tables = []
+    for path, name in ((confusion, "confusion"), (pictures, "pictures")):
+        if path is not None and path.suffix.lower() != ".csv":
+            raise UsageError(f"--{name} {path}: is a CSV file", hint="end it with .csv")
+        if path is not None:
+            tables.append((path, name))
+    return tables
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """How good one classifier is on one set of pictures."""
+class Evaluated:
+    """The figures of one classifier, and what was asked for besides."""
 
-    n: int
-    top1: chance.Interval
-    top5: chance.Interval | None  # None: there are not more than five labels
-    mean_per_class: chance.Interval
-    calibration_error: float
-    mean_probability: float  # of the first label
-    bins: tuple[reliability.Bin, ...]
-    coverage: tuple[reliability.Coverage, ...]
-    labels: tuple[LabelReport, ...]
-    confusion: metrics.Places  # (c, c), rows are the truth
-    pairs: tuple[tuple[int, int, int], ...]  # most confused: true, predicted, count
-    decided: Decided | None
-    out_of_set: OutOfSet | None
+    source: str
+    predictions: Predictions
+    figures: Figures
+    ood: Scores | None  # of pictures that no label fits
+    ood_source: str | None
+    calibration: CalibrationOutcome | None
+    calibration_file: str | None  # where the calibration was stored
+    comparisons: tuple[RivalComparison, ...]
+    skipped: tuple[Skipped, ...]
+    provenance: Provenance
 
 
-def report(
-    answers: Answers, classes: Mapping[str, tuple[str, ...]], strangers: Scores | None = None
-) -> Report:
-    """Judge answers; ``classes`` are the folders or cells behind each label's name."""
-    names = answers.rules.names
-    matrix = metrics.confusion(answers.truth, answers.first, len(names))
-    bins = reliability.reliability(answers.first_probabilities, answers.is_right)
-    right = np.diag(matrix)
-    return Report(
-        n=len(answers.truth),
-        top1=chance.share_interval(answers.is_right),
-        top5=chance.share_interval(answers.ranks < TOP) if len(names) > TOP else None,
-        mean_per_class=chance.mean_recall_interval(right, matrix.sum(axis=1) - right),
-        calibration_error=reliability.calibration_error(bins),
-        mean_probability=float(answers.first_probabilities.mean()),
-        bins=tuple(bins),
-        coverage=tuple(reliability.coverage(answers.first_probabilities, answers.is_right)),
-        labels=_label_reports(matrix, names, classes),
-        confusion=matrix,
-        pairs=tuple(metrics.confused_pairs(matrix)),
-        decided=_decided(answers) if answers.has_decisions else None,
-        out_of_set=_out_of_set(answers, strangers) if strangers else None,
-    )
+@dataclass(frozen=True, slots=True)
+class EvaluationReport:
+    """An evaluation in one of :data:`FORMATS`, or its tables ``confusion`` and ``pictures``."""
 
+    evaluated: Evaluated
 
-def _label_reports(
-    matrix: metrics.Places, names: Sequence[str], classes: Mapping[str, tuple[str, ...]]
-) -> tuple[LabelReport, ...]:
-    precision, recall = metrics.precisions(matrix), metrics.recalls(matrix)
-    f1 = metrics.f1_scores(matrix)
-    wrong = matrix.copy()
-    np.fill_diagonal(wrong, 0)
-    return tuple(
-        LabelReport(
-            label=name,
-            classes=classes.get(name, ()),
-            n=int(matrix[i].sum()),
-            n_right=int(matrix[i, i]),
-            n_predicted=int(matrix[:, i].sum()),
-            precision=_known(precision[i]),
-            recall=_known(recall[i]),
-            f1=_known(f1[i]),
-            often=names[int(wrong[i].argmax())] if wrong[i].any() else None,
-        )
-        for i, name in enumerate(names)
-    )
+    def write(self, name: str, sink: Sink, *, for_terminal: bool, folder: Path | None) -> None:
+        """Write it into a sink."""
+        from clipcli.output.report import csv_bytes
+        from clipcli.workflows.evaluation import report_data as data
 
+        evaluated = self.evaluated
+        rows = {"confusion": data.confusion_rows, "pictures": data.picture_rows}
+        match name:
+            case "json":
+                text = data.json_text(evaluated, ascii_only=for_terminal)
+            case "html":
+                from clipcli.workflows.evaluation.page import evaluation_page
 
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
+                text = evaluation_page(evaluated)
+            case "tsv":
+                text = data.tsv_text(evaluated)
+            case _:
+                table = rows.get(name, data.label_rows)(evaluated)
+                cells = (tuple(map(data.cell, row)) for row in table)
+                sink.write(csv_bytes(cells, for_terminal=for_terminal, line_end=CSV_END))
+                return
+        sink.write(text.encode("utf-8", "replace"))
 
+    def print_table(self) -> None:
+        """Print it for people."""
+        from clipcli.workflows.evaluation.report_text import print_report
 
-def _decided(answers: Answers) -> Decided:
-    answered = answers.is_answered
-    accuracy = float(answers.is_right[answered].mean()) if answered.any() else None
-    return Decided(float(answered.mean()), accuracy)
+        print_report(self.evaluated)
 
+    def provenance(self) -> dict[str, Any]:
+        """Return where it came from."""
+        from clipcli.output.formats import provenance_fields
 
-def _out_of_set(answers: Answers, strangers: Scores) -> OutOfSet:
-    inside, outside = answers.reject_scores, strangers.reject_scores
-    c = len(answers.rules.names)
-    return OutOfSet(
-        n=len(outside),
-        scores={
-            "reject score": detection.detect(inside, outside),
-            "1 - highest similarity": detection.detect(
-                1 - answers.cosines[:, :c].max(axis=1), 1 - strangers.cosines[:, :c].max(axis=1)
-            ),
-            "1 - highest probability": detection.detect(
-                1 - answers.first_probabilities, 1 - strangers.first_probabilities
-            ),
-        },
-        thresholds=tuple(detection.rejections(inside, outside)),
-        turned_away=float((~strangers.is_answered).mean()) if answers.has_decisions else None,
-    )
+        return provenance_fields(self.evaluated.provenance)

@@ -1,4 +1,4 @@
-"""The runs behind ``clipcli eval``: pictures, vectors, answers, a verdict."""
+"""The runs behind ``clipcli eval``: pictures, vectors, predictions, figures."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from clipcli.pipeline.decisions import Decisions, decide, purpose_of
 from clipcli.pipeline.inputs import Inputs
 from clipcli.pipeline.session import ModelOptions, Notes, Session
 from clipcli.results import Skipped
-from clipcli.workflows.evaluation.variants import Settings, Variant
+from clipcli.workflows.evaluation.variants import ClassifierSettings, Variant
 
 if TYPE_CHECKING:
     from clipcli.images.class_tree import ClassTree
     from clipcli.images.find import ImageFile
     from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.embed import Embedded
-    from clipcli.workflows.evaluation.answers import Answers, Scores
-    from clipcli.workflows.evaluation.calibrating import Calibrating
-    from clipcli.workflows.evaluation.comparing import Rival
-    from clipcli.workflows.evaluation.evaluated import Evaluated
+    from clipcli.workflows.evaluation.calibrate import CalibrationOutcome
+    from clipcli.workflows.evaluation.comparison import Rival
+    from clipcli.workflows.evaluation.predictions import Predictions, Scores
+    from clipcli.workflows.evaluation.report import Evaluated
 
 LABEL_CHARACTERS = 200  # of the labels that a calibration serves, in a note
 
@@ -45,7 +45,7 @@ class Evaluation:
     """One evaluation while it runs; the first model's session has the counts and the exit code."""
 
     task: Task
-    settings: Settings
+    settings: ClassifierSettings
     options: ModelOptions
     notes: Notes
     skipped: list[Skipped] = field(default_factory=list)
@@ -63,36 +63,36 @@ class Evaluation:
         """Do all of it, and return what came of it."""
         from clipcli.images.class_tree import read_class_tree
         from clipcli.pipeline.provenance import now
-        from clipcli.workflows.evaluation.comparing import compare_all
-        from clipcli.workflows.evaluation.evaluated import Evaluated
-        from clipcli.workflows.evaluation.report import report
+        from clipcli.workflows.evaluation.comparison import compare_all
+        from clipcli.workflows.evaluation.figures import compute_figures
+        from clipcli.workflows.evaluation.report import Evaluated
 
         started = now()
         self._tree = read_class_tree(self.task.source)
         self.classifier, places = self._classifier(self.settings)
         classifier = self.classifier
         rivals = [(variant, *self._classifier(variant.settings)) for variant in self.task.variants]
-        self._check_strangers()
+        self._check_ood_source()
         self._found = self._find()
-        answers = self._answers(self.settings, classifier, places)
-        strangers = self._strangers(classifier)
-        calibrating, file = self._calibrate(classifier, answers, strangers)
+        predictions = self._predictions(self.settings, classifier, places)
+        ood = self._score_ood(classifier)
+        outcome, file = self._calibrate(classifier, predictions, ood)
         classes = _classes(classifier, self._tree, places)
-        comparisons = compare_all(answers, [self._rival(*rival) for rival in rivals])
+        comparisons = compare_all(predictions, [self._rival(*rival) for rival in rivals])
         return Evaluated(
             source=self.task.source,
-            answers=answers,
-            report=report(answers, classes, strangers),
-            strangers=strangers,
-            strangers_source=self.task.out_of_set,
-            calibrating=calibrating,
+            predictions=predictions,
+            figures=compute_figures(predictions, classes, ood),
+            ood=ood,
+            ood_source=self.task.out_of_set,
+            calibration=outcome,
             calibration_file=file,
             comparisons=tuple(comparisons),
             skipped=tuple(self.skipped),
             provenance=self.session.provenance(classifier, started),
         )
 
-    def _classifier(self, settings: Settings) -> tuple[Classifier, dict[str, int]]:
+    def _classifier(self, settings: ClassifierSettings) -> tuple[Classifier, dict[str, int]]:
         """Open the classifier of some settings, and the place of each class among its labels."""
         from clipcli.labels.label_set import load_label_set
         from clipcli.pipeline.decisions import open_probe
@@ -130,16 +130,16 @@ class Evaluation:
             self.notes.say(f"class {empty!r} has no pictures")
         return inside
 
-    def _answers(
-        self, settings: Settings, classifier: Classifier, places: dict[str, int]
-    ) -> Answers:
-        from clipcli.workflows.evaluation.answers import answer
+    def _predictions(
+        self, settings: ClassifierSettings, classifier: Classifier, places: dict[str, int]
+    ) -> Predictions:
+        from clipcli.workflows.evaluation.predictions import predict
 
         pictures = self._embedded(settings.model)
         if not pictures:
             raise InputError(f"{self.task.source}: no picture could be read")
         labels = [self._tree.label_of(picture.path) for picture in pictures]
-        return answer(classifier, pictures, [places[label] for label in labels if label])
+        return predict(classifier, pictures, [places[label] for label in labels if label])
 
     def _embedded(self, model: str | None) -> list[Embedded]:
         """Return the vectors that a model makes of the pictures; made once for each model."""
@@ -160,14 +160,14 @@ class Evaluation:
                     self.skipped.append(entry)
         return pictures
 
-    def _check_strangers(self) -> None:
+    def _check_ood_source(self) -> None:
         source = self.task.out_of_set
         if source is not None and not os.path.lexists(source):
             raise InputError(f"{source}: no such file or folder", hint="check --out-of-set")
 
-    def _strangers(self, classifier: Classifier) -> Scores | None:
+    def _score_ood(self, classifier: Classifier) -> Scores | None:
         from clipcli.images.find import find_images
-        from clipcli.workflows.evaluation.answers import score_pictures
+        from clipcli.workflows.evaluation.predictions import score_pictures
 
         if self.task.out_of_set is None:
             return None
@@ -178,30 +178,32 @@ class Evaluation:
         return score_pictures(classifier, pictures)
 
     def _calibrate(
-        self, classifier: Classifier, answers: Answers, strangers: Scores | None
-    ) -> tuple[Calibrating | None, str | None]:
+        self, classifier: Classifier, predictions: Predictions, ood: Scores | None
+    ) -> tuple[CalibrationOutcome | None, str | None]:
         from clipcli.pipeline.calibration import default_path, write_calibration
         from clipcli.pipeline.provenance import now
-        from clipcli.workflows.evaluation.calibrating import Maker, calibrate
+        from clipcli.workflows.evaluation.calibrate import CalibrationOrigin, calibrate
 
         if not self.task.calibrate:
             return None, None
         name = classifier.label_set.name
-        maker = Maker(purpose_of(classifier), classifier.encoder.config.name, name, now())
-        calibrating = calibrate(answers, strangers, maker)
+        origin = CalibrationOrigin(
+            purpose_of(classifier), classifier.encoder.config.name, name, now()
+        )
+        outcome = calibrate(predictions, ood, origin)
         path = self.task.calibration_file or default_path(classifier.label_set)
-        write_calibration(path, calibrating.calibration)
+        write_calibration(path, outcome.calibration)
         self.notes.say(f"the calibration is in {path}")
         if self.settings.labels is None:
             names = shorten(", ".join(classifier.label_set.names), LABEL_CHARACTERS)
             self.notes.say(f"it serves these labels in this order: {names}")
-        return calibrating, str(path)
+        return outcome, str(path)
 
     def _rival(self, variant: Variant, classifier: Classifier, places: dict[str, int]) -> Rival:
-        from clipcli.workflows.evaluation.comparing import Rival
+        from clipcli.workflows.evaluation.comparison import Rival
 
-        answers = self._answers(variant.settings, classifier, places)
-        return Rival(variant.name, answers, _classes(classifier, self._tree, places))
+        predictions = self._predictions(variant.settings, classifier, places)
+        return Rival(variant.name, predictions, _classes(classifier, self._tree, places))
 
 
 def _classes(

@@ -14,7 +14,7 @@ BETWEEN = re.compile(r"\s*;\s*(?=(?:" + "|".join(KEYS) + r")\s*=)")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ClassifierSettings:
     """What makes a classifier; None leaves the choice to the defaults."""
 
     model: str | None = None
@@ -25,13 +25,13 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Settings with a name."""
+    """ClassifierSettings with a name."""
 
     name: str
-    settings: Settings
+    settings: ClassifierSettings
 
 
-def parse_variant(text: str, first: Settings) -> Variant:
+def parse_variant(text: str, first: ClassifierSettings) -> Variant:
     """Read ``templates=plain`` or ``model=X; templates=plain``; the rest is as in ``first``.
 
     Raises
@@ -57,7 +57,7 @@ def parse_variant(text: str, first: Settings) -> Variant:
     return Variant(text.strip(), _instead(text, first, given))
 
 
-def _instead(text: str, first: Settings, given: dict[str, str]) -> Settings:
+def _instead(text: str, first: ClassifierSettings, given: dict[str, str]) -> ClassifierSettings:
     """Replace settings; a probe takes the place of words, and words that of a probe."""
     words = [key for key in WORDS if key in given]
     if words and "probe" in given:

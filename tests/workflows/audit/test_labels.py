@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from clipcli.workflows.audit.mislabelled import ODDS, confusable_pairs, judge_labels, wrong_labels
-from clipcli.workflows.audit.outoffold import out_of_fold
+from clipcli.workflows.audit.out_of_fold import out_of_fold
 from tests.workflows.audit.conftest import clusters, dataset_of
 
 CLASSES = ("ant", "bee", "cow")
@@ -51,7 +51,7 @@ def test_a_picture_is_judged_without_its_own_label() -> None:
 
 def test_the_fit_is_that_of_scikit_learn() -> None:
     linear_model = pytest.importorskip("sklearn.linear_model")
-    from clipcli.workflows.audit.outoffold import FOLDS, RIDGE, _folds, _standardised
+    from clipcli.workflows.audit.out_of_fold import FOLDS, RIDGE, _folds, _standardised
 
     vectors, labels = clusters((30, 50, 40), spread=0.4)
     inputs, folds = _standardised(vectors), _folds(labels)
@@ -67,7 +67,7 @@ def test_the_fit_is_that_of_scikit_learn() -> None:
 
 
 def test_folds_hold_equal_shares_of_every_class() -> None:
-    from clipcli.workflows.audit.outoffold import FOLDS, _folds
+    from clipcli.workflows.audit.out_of_fold import FOLDS, _folds
 
     labels = np.repeat([0, 1], (50, 20))
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 import pytest
 
 from clipcli.errors import UsageError
-from clipcli.workflows.evaluation.variants import Settings, parse_variant
+from clipcli.workflows.evaluation.variants import ClassifierSettings, parse_variant
 
-FIRST = Settings(model="mini", labels="cat,dog", templates="photo")
+FIRST = ClassifierSettings(model="mini", labels="cat,dog", templates="photo")
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("templates=plain", Settings("mini", "cat,dog", "plain")),
-        (" labels = cat, dog | puppy ", Settings("mini", "cat, dog | puppy", "photo")),
-        ("model=B; templates=sketch,art", Settings("B", "cat,dog", "sketch,art")),
-        ("model=B;labels=a,b ;templates={} = {}", Settings("B", "a,b", "{} = {}")),
-        ("templates=a {}; big. | a {}", Settings("mini", "cat,dog", "a {}; big. | a {}")),
+        ("templates=plain", ClassifierSettings("mini", "cat,dog", "plain")),
+        (" labels = cat, dog | puppy ", ClassifierSettings("mini", "cat, dog | puppy", "photo")),
+        ("model=B; templates=sketch,art", ClassifierSettings("B", "cat,dog", "sketch,art")),
+        ("model=B;labels=a,b ;templates={} = {}", ClassifierSettings("B", "a,b", "{} = {}")),
+        ("templates=a {}; big. | a {}", ClassifierSettings("mini", "cat,dog", "a {}; big. | a {}")),
     ],
 )
-def test_a_rival_differs_in_what_is_named(text: str, expected: Settings) -> None:
+def test_a_rival_differs_in_what_is_named(text: str, expected: ClassifierSettings) -> None:
     variant = parse_variant(text, FIRST)
 
     assert variant.settings == expected

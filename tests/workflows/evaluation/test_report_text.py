@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from clipcli.workflows.evaluation.write_text import WORD_CELLS, Section, section_lines
+from clipcli.workflows.evaluation.report_text import WORD_CELLS, Section, section_lines
 from tests.output.conftest import AWKWARD
 
 HEADER = ("label", "mostly taken for", "pictures")

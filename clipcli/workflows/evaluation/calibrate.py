@@ -8,9 +8,9 @@ import numpy as np
 
 from clipcli.errors import InputError
 from clipcli.pipeline.calibration import Calibration, Purpose
-from clipcli.workflows.evaluation.answers import Answers, Scores
-from clipcli.workflows.evaluation.detection import RECALL, threshold_at
 from clipcli.workflows.evaluation.fitting import cross_fitted, fit, folds
+from clipcli.workflows.evaluation.out_of_distribution import RECALL, threshold_at
+from clipcli.workflows.evaluation.predictions import Predictions, Scores
 from clipcli.workflows.evaluation.reliability import (
     Bin,
     Coverage,
@@ -23,7 +23,7 @@ LEAST_PICTURES = 10  # with fewer a temperature is noise
 
 
 @dataclass(frozen=True, slots=True)
-class Calibrating:
+class CalibrationOutcome:
     """A calibration fitted on all pictures, and figures of fits that left the judged ones out."""
 
     calibration: Calibration
@@ -31,12 +31,12 @@ class Calibrating:
     after: tuple[Bin, ...]
     coverage: tuple[Coverage, ...]  # after
     kept: float  # share of the set's pictures at or below a threshold fitted without them
-    turned_away: float | None  # share of strangers above the fitted threshold
+    rejected: float | None  # share of out-of-distribution pictures above the fitted threshold
 
 
 @dataclass(frozen=True, slots=True)
-class Maker:
-    """What a calibration says of itself besides its numbers."""
+class CalibrationOrigin:
+    """Where a calibration comes from."""
 
     purpose: Purpose
     model: str
@@ -44,29 +44,33 @@ class Maker:
     made: str  # ISO 8601 with offset
 
 
-def calibrate(answers: Answers, strangers: Scores | None, maker: Maker) -> Calibrating:
-    """Fit temperature and reject threshold; ``answers`` are under the model's own rules.
+def calibrate(
+    predictions: Predictions, ood: Scores | None, origin: CalibrationOrigin
+) -> CalibrationOutcome:
+    """Fit temperature and reject threshold; ``predictions`` are under the model's own rules.
 
     Raises
     ------
     InputError
         If there are too few pictures.
     """
-    n, rules = len(answers.truth), answers.rules
+    n, rules = len(predictions.truth), predictions.rules
     if n < LEAST_PICTURES:
         raise InputError(
             f"{n} pictures are too few to calibrate", hint=f"use {LEAST_PICTURES} at least"
         )
-    before = reliability(answers.first_probabilities, answers.is_right)
-    fair = cross_fitted(answers.cosines, answers.truth, rules)[:, : len(rules.names)]  # (n, c)
-    after = reliability(fair.max(axis=1), answers.is_right)
-    covered = coverage(fair.max(axis=1), answers.is_right)
-    fitted = fit(answers.cosines, answers.truth, rules)
-    threshold = threshold_at(answers.reject_scores, RECALL)
+    before = reliability(predictions.first_probabilities, predictions.is_right)
+    fair = cross_fitted(predictions.cosines, predictions.truth, rules)[
+        :, : len(rules.names)
+    ]  # (n, c)
+    after = reliability(fair.max(axis=1), predictions.is_right)
+    covered = coverage(fair.max(axis=1), predictions.is_right)
+    fitted = fit(predictions.cosines, predictions.truth, rules)
+    threshold = threshold_at(predictions.reject_scores, RECALL)
     calibration = Calibration(
-        purpose=maker.purpose,
-        model=maker.model,
-        label_set=maker.label_set,
+        purpose=origin.purpose,
+        model=origin.model,
+        label_set=origin.label_set,
         logit_scale=fitted.logit_scale,
         logit_bias=fitted.logit_bias,
         temperature=rules.logit_scale / fitted.logit_scale,
@@ -74,26 +78,26 @@ def calibrate(answers: Answers, strangers: Scores | None, maker: Maker) -> Calib
         n_pictures=n,
         error_before=calibration_error(before),
         error_after=calibration_error(after),
-        made=maker.made,
+        made=origin.made,
     )
-    return Calibrating(
+    return CalibrationOutcome(
         calibration=calibration,
         before=tuple(before),
         after=tuple(after),
         coverage=tuple(covered),
-        kept=_kept(answers),
-        turned_away=None if strangers is None else _share_above(strangers, threshold),
+        kept=_kept(predictions),
+        rejected=None if ood is None else _share_above(ood, threshold),
     )
 
 
-def _kept(answers: Answers) -> float:
+def _kept(predictions: Predictions) -> float:
     """Return the share of pictures that pass a threshold fitted on the others."""
-    scores = answers.reject_scores
+    scores = predictions.reject_scores
     passes = np.empty(len(scores), dtype=bool)
-    for inside, outside in folds(answers.truth):
+    for inside, outside in folds(predictions.truth):
         passes[outside] = scores[outside] <= threshold_at(scores[inside], RECALL)
     return float(passes.mean())
 
 
-def _share_above(strangers: Scores, threshold: float) -> float:
-    return float((strangers.reject_scores > threshold).mean())
+def _share_above(ood: Scores, threshold: float) -> float:
+    return float((ood.reject_scores > threshold).mean())

@@ -12,11 +12,12 @@ from clipcli.results import path_fields
 from clipcli.version import __version__
 
 if TYPE_CHECKING:
-    from clipcli.workflows.evaluation.calibrating import Calibrating
-    from clipcli.workflows.evaluation.comparing import Comparison
-    from clipcli.workflows.evaluation.evaluated import Evaluated
+    from clipcli.workflows.evaluation.calibrate import CalibrationOutcome
+    from clipcli.workflows.evaluation.comparison import RivalComparison
+    from clipcli.workflows.evaluation.figures import Figures, OutOfDistribution
+    from clipcli.workflows.evaluation.out_of_distribution import Rejection
     from clipcli.workflows.evaluation.reliability import Bin
-    from clipcli.workflows.evaluation.report import OutOfSet, Report
+    from clipcli.workflows.evaluation.report import Evaluated
 
 Cell = str | float | int | None
 
@@ -33,36 +34,36 @@ def json_text(evaluated: Evaluated, *, ascii_only: bool = False) -> str:
 
 def evaluation_data(evaluated: Evaluated) -> dict[str, Any]:
     """Return the whole evaluation as JSON data; keys are only ever added."""
-    report, calibrating = evaluated.report, evaluated.calibrating
+    figures, outcome = evaluated.figures, evaluated.calibration
     return {
         "version": __version__,
         "source": path_fields(evaluated.source)["path"],
-        **report_data(report),
-        "labels": [asdict(label) for label in report.labels],
+        **figures_data(figures),
+        "labels": [asdict(label) for label in figures.labels],
         "confusion": {
-            "labels": [label.label for label in report.labels],
-            "counts": report.confusion.tolist(),
+            "labels": [label.label for label in figures.labels],
+            "counts": figures.confusion.tolist(),
         },
-        "out_of_set": _out_of_set(evaluated, report.out_of_set) if report.out_of_set else None,
-        "calibration": _calibration(evaluated, calibrating) if calibrating else None,
+        "out_of_set": _out_of_set(evaluated, figures.out_of_set) if figures.out_of_set else None,
+        "calibration": _calibration(evaluated, outcome) if outcome else None,
         "comparisons": [_comparison(comparison) for comparison in evaluated.comparisons],
         "skipped": [{**path_fields(one.path), "reason": one.reason} for one in evaluated.skipped],
         "provenance": asdict(evaluated.provenance),
     }
 
 
-def report_data(report: Report) -> dict[str, Any]:
+def figures_data(figures: Figures) -> dict[str, Any]:
     """Return the figures of one classifier."""
     return {
-        "n_pictures": report.n,
-        "top1": asdict(report.top1),
-        "top5": asdict(report.top5) if report.top5 else None,
-        "mean_per_class": asdict(report.mean_per_class),
-        "calibration_error": report.calibration_error,
-        "mean_probability": report.mean_probability,
-        "reliability": _bins(report.bins),
-        "coverage": [asdict(one) for one in report.coverage],
-        "decided": asdict(report.decided) if report.decided else None,
+        "n_pictures": figures.n,
+        "top1": asdict(figures.top1),
+        "top5": asdict(figures.top5) if figures.top5 else None,
+        "mean_per_class": asdict(figures.mean_per_class),
+        "calibration_error": figures.calibration_error,
+        "mean_probability": figures.mean_probability,
+        "reliability": _bins(figures.bins),
+        "coverage": [asdict(one) for one in figures.coverage],
+        "decided": asdict(figures.decided) if figures.decided else None,
     }
 
 
@@ -70,18 +71,23 @@ def _bins(bins: Iterable[Bin]) -> list[dict[str, Any]]:
     return [asdict(one) for one in bins]
 
 
-def _out_of_set(evaluated: Evaluated, out: OutOfSet) -> dict[str, Any]:
+def _out_of_set(evaluated: Evaluated, out: OutOfDistribution) -> dict[str, Any]:
     return {
-        "source": path_fields(evaluated.strangers_source or "")["path"],
+        "source": path_fields(evaluated.ood_source or "")["path"],
         "n_pictures": out.n,
         "scores": {name: asdict(detection) for name, detection in out.scores.items()},
-        "thresholds": [asdict(one) for one in out.thresholds],
-        "turned_away": out.turned_away,
+        "thresholds": [_rejection(one) for one in out.thresholds],
+        "turned_away": out.rejected,
     }
 
 
-def _calibration(evaluated: Evaluated, calibrating: Calibrating) -> dict[str, Any]:
-    fitted = calibrating.calibration
+def _rejection(found: Rejection) -> dict[str, float]:
+    """Return a threshold's row; the keys are a contract."""
+    return {"threshold": found.threshold, "kept": found.kept, "turned_away": found.rejected}
+
+
+def _calibration(evaluated: Evaluated, outcome: CalibrationOutcome) -> dict[str, Any]:
+    fitted = outcome.calibration
     return {
         "file": path_fields(evaluated.calibration_file or "")["path"],
         "temperature": fitted.temperature,
@@ -90,18 +96,18 @@ def _calibration(evaluated: Evaluated, calibrating: Calibrating) -> dict[str, An
         "reject_threshold": fitted.reject_threshold,
         "calibration_error_before": fitted.error_before,
         "calibration_error_after": fitted.error_after,
-        "reliability_before": _bins(calibrating.before),
-        "reliability_after": _bins(calibrating.after),
-        "coverage_after": [asdict(one) for one in calibrating.coverage],
-        "kept": calibrating.kept,
-        "turned_away": calibrating.turned_away,
+        "reliability_before": _bins(outcome.before),
+        "reliability_after": _bins(outcome.after),
+        "coverage_after": [asdict(one) for one in outcome.coverage],
+        "kept": outcome.kept,
+        "turned_away": outcome.rejected,
     }
 
 
-def _comparison(comparison: Comparison) -> dict[str, Any]:
+def _comparison(comparison: RivalComparison) -> dict[str, Any]:
     return {
         "name": comparison.name,
-        **report_data(comparison.report),
+        **figures_data(comparison.figures),
         **asdict(comparison.difference),
         "p_adjusted": comparison.p_adjusted,
     }
@@ -122,44 +128,44 @@ def tsv_text(evaluated: Evaluated) -> str:
 
 
 def _figures(evaluated: Evaluated) -> Iterator[tuple[Cell, ...]]:
-    report = evaluated.report
-    yield "pictures", report.n
+    figures = evaluated.figures
+    yield "pictures", figures.n
     yield "skipped", len(evaluated.skipped)
-    yield from _report_figures("", report)
+    yield from _rows_of_figures("", figures)
     for comparison in evaluated.comparisons:
         name = " ".join(visible(comparison.name).split())
-        yield from _report_figures(f"{name}: ", comparison.report)
+        yield from _rows_of_figures(f"{name}: ", comparison.figures)
         difference = comparison.difference.difference
         yield f"{name}: difference", difference.value, difference.low, difference.high
         yield f"{name}: p", comparison.difference.p_value
-    if calibrating := evaluated.calibrating:
-        yield "temperature", calibrating.calibration.temperature
-        yield "calibration error before", calibrating.calibration.error_before
-        yield "calibration error after", calibrating.calibration.error_after
-        yield "reject threshold", calibrating.calibration.reject_threshold
-    if out := report.out_of_set:
+    if outcome := evaluated.calibration:
+        yield "temperature", outcome.calibration.temperature
+        yield "calibration error before", outcome.calibration.error_before
+        yield "calibration error after", outcome.calibration.error_after
+        yield "reject threshold", outcome.calibration.reject_threshold
+    if out := figures.out_of_set:
         yield "out of set", out.n
         for name, detection in out.scores.items():
             yield f"AUROC, {name}", detection.auroc
             yield f"FPR at 95 % recall, {name}", detection.false_positive_rate
 
 
-def _report_figures(prefix: str, report: Report) -> Iterator[tuple[Cell, ...]]:
+def _rows_of_figures(prefix: str, figures: Figures) -> Iterator[tuple[Cell, ...]]:
     intervals = {
-        "top-1": report.top1,
-        "top-5": report.top5,
-        "mean per class": report.mean_per_class,
+        "top-1": figures.top1,
+        "top-5": figures.top5,
+        "mean per class": figures.mean_per_class,
     }
     for name, interval in intervals.items():
         if interval:
             yield f"{prefix}{name}", interval.value, interval.low, interval.high
-    yield f"{prefix}calibration error", report.calibration_error
+    yield f"{prefix}calibration error", figures.calibration_error
 
 
 def label_rows(evaluated: Evaluated) -> Iterator[Sequence[Cell]]:
     """One row a label, below a header."""
     yield "label", "classes", "n", "n_right", "n_predicted", "precision", "recall", "f1", "often"
-    for one in evaluated.report.labels:
+    for one in evaluated.figures.labels:
         counts = (one.n, one.n_right, one.n_predicted)
         shares = (one.precision, one.recall, one.f1)
         yield (one.label, " | ".join(one.classes), *counts, *shares, one.often)
@@ -167,9 +173,9 @@ def label_rows(evaluated: Evaluated) -> Iterator[Sequence[Cell]]:
 
 def confusion_rows(evaluated: Evaluated) -> Iterator[Sequence[Cell]]:
     """One row a true label, a column for each label it may have got."""
-    names = [label.label for label in evaluated.report.labels]
+    names = [label.label for label in evaluated.figures.labels]
     yield ("true", *names)
-    for name, counts in zip(names, evaluated.report.confusion.tolist(), strict=True):
+    for name, counts in zip(names, evaluated.figures.confusion.tolist(), strict=True):
         yield (name, *counts)
 
 
@@ -186,19 +192,19 @@ def picture_rows(evaluated: Evaluated) -> Iterator[Sequence[Cell]]:
         "reject_score",
         "reason",
     )
-    answers = evaluated.answers
-    names = answers.rules.names
-    for i, path in enumerate(answers.paths):
-        true, first = int(answers.truth[i]), int(answers.first[i])
+    predictions = evaluated.predictions
+    names = predictions.rules.names
+    for i, path in enumerate(predictions.paths):
+        true, first = int(predictions.truth[i]), int(predictions.first[i])
         yield (
             path_fields(path)["path"],
             "ok",
             names[true],
             names[first],
-            float(answers.probabilities[i, first]),
-            float(answers.probabilities[i, true]),
-            int(answers.ranks[i]) + 1,
-            float(answers.reject_scores[i]),
+            float(predictions.probabilities[i, first]),
+            float(predictions.probabilities[i, true]),
+            int(predictions.ranks[i]) + 1,
+            float(predictions.reject_scores[i]),
             None,
         )
     for skipped in evaluated.skipped:

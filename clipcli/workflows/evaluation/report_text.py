@@ -1,4 +1,4 @@
-"""How an evaluation is told to people: sections of headed rows.
+"""An evaluation as text: sections of headed rows.
 
 The terminal and the page show the same sections.
 """
@@ -16,12 +16,12 @@ from clipcli.output.text import visible
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from clipcli.workflows.evaluation.calibrating import Calibrating
+    from clipcli.workflows.evaluation.calibrate import CalibrationOutcome
     from clipcli.workflows.evaluation.chance import Interval
-    from clipcli.workflows.evaluation.comparing import Comparison
-    from clipcli.workflows.evaluation.evaluated import Evaluated
+    from clipcli.workflows.evaluation.comparison import RivalComparison
+    from clipcli.workflows.evaluation.figures import Figures, LabelFigures, OutOfDistribution
     from clipcli.workflows.evaluation.reliability import Bin, Coverage
-    from clipcli.workflows.evaluation.report import LabelReport, OutOfSet, Report
+    from clipcli.workflows.evaluation.report import Evaluated
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,36 +39,36 @@ def sections(
     evaluated: Evaluated, *, pairs_shown: int, labels_shown: int | None = None
 ) -> Iterator[Section]:
     """Yield what there is to tell, the most important first."""
-    report = evaluated.report
+    figures = evaluated.figures
     yield _main(evaluated)
     if evaluated.comparisons:
-        yield _comparisons(evaluated.comparisons, report)
-    if evaluated.calibrating:
-        yield _calibration(evaluated.calibrating)
-    if report.out_of_set:
-        yield _detections(report.out_of_set)
-        yield _thresholds(report.out_of_set)
-    if report.pairs:
-        yield _pairs(report, pairs_shown)
-    yield _labels(report.labels, labels_shown)
-    fitted = evaluated.calibrating
-    yield _reliability(fitted.after if fitted else report.bins, is_fitted=bool(fitted))
-    yield _coverage(fitted.coverage if fitted else report.coverage)
+        yield _comparisons(evaluated.comparisons, figures)
+    if evaluated.calibration:
+        yield _calibration(evaluated.calibration)
+    if figures.out_of_set:
+        yield _detections(figures.out_of_set)
+        yield _thresholds(figures.out_of_set)
+    if figures.pairs:
+        yield _pairs(figures, pairs_shown)
+    yield _labels(figures.labels, labels_shown)
+    fitted = evaluated.calibration
+    yield _reliability(fitted.after if fitted else figures.bins, is_fitted=bool(fitted))
+    yield _coverage(fitted.coverage if fitted else figures.coverage)
 
 
 def _main(evaluated: Evaluated) -> Section:
-    report = evaluated.report
-    rows = [_interval_row("top-1", report.top1)]
-    rows += [_interval_row("top-5", report.top5)] if report.top5 else []
-    rows.append(_interval_row("mean per class", report.mean_per_class))
-    rows.append(("calibration error", percent(report.calibration_error), ""))
-    rows.append(("mean probability", percent(report.mean_probability), ""))
-    if report.decided:
-        rows.append(("answered", percent(report.decided.answered), ""))
-        rows.append(("right of those", share(report.decided.accuracy), ""))
-    n_labels = len(report.labels)
+    figures = evaluated.figures
+    rows = [_interval_row("top-1", figures.top1)]
+    rows += [_interval_row("top-5", figures.top5)] if figures.top5 else []
+    rows.append(_interval_row("mean per class", figures.mean_per_class))
+    rows.append(("calibration error", percent(figures.calibration_error), ""))
+    rows.append(("mean probability", percent(figures.mean_probability), ""))
+    if figures.decided:
+        rows.append(("answered", percent(figures.decided.answered), ""))
+        rows.append(("right of those", share(figures.decided.accuracy), ""))
+    n_labels = len(figures.labels)
     skipped = f", {len(evaluated.skipped):,} skipped" if evaluated.skipped else ""
-    title = f"{report.n:,} pictures, {n_labels:,} labels{skipped}"
+    title = f"{figures.n:,} pictures, {n_labels:,} labels{skipped}"
     return Section(title, ("", "", "95 % interval"), tuple(rows))
 
 
@@ -76,22 +76,22 @@ def _interval_row(name: str, interval: Interval) -> tuple[str, str, str]:
     return name, percent(interval.value), f"{percent(interval.low)} to {percent(interval.high)}"
 
 
-def _comparisons(comparisons: tuple[Comparison, ...], first: Report) -> Section:
+def _comparisons(comparisons: tuple[RivalComparison, ...], first: Figures) -> Section:
     rows = [
         ("as given", percent(first.top1.value), "", "", "", "", percent(first.calibration_error))
     ]
     for comparison in comparisons:
-        told = comparison.difference
-        low, high = told.difference.low, told.difference.high
+        paired = comparison.difference
+        low, high = paired.difference.low, paired.difference.high
         rows.append(
             (
                 comparison.name,
-                percent(comparison.report.top1.value),
-                _points(told.difference.value),
+                percent(comparison.figures.top1.value),
+                _points(paired.difference.value),
                 f"{_points(low)} to {_points(high)}",
-                f"{told.only_second:,} / {told.only_first:,}",
+                f"{paired.only_second:,} / {paired.only_first:,}",
                 _p_value(comparison.p_adjusted),
-                percent(comparison.report.calibration_error),
+                percent(comparison.figures.calibration_error),
             )
         )
     return Section(
@@ -119,60 +119,60 @@ def _p_value(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _calibration(calibrating: Calibrating) -> Section:
-    fitted = calibrating.calibration
+def _calibration(outcome: CalibrationOutcome) -> Section:
+    fitted = outcome.calibration
     rows = [
         ("temperature", f"{fitted.temperature:.3g}"),
         ("calibration error before", percent(fitted.error_before)),
         ("calibration error after", percent(fitted.error_after)),
         ("reject threshold", f"{fitted.reject_threshold:.3g}"),
-        ("pictures of the set that pass it", percent(calibrating.kept)),
+        ("pictures of the set that pass it", percent(outcome.kept)),
     ]
-    if calibrating.turned_away is not None:
-        rows.append(("out-of-set pictures turned away", percent(calibrating.turned_away)))
+    if outcome.rejected is not None:
+        rows.append(("out-of-set pictures rejected", percent(outcome.rejected)))
     note = "fitted on all pictures; errors and passing are of fits that had not seen the picture"
     return Section("Calibration", ("", ""), tuple(rows), note=note)
 
 
-def _detections(out: OutOfSet) -> Section:
+def _detections(out: OutOfDistribution) -> Section:
     rows = [
-        (name, f"{told.auroc * 100:.1f}", percent(told.false_positive_rate))
-        for name, told in out.scores.items()
+        (name, f"{found.auroc * 100:.1f}", percent(found.false_positive_rate))
+        for name, found in out.scores.items()
     ]
     return Section(
         f"None of these: {out.n:,} pictures out of the set",
         ("score", "AUROC", "pass where 95 % of the set do"),
         tuple(rows),
         note=""
-        if out.turned_away is None
-        else f"the label set's own prompts and thresholds turn {percent(out.turned_away)} away",
+        if out.rejected is None
+        else f"the label set's own prompts and thresholds reject {percent(out.rejected)}",
     )
 
 
-def _thresholds(out: OutOfSet) -> Section:
+def _thresholds(out: OutOfDistribution) -> Section:
     rows = [
-        (f"{one.threshold:.3g}", percent(one.kept), percent(one.turned_away))
-        for one in out.thresholds
+        (f"{one.threshold:.3g}", percent(one.kept), percent(one.rejected)) for one in out.thresholds
     ]
     return Section(
         "What --reject-threshold would do",
-        ("threshold", "of the set kept", "out of the set turned away"),
+        ("threshold", "of the set kept", "out of the set rejected"),
         tuple(rows),
         n_words=0,
     )
 
 
-def _pairs(report: Report, limit: int) -> Section:
-    names = [label.label for label in report.labels]
+def _pairs(figures: Figures, limit: int) -> Section:
+    names = [label.label for label in figures.labels]
     rows = [
-        (names[i], names[j], f"{n:,} of {report.labels[i].n:,}") for i, j, n in report.pairs[:limit]
+        (names[i], names[j], f"{n:,} of {figures.labels[i].n:,}")
+        for i, j, n in figures.pairs[:limit]
     ]
-    left = len(report.pairs) - len(rows)
+    left = len(figures.pairs) - len(rows)
     note = f"{left:,} more pairs: --confusion FILE.csv" if left else ""
     return Section("Most confused", ("is", "is taken for", "how often"), tuple(rows), 2, note)
 
 
-def _labels(labels: tuple[LabelReport, ...], limit: int | None) -> Section:
+def _labels(labels: tuple[LabelFigures, ...], limit: int | None) -> Section:
     shown = list(labels)
     if limit is not None and len(labels) > limit:
         known = [label for label in labels if label.recall is not None]
@@ -231,8 +231,8 @@ WORD_CELLS = 32  # of a label or a rival's name; longer ones are cut
 def print_report(evaluated: Evaluated) -> None:
     """Print all sections."""
     console = terminal(sys.stdout)
-    told = sections(evaluated, pairs_shown=PAIRS_SHOWN, labels_shown=LABELS_SHOWN)
-    for i, section in enumerate(told):
+    shown = sections(evaluated, pairs_shown=PAIRS_SHOWN, labels_shown=LABELS_SHOWN)
+    for i, section in enumerate(shown):
         if i:
             console.print()
         for line in section_lines(section):
@@ -247,8 +247,8 @@ def section_lines(section: Section) -> list[Text]:
     rows = [[_fitted(cell) for cell in row] for row in (section.header, *section.rows)]
     widths = [max(text.cell_len for text in column) for column in zip(*rows, strict=True)]
     has_header = any(section.header)
-    told = rows if has_header else rows[1:]
-    lines += [_line(row, widths, section.n_words) for row in told]
+    printed = rows if has_header else rows[1:]
+    lines += [_line(row, widths, section.n_words) for row in printed]
     if has_header:
         lines[1].stylize("dim")
     if section.note:

@@ -1,9 +1,9 @@
-"""What one classifier says of pictures whose labels are known."""
+"""A classifier's predictions for pictures whose labels are known."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ class Scores:
 
     @cached_property
     def is_rejected(self) -> Flags:
-        """Whether a reject prompt, or the reject threshold, turns the picture away (n,)."""
+        """Whether a reject prompt, or the reject threshold, rejects the picture (n,)."""
         c = len(self.rules.names)
         labels, prompts = self.cosines[:, :c], self.cosines[:, c:]
         is_out: Flags = prompts.max(axis=1, initial=-np.inf) > labels.max(axis=1)
@@ -71,7 +71,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Answers(Scores):
+class Predictions(Scores):
     """Scores of pictures whose true labels are known."""
 
     truth: Places  # (n,), places among the labels
@@ -86,10 +86,6 @@ class Answers(Scores):
         """Whether the true label is first (n,)."""
         right: Flags = self.ranks == 0
         return right
-
-    def with_rules(self, rules: ScoringRules) -> Answers:
-        """Return the same similarities under other rules."""
-        return replace(self, rules=rules)
 
 
 def score_pictures(classifier: Classifier, pictures: Sequence[Embedded]) -> Scores:
@@ -115,9 +111,11 @@ def _reject_scores(classifier: Classifier, rows: FloatArray, cosines: Numbers) -
     return neutral_shares(labels, similarities(rows, classifier.neutral), rules.neutral_scale)
 
 
-def answer(classifier: Classifier, pictures: Sequence[Embedded], truth: Sequence[int]) -> Answers:
+def predict(
+    classifier: Classifier, pictures: Sequence[Embedded], truth: Sequence[int]
+) -> Predictions:
     """Score pictures whose labels' places are known."""
-    told = score_pictures(classifier, pictures)
-    return Answers(
-        told.paths, told.cosines, told.reject_scores, told.rules, np.array(truth, np.int64)
+    scores = score_pictures(classifier, pictures)
+    return Predictions(
+        scores.paths, scores.cosines, scores.reject_scores, scores.rules, np.array(truth, np.int64)
     )

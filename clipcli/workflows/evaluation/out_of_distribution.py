@@ -1,4 +1,4 @@
-"""Telling pictures that some label fits from pictures that none does."""
+"""How well a score tells apart pictures that no label fits."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ KEPT = (0.99, 0.95, 0.9, 0.8)  # shares of in-set pictures in the table
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """How well a score that is high for strangers tells them from what belongs to the labels."""
+    """How well a score, high for out-of-distribution pictures, separates them from the set."""
 
-    auroc: float  # chance that a stranger scores higher than a picture of the set
-    false_positive_rate: float  # strangers that pass where 95 % of the set's pictures do
+    auroc: float  # chance that a picture out of the set scores higher than one of it
+    false_positive_rate: float  # share out of the set that passes where 95 % of the set does
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,11 @@ class Rejection:
 
     threshold: float
     kept: float  # share of the set's pictures
-    turned_away: float  # share of the strangers
+    rejected: float  # share of the pictures out of the set
 
 
 def detect(inside: Numbers, outside: Numbers) -> Detection:
-    """Judge a score by its values on pictures of the set (n,) and on strangers (m,)."""
+    """Judge a score by its values on pictures of the set (n,) and out of it (m,)."""
     passing = outside <= threshold_at(inside, RECALL)
     return Detection(auroc(inside, outside), float(passing.mean()))
 
@@ -58,5 +58,5 @@ def rejections(inside: Numbers, outside: Numbers) -> Iterator[Rejection]:
     """Yield what thresholds do that keep 99, 95, 90 and 80 % of the set's pictures."""
     for share in KEPT:
         threshold = threshold_at(inside, share)
-        kept, away = (inside <= threshold).mean(), (outside > threshold).mean()
-        yield Rejection(threshold, float(kept), float(away))
+        kept, rejected = (inside <= threshold).mean(), (outside > threshold).mean()
+        yield Rejection(threshold, float(kept), float(rejected))
