@@ -12,7 +12,7 @@ from clipcli.errors import ExitCode, LabelSetError, ModelError
 
 if TYPE_CHECKING:
     from clipcli.encoder.encoder import Encoder
-    from clipcli.workflows.lint import Finding
+    from clipcli.workflows.lint import Advice
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="List, show and check label sets."
@@ -106,7 +106,7 @@ def lint(
 
 def _findings(
     spec: str, templates: str | None, encoder: Encoder | None, max_similarity: float | None
-) -> list[Finding]:
+) -> list[Advice]:
     from clipcli.labels.label_set import load_label_set
     from clipcli.labels.templates import choose_templates
     from clipcli.workflows import lint as labellint

@@ -14,7 +14,7 @@ from clipcli.errors import ExitCode
 if TYPE_CHECKING:
     from clipcli.output.request import OutputRequest
     from clipcli.pipeline.session import Session
-    from clipcli.workflows.search.query import Wanted
+    from clipcli.workflows.search.query import SearchRequest
 
 
 @dataclass(frozen=True)
@@ -110,40 +110,45 @@ def search(
     clipcli search photos/ --like examples/cat.jpg --top 20 -o found.html
     """
     from clipcli.pipeline.inputs import Inputs
-    from clipcli.workflows.search.query import wanted
+    from clipcli.workflows.search.query import read_request
     from clipcli.workflows.search.report import FORMATS
 
     request = output.request(FORMATS)
-    places, want = wanted(
+    places, search_request = read_request(
         paths.paths or (),
         query.query or (),
         query.like or (),
         has_list=paths.from_file is not None,
     )
     session = model.session(Inputs(places, paths.from_file, paths.null), notes)
-    want = want.with_templates(query.templates)
-    return _search(session, want, request, query.top, query.min_similarity)
+    search_request = search_request.with_templates(query.templates)
+    return _search(session, search_request, request, query.top, query.min_similarity)
 
 
 def _search(
-    session: Session, want: Wanted, request: OutputRequest, top: int, min_similarity: float
+    session: Session,
+    search_request: SearchRequest,
+    request: OutputRequest,
+    top: int,
+    min_similarity: float,
 ) -> ExitCode:
     from clipcli.cli.conclude import conclude, note_files
     from clipcli.output.report import send
     from clipcli.pipeline.provenance import now
     from clipcli.workflows.search.query import rows_of, searched
-    from clipcli.workflows.search.ranking import Found, Ranking
+    from clipcli.workflows.search.ranking import QueryHits, Ranking
     from clipcli.workflows.search.report import SearchReport
 
     started = now()
     found, _ = session.find()
-    ranking = Ranking(rows_of(session, want), top, min_similarity)
-    ranking.add_all(searched(session, want, found))
+    ranking = Ranking(rows_of(session, search_request), top, min_similarity)
+    ranking.add_all(searched(session, search_request, found))
     if not session.n_ok and not ranking.n_seen:
         return conclude(session)
     provenance: dict[str, Any] = session.vector_provenance(started)
-    provenance |= {"templates": list(want.templates), "top": top, "min_similarity": min_similarity}
-    finds = map(Found, want.queries, ranking.hits())
+    templates = list(search_request.templates)
+    provenance |= {"templates": templates, "top": top, "min_similarity": min_similarity}
+    finds = map(QueryHits, search_request.queries, ranking.hits())
     send(SearchReport(tuple(finds), provenance), request)
     note_files(session, request)
     return conclude(session)

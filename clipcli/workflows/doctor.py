@@ -31,7 +31,7 @@ MB = 1e6
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Check:
     """One line of a diagnosis."""
 
     topic: str
@@ -49,7 +49,7 @@ class Patient:
     precision: str = "auto"
 
 
-def diagnose(patient: Patient) -> Iterator[Finding]:
+def diagnose(patient: Patient) -> Iterator[Check]:
     """Yield findings, the quick ones first.
 
     Raises
@@ -63,33 +63,33 @@ def diagnose(patient: Patient) -> Iterator[Finding]:
     yield from _model(patient)
 
 
-def _software() -> Iterator[Finding]:
+def _software() -> Iterator[Check]:
     for name, version in versions().items():
-        yield Finding("versions", name, version)
-    yield Finding("versions", "system", f"{platform.system()} {platform.machine()}")
+        yield Check("versions", name, version)
+    yield Check("versions", "system", f"{platform.system()} {platform.machine()}")
     for extra, module in EXTRAS.items():
-        told = "installed" if find_spec(module) else f'pip install "clipcli[{extra}]"'
-        yield Finding("extras", extra, told)
+        fact = "installed" if find_spec(module) else f'pip install "clipcli[{extra}]"'
+        yield Check("extras", extra, fact)
 
 
-def _devices() -> Iterator[Finding]:
+def _devices() -> Iterator[Check]:
     from clipcli.encoder.torch.device import probe_devices
 
     for facts in probe_devices():
-        told = f"{facts.description}; {' '.join(facts.precisions)}; by default {facts.fastest}"
-        yield Finding("devices", facts.device, told)
+        fact = f"{facts.description}; {' '.join(facts.precisions)}; by default {facts.fastest}"
+        yield Check("devices", facts.device, fact)
 
 
-def _places() -> Iterator[Finding]:
+def _places() -> Iterator[Check]:
     from clipcli.cache import text_cache as cache
     from clipcli.models.resolve import config_path
 
     models = store_folder()
-    yield Finding("places", "models", _describe_folder(models))
-    yield Finding("places", "cache", _describe_folder(cache.default_folder()))
-    yield Finding("places", "hub's cache", _describe_folder(hub_cache_folder()))
-    yield Finding("places", "configuration", str(config_path()))
-    yield Finding("places", "installed", ", ".join(installed_models()))
+    yield Check("places", "models", _describe_folder(models))
+    yield Check("places", "cache", _describe_folder(cache.default_folder()))
+    yield Check("places", "hub's cache", _describe_folder(hub_cache_folder()))
+    yield Check("places", "configuration", str(config_path()))
+    yield Check("places", "installed", ", ".join(installed_models()))
 
 
 def hub_cache_folder() -> Path:
@@ -112,15 +112,15 @@ def _describe_folder(folder: Path | None) -> str:
     return f"{folder} ({folder_size(folder) / MB:,.1f} MB{room})"
 
 
-def _model(patient: Patient) -> Iterator[Finding]:
+def _model(patient: Patient) -> Iterator[Check]:
     try:
         found = find_model(patient.model)
         source = _open(found)
     except ModelError as error:
-        yield Finding("model", patient.model or "default", _told(error), is_fault=True)
+        yield Check("model", patient.model or "default", _fact(error), is_fault=True)
         return
     size = _size(found)
-    yield Finding("model", source.config.name, f"{source.path} ({size / MB:,.1f} MB)")
+    yield Check("model", source.config.name, f"{source.path} ({size / MB:,.1f} MB)")
     fingerprint = check_fingerprint(found, source)
     yield fingerprint
     yield from _self_check(patient, found, source, is_trusted=not fingerprint.is_fault)
@@ -140,7 +140,7 @@ def _size(found: Installed | Path) -> int:
     return folder_size(found) if found.is_dir() else found.stat().st_size
 
 
-def check_fingerprint(found: Installed | Path, source: ModelSource) -> Finding:
+def check_fingerprint(found: Installed | Path, source: ModelSource) -> Check:
     """Hash the model anew, and compare with what was written down when it came."""
     expected = source.config.fingerprint
     try:
@@ -149,18 +149,18 @@ def check_fingerprint(found: Installed | Path, source: ModelSource) -> Finding:
         elif isinstance(found, Installed):
             expected, now = found.pointer().fingerprint, expected
         else:
-            return Finding("model", "fingerprint", f"{expected} (nothing to compare it with)")
+            return Check("model", "fingerprint", f"{expected} (nothing to compare it with)")
     except ModelError as error:
-        return Finding("model", "fingerprint", _told(error), is_fault=True)
+        return Check("model", "fingerprint", _fact(error), is_fault=True)
     if now == expected:
-        return Finding("model", "fingerprint", now)
-    told = f"{now}, but it was {expected}: the files have changed"
-    return Finding("model", "fingerprint", told, is_fault=True)
+        return Check("model", "fingerprint", now)
+    fact = f"{now}, but it was {expected}: the files have changed"
+    return Check("model", "fingerprint", fact, is_fault=True)
 
 
 def _self_check(
     patient: Patient, found: Installed | Path, source: ModelSource, *, is_trusted: bool
-) -> Iterator[Finding]:
+) -> Iterator[Check]:
     from clipcli.encoder.encoder import ModelEncoder
 
     encoder = ModelEncoder(source, patient.device, patient.precision)
@@ -171,10 +171,10 @@ def _self_check(
     except DeviceError:
         raise
     except ClipcliError as error:
-        yield Finding("self-check", "network", _told(error), is_fault=True)
+        yield Check("self-check", "network", _fact(error), is_fault=True)
         return
     if note:
-        yield Finding("self-check", "expectations", note, is_fault=expected is None)
+        yield Check("self-check", "expectations", note, is_fault=expected is None)
     if expected is None:
         return
     deviation = selfcheck.compare(answers, expected)
@@ -184,10 +184,10 @@ def _self_check(
     yield _judge("texts (fp32)", deviation.texts, selfcheck.allowed_deviation("fp32"))
 
 
-def _judge(name: str, deviation: float, allowed: float) -> Finding:
+def _judge(name: str, deviation: float, allowed: float) -> Check:
     is_fault = not deviation <= allowed  # NaN is a fault, too
-    told = f"largest deviation {deviation:.1e}, allowed {allowed:.0e}"
-    return Finding("self-check", name, told, is_fault=is_fault)
+    fact = f"largest deviation {deviation:.1e}, allowed {allowed:.0e}"
+    return Check("self-check", name, fact, is_fault=is_fault)
 
 
 def _expectations(
@@ -229,7 +229,7 @@ def _places_of_expectations(found: Installed | Path, source: ModelSource) -> lis
     return places
 
 
-def _told(error: ClipcliError) -> str:
+def _fact(error: ClipcliError) -> str:
     return f"{error.message} ({error.hint})" if error.hint else error.message
 
 
@@ -242,7 +242,7 @@ def verify(model: Installed) -> str | None:
         if compute_fingerprint(folder) != folder.config.fingerprint:
             return "its fingerprint is not the one it was installed with: the files have changed"
     except ModelError as error:
-        return _told(error)
+        return _fact(error)
     return None
 
 
@@ -267,7 +267,7 @@ TOPIC_CELLS, NAME_CELLS = 11, 18
 FAULT = "FAULT: "
 
 
-def print_findings(findings: Iterable[Finding], *, as_json: bool = False) -> bool:
+def print_findings(findings: Iterable[Check], *, as_json: bool = False) -> bool:
     """Print findings as they come; return whether there was a fault."""
     seen = []
     for finding in findings:
@@ -283,11 +283,11 @@ def print_findings(findings: Iterable[Finding], *, as_json: bool = False) -> boo
     return bool(faults)
 
 
-def _is_first(seen: list[Finding]) -> bool:
+def _is_first(seen: list[Check]) -> bool:
     return len(seen) == 1 or seen[-2].topic != seen[-1].topic
 
 
-def _line(finding: Finding, *, is_first: bool) -> str:
+def _line(finding: Check, *, is_first: bool) -> str:
     value = f"{FAULT if finding.is_fault else ''}{finding.value}"
     if not sys.stdout.isatty():
         return f"{finding.topic}\t{finding.name}\t{value}"

@@ -32,7 +32,7 @@ _PLURALS = (  # the end of an English plural, and of its singular
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Advice:
     """One piece of advice, and the line it is about (0: the whole set)."""
 
     line: int
@@ -41,8 +41,8 @@ class Finding:
 
 def lint(
     label_set: LabelSet, templates: Sequence[str], tokenizer: TextTokenizer | None = None
-) -> list[Finding]:
-    """Return what can be told from the text alone, in the order of lines.
+) -> list[Advice]:
+    """Return what the text alone shows, in the order of lines.
 
     Parameters
     ----------
@@ -79,57 +79,57 @@ def plain_form(text: str) -> str:
     return "".join(letter for letter in form if letter.isalnum()) or form
 
 
-def _repeated_words(labels: Iterable[Label]) -> Iterator[Finding]:
+def _repeated_words(labels: Iterable[Label]) -> Iterator[Advice]:
     for label in labels:
         seen: set[str] = set()
         for word in label.words:
             if folded_text(word) in seen:
-                yield Finding(label.line, f"{label.name!r} has the word {word!r} twice")
+                yield Advice(label.line, f"{label.name!r} has the word {word!r} twice")
             seen.add(folded_text(word))
 
 
-def _words_alike(labels: Iterable[Label]) -> Iterator[Finding]:
+def _words_alike(labels: Iterable[Label]) -> Iterator[Advice]:
     """Find words of two labels that differ in nothing a model could see a difference in."""
     owners: dict[str, tuple[Label, str]] = {}
-    told: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str]] = set()
     for label in labels:
         for word in label.words:
             other, other_word = owners.setdefault(plain_form(word), (label, word))
-            if other is label or (other.name, label.name) in told:
+            if other is label or (other.name, label.name) in seen:
                 continue
-            told.add((other.name, label.name))
+            seen.add((other.name, label.name))
             first, second = _as_owned(word, label), _as_owned(other_word, other)
-            yield Finding(label.line, f"{first} and {second} are the same word")
+            yield Advice(label.line, f"{first} and {second} are the same word")
 
 
 def _as_owned(word: str, label: Label) -> str:
     return repr(word) if word == label.name else f"{word!r} (of {label.name!r})"
 
 
-def _prompts_shared(label_set: LabelSet, templates: Sequence[str]) -> Iterator[Finding]:
+def _prompts_shared(label_set: LabelSet, templates: Sequence[str]) -> Iterator[Advice]:
     owners: dict[str, str] = {}
     for label in label_set.labels:
-        # A word shared by two labels fills the same templates: that was told already.
+        # A word shared by two labels fills the same templates: that has been reported already.
         own = {folded_text(prompt) for prompt in label.prompts}
         for prompt in prompts_for_label(label, templates):
             key = folded_text(prompt)
             other = owners.setdefault(key, label.name)
             if other != label.name and key in own:
-                yield Finding(label.line, f"{label.name!r} has a prompt of {other!r}: {prompt!r}")
+                yield Advice(label.line, f"{label.name!r} has a prompt of {other!r}: {prompt!r}")
     for prompt in label_set.reject:
         if folded_text(prompt) in owners:
             name = owners[folded_text(prompt)]
-            yield Finding(0, f"the reject prompt {prompt!r} is a prompt of {name!r} too")
+            yield Advice(0, f"the reject prompt {prompt!r} is a prompt of {name!r} too")
 
 
-def _unfilled_prompts(label_set: LabelSet) -> Iterator[Finding]:
+def _unfilled_prompts(label_set: LabelSet) -> Iterator[Advice]:
     for label in label_set.labels:
         for prompt in label.prompts:
             if PLACEHOLDER in prompt:
-                yield Finding(label.line, f"prompt {prompt!r} is used as written, {{}} included")
+                yield Advice(label.line, f"prompt {prompt!r} is used as written, {{}} included")
 
 
-def _idle_thresholds(label_set: LabelSet) -> Iterator[Finding]:
+def _idle_thresholds(label_set: LabelSet) -> Iterator[Advice]:
     """Find thresholds that every winner passes, and those that none can.
 
     The most probable of n labels and reject prompts has at least probability 1/n under softmax.
@@ -138,29 +138,29 @@ def _idle_thresholds(label_set: LabelSet) -> Iterator[Finding]:
     for label in label_set.labels:
         if label.threshold is None:
             continue
-        told = f"threshold {label.threshold:g} of {label.name!r}"
+        threshold = f"threshold {label.threshold:g} of {label.name!r}"
         if label.threshold <= 1 / n:
-            yield Finding(label.line, f"{told} never fires: the best of {n} has 1/{n} or more")
+            yield Advice(label.line, f"{threshold} never fires: the best of {n} has 1/{n} or more")
         elif label.threshold == 1:
-            yield Finding(label.line, f"{told} can never be reached")
+            yield Advice(label.line, f"{threshold} can never be reached")
 
 
 def _long_prompts(
     label_set: LabelSet, templates: Sequence[str], tokenizer: TextTokenizer
-) -> Iterator[Finding]:
-    told = [(label.line, prompts_for_label(label, templates)) for label in label_set.labels]
-    for line, prompts in [*told, (0, label_set.reject)]:
+) -> Iterator[Advice]:
+    groups = [(label.line, prompts_for_label(label, templates)) for label in label_set.labels]
+    for line, prompts in [*groups, (0, label_set.reject)]:
         for prompt in prompts:
             tokenized = tokenizer.tokenize(prompt)
             if tokenized.is_cut:
                 limit = tokenizer.context_length
                 fact = f"has {tokenized.n_tokens} tokens, and the model reads {limit}"
-                yield Finding(line, f"prompt {prompt!r} {fact}")
+                yield Advice(line, f"prompt {prompt!r} {fact}")
 
 
 def similar_pairs(
     label_set: LabelSet, templates: Sequence[str], encode_texts: EncodeTexts, limit: float
-) -> list[Finding]:
+) -> list[Advice]:
     """Return the pairs of labels whose embeddings' cosine is above ``limit``, closest first."""
     import numpy as np
 
@@ -178,6 +178,6 @@ def similar_pairs(
                 pairs.append((float(cosines[i, j]), labels[start + i], labels[j]))
     pairs.sort(key=lambda pair: -pair[0])
     return [
-        Finding(b.line, f"{b.name!r} and {a.name!r} are hard to tell apart (cosine {cosine:.3f})")
+        Advice(b.line, f"{b.name!r} and {a.name!r} are hard to tell apart (cosine {cosine:.3f})")
         for cosine, a, b in pairs
     ]

@@ -22,9 +22,9 @@ from clipcli.images.find import FindReport
 from clipcli.pipeline.classifier import Classifier
 from clipcli.pipeline.embed import Embedded, embed
 from clipcli.workflows.class_labels import labels_of_classes
+from clipcli.workflows.probe.choose import draw_shots
 from clipcli.workflows.probe.fit import Linear
-from clipcli.workflows.probe.outcome import Labelled, Maker, fit_probe, zero_shot_classifier
-from clipcli.workflows.probe.parts import draw_shots
+from clipcli.workflows.probe.outcome import Labelled, ProbeOrigin, fit_probe, zero_shot_classifier
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,12 +84,12 @@ def accuracy(weights: Any, biases: Any, part: Labelled) -> float:
 
 def probe_accuracy(task: Task, shots: int | None, zero_shot: Linear | None) -> float:
     """Return the mean accuracy of probes fitted on so many pictures of each class."""
-    maker = Maker(tuple(f"c{i}" for i in range(len(task.zero_shot.biases))), "", "", "", {})
+    origin = ProbeOrigin(tuple(f"c{i}" for i in range(len(task.zero_shot.biases))), "", "", "", {})
     told = []
     for seed in range(DRAWS if shots else 1):
         drawn = draw_shots(task.train.truth, shots, seed) if shots else slice(None)
         part = Labelled(task.train.images[drawn], task.train.truth[drawn])
-        probe = fit_probe(part, None, zero_shot, maker, seed).probe
+        probe = fit_probe(part, None, zero_shot, origin, seed).probe
         told.append(accuracy(probe.weights, probe.biases, task.test))
     return float(np.mean(told))
 

@@ -12,7 +12,7 @@ from clipcli.labels.label import Label
 from clipcli.labels.label_set import LabelSet
 from clipcli.models.tokenizer.clip import Tokenizer
 from clipcli.models.tokenizer.learn import learn_vocabulary
-from clipcli.workflows.lint import Finding, lint, plain_form, similar_pairs
+from clipcli.workflows.lint import Advice, lint, plain_form, similar_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TEMPLATES = ("a photo of a {}.",)
 
 
-def lint_labels(*labels: Label, reject: tuple[str, ...] = ()) -> list[Finding]:
+def lint_labels(*labels: Label, reject: tuple[str, ...] = ()) -> list[Advice]:
     return lint(LabelSet("a", labels, reject=reject), TEMPLATES)
 
 
@@ -52,7 +52,7 @@ def test_other_words_are_not_alike(one: str, other: str) -> None:
 def test_a_synonym_that_is_another_label_is_found_once() -> None:
     findings = lint_labels(Label("pigeon", ("dove", "doves"), line=1), Label("dove", line=2))
 
-    assert findings == [Finding(2, "'dove' and 'dove' (of 'pigeon') are the same word")]
+    assert findings == [Advice(2, "'dove' and 'dove' (of 'pigeon') are the same word")]
 
 
 def test_singular_and_plural_of_one_label_are_fine() -> None:
@@ -62,13 +62,13 @@ def test_singular_and_plural_of_one_label_are_fine() -> None:
 def test_a_word_twice_in_one_label_is_found() -> None:
     findings = lint_labels(Label("dog", ("Dog",), line=4), Label("cat"))
 
-    assert findings == [Finding(4, "'dog' has the word 'Dog' twice")]
+    assert findings == [Advice(4, "'dog' has the word 'Dog' twice")]
 
 
 def test_a_prompt_shared_by_two_labels_is_found() -> None:
     findings = lint_labels(Label("dog"), Label("cat", prompts=("A photo of a dog.",), line=2))
 
-    assert findings == [Finding(2, "'cat' has a prompt of 'dog': 'A photo of a dog.'")]
+    assert findings == [Advice(2, "'cat' has a prompt of 'dog': 'A photo of a dog.'")]
 
 
 def test_a_reject_prompt_that_describes_a_label_is_found() -> None:
@@ -82,7 +82,7 @@ def test_a_reject_prompt_that_describes_a_label_is_found() -> None:
 def test_a_placeholder_in_a_prompt_is_found() -> None:
     findings = lint_labels(Label("dog", prompts=("my {}",), line=1), Label("cat"))
 
-    assert findings == [Finding(1, "prompt 'my {}' is used as written, {} included")]
+    assert findings == [Advice(1, "prompt 'my {}' is used as written, {} included")]
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ def test_prompts_past_the_context_are_found() -> None:
     findings = lint(label_set, ("{}",), tokenizer)
 
     assert findings == [
-        Finding(0, "prompt '1 2 3 4 5 6 7 8 9' has 11 tokens, and the model reads 10"),
-        Finding(2, "prompt 'a b c d e f g h i' has 11 tokens, and the model reads 10"),
+        Advice(0, "prompt '1 2 3 4 5 6 7 8 9' has 11 tokens, and the model reads 10"),
+        Advice(2, "prompt 'a b c d e f g h i' has 11 tokens, and the model reads 10"),
     ]
 
 

@@ -18,10 +18,16 @@ from clipcli.cli.app import run
 from clipcli.errors import ModelError, UsageError
 from clipcli.models.formats.safetensors import RawTensor, write_tensors
 from clipcli.pipeline.probe import Probe, read_probe
-from clipcli.workflows.probe.choose import DEFAULT_SHARE, DEFAULT_STRENGTH, Samples, choose
+from clipcli.workflows.probe.choose import (
+    DEFAULT_SHARE,
+    DEFAULT_STRENGTH,
+    Samples,
+    choose,
+    draw_shots,
+    make_folds,
+)
 from clipcli.workflows.probe.fit import Linear, fit
-from clipcli.workflows.probe.outcome import Labelled, Maker, fit_probe
-from clipcli.workflows.probe.parts import draw_shots, make_folds
+from clipcli.workflows.probe.outcome import Labelled, ProbeOrigin, fit_probe
 from tests.fakes import FakeEncoder
 
 Clipcli = Callable[..., int]
@@ -189,8 +195,8 @@ def test_the_search_finds_what_a_full_one_finds() -> None:
 
 def test_a_probe_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
     images, truth = blobs()
-    maker = Maker(("a", "b", "ünter 😀"), "fake", "f" * 64, "fp32", {"shots": None})
-    made = fit_probe(Labelled(images, truth), None, None, maker).probe
+    origin = ProbeOrigin(("a", "b", "ünter 😀"), "fake", "f" * 64, "fp32", {"shots": None})
+    made = fit_probe(Labelled(images, truth), None, None, origin).probe
 
     (tmp_path / "p.safetensors").write_bytes(b"".join(made.pieces()))
     back = read_probe(tmp_path / "p.safetensors")

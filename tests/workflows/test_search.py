@@ -18,7 +18,7 @@ from PIL import Image
 from clipcli.cli.app import run
 from clipcli.errors import UsageError
 from clipcli.pipeline.embed import Embedded
-from clipcli.workflows.search.query import wanted
+from clipcli.workflows.search.query import read_request
 from clipcli.workflows.search.ranking import Ranking, query_rows
 from tests.fakes import FakeEncoder, letter_counts
 
@@ -253,14 +253,14 @@ def test_a_text_that_is_also_a_file_goes_with_query(pictures: Path) -> None:
     place, text = str(pictures), str(pictures / "red")
 
     with pytest.raises(UsageError, match="is where to search"):
-        wanted([place, text], [], [], has_list=False)
-    places, want = wanted([place], [text], [], has_list=False)
+        read_request([place, text], [], [], has_list=False)
+    places, request = read_request([place], [text], [], has_list=False)
 
-    assert (places, want.texts) == ((place,), (text,))
+    assert (places, request.texts) == ((place,), (text,))
 
 
 def test_a_list_of_paths_leaves_the_only_argument_to_the_text() -> None:
-    places, want = wanted([], ["sunset"], [], has_list=True)
-    same = wanted(["sunset"], [], [], has_list=True)
+    places, request = read_request([], ["sunset"], [], has_list=True)
+    same = read_request(["sunset"], [], [], has_list=True)
 
-    assert (places, want) == same == ((), want)
+    assert (places, request) == same == ((), request)

@@ -1,4 +1,4 @@
-"""An audit as a whole: a data set in, everything found in it out."""
+"""An audit as a whole: a data set in, all findings out."""
 
 from __future__ import annotations
 
@@ -40,6 +40,32 @@ class Audit:
         """Return how many readable pictures each class has."""
         found = Counter(place.label for place in self.dataset.places)
         return [(name, found[name]) for name in self.dataset.classes]
+
+    def lead(self) -> str:
+        """Say in a sentence what was examined."""
+        dataset = self.dataset
+        n = len(dataset) + len(dataset.broken)
+        text = f"{n:,} pictures in {len(dataset.classes):,} classes"
+        splits = Counter(place.split for place in dataset.places if place.split)
+        if splits:
+            text += " (" + ", ".join(f"{name} {size:,}" for name, size in splits.items()) + ")"
+        return text
+
+    def judged_by(self) -> str:
+        """Say in a sentence what the labels were judged by."""
+        opinion = self.opinion
+        n_fitted, agreement = int(opinion.is_fitted.sum()), f"{opinion.zero_shot_accuracy:.0%}"
+        if n_fitted:
+            return (
+                f"Labels are judged by a classifier fitted on the other pictures "
+                f"({n_fitted:,} of them); zero-shot agrees with {agreement}."
+            )
+        if opinion.is_zero_shot_trusted:
+            return f"Labels are judged zero-shot, which agrees with {agreement} of them."
+        return (
+            "Labels are not judged: the classes are too small to fit a classifier, and zero-shot "
+            f"agrees with only {agreement} of them."
+        )
 
     def about(self) -> dict[str, list[Finding]]:
         """Return the findings of each picture."""

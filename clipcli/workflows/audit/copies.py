@@ -140,7 +140,7 @@ def duplicates(dataset: Dataset) -> list[Finding]:
     """Return a finding for every picture that has a copy; the one to keep is suggested."""
     exact = exact_groups(dataset.paths)
     found = _findings(dataset, exact, "exact-duplicate", 1)
-    # Copies with the same bytes count as one picture here: told once is enough.
+    # Copies with the same bytes count as one picture here: one finding is enough.
     firsts = sorted(set(range(len(dataset))) - {i for group in exact for i in group[1:]})
     near = [[firsts[i] for i in group] for group in near_groups(dataset.keep(firsts))]
     return found + _findings(dataset, near, "near-duplicate", len(exact) + 1)

@@ -1,4 +1,4 @@
-"""Groups of copies on their way out."""
+"""How groups of copies are written."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class CopiesReport:
 
     dataset: Dataset
     copies: tuple[Finding, ...]
-    told: dict[str, Any]  # provenance
+    provenance_record: dict[str, Any]
     thumbnails: ThumbnailSpool | None = None
     is_guarded: bool = False
 
@@ -44,7 +44,7 @@ class CopiesReport:
             case "html":
                 self._write_page(sink, folder)
             case "json":
-                data = {"groups": list(self._groups()), "provenance": self.told}
+                data = {"groups": list(self._groups()), "provenance": self.provenance_record}
                 sink.write(json_bytes(data, for_terminal=for_terminal))
             case "jsonl":
                 for group in self._groups():
@@ -58,7 +58,7 @@ class CopiesReport:
 
     def provenance(self) -> dict[str, Any]:
         """Return where it came from."""
-        return self.told
+        return self.provenance_record
 
     def print_table(self) -> None:
         """Print group by group."""
@@ -94,8 +94,8 @@ class CopiesReport:
     def _write_page(self, sink: Sink, folder: Path | None) -> None:
         from clipcli.workflows.audit.page import provenance_pairs
 
-        told = provenance_pairs(self.told)
-        gallery = Gallery(sink, SETTINGS, folder, title="Copies", provenance=told)
+        facts = provenance_pairs(self.provenance_record)
+        gallery = Gallery(sink, SETTINGS, folder, title="Copies", provenance=facts)
         measures = dict(zip(self.dataset.paths, self.dataset.measures, strict=True))
         try:
             for one in self.copies:

@@ -1,4 +1,4 @@
-"""Findings: what an audit may find, and what it says of each."""
+"""What an audit may find, and what it says of each finding."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ class Finding:
                 return self.kind == selector
 
 
-def check_selectors(told: str | None) -> tuple[str, ...]:
-    """Split what ``--fail-on`` takes and refuse what is no kind."""
-    names = tuple(name.strip() for name in (told or "").split(",") if name.strip())
+def check_selectors(text: str | None) -> tuple[str, ...]:
+    """Split the value of ``--fail-on``, and refuse unknown kinds."""
+    names = tuple(name.strip() for name in (text or "").split(",") if name.strip())
     for name in names:
         if name not in KINDS and name not in SELECTORS:
             raise UsageError(

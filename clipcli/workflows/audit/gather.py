@@ -1,4 +1,4 @@
-"""What an audit needs to know of pictures: vectors, measures, opinions."""
+"""Gathering what an audit needs of each picture: vector, measures, thumbnail."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Gathering:
     def _measure(self, dataset: Dataset) -> Dataset:
         """Measure the pixels; what cannot be read any more leaves the pictures."""
         from clipcli.output.html.thumbnails import encode
-        from clipcli.workflows.audit.measuring import measure_all
+        from clipcli.workflows.audit.measures import measure_all
 
         max_pixels = self.session.model.decoding().max_pixels
         make = encode if self.spool is not None else None

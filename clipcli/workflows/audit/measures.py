@@ -1,4 +1,4 @@
-"""What a picture looks like, told from its pixels alone, decoded small.
+"""What a picture looks like, by its pixels alone, decoded small.
 
 Sharpness is measured by blurring again (Crete, Dolmiere, Ladret and Nicolas 2007, "The blur
 effect: perception and estimation with a new no-reference perceptual blur metric"): what is sharp
@@ -7,11 +7,17 @@ loses most of its differences between neighbours, what is blurred already loses 
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING
 
+from clipcli.errors import ImageError
 from clipcli.images.decode import Decoded, decode
+from clipcli.process import usable_cores
+from clipcli.results import Skipped
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
 
 SIDE_PX = 256  # the longer side that sharpness is judged at; smaller pictures are not enlarged
 WINDOW_PX = 9  # of the second blur
+AHEAD = 64  # pictures measured ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +115,41 @@ def _blur_along(greys: NDArray[np.float32]) -> float:
     total = float(before.sum())
     lost = float(np.maximum(before - after, 0).sum())
     return 1.0 - lost / total if total else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A picture's measures, and what ``make_thumbnail`` made of it."""
+
+    measures: Measures
+    thumbnail: bytes = b""
+
+
+def measure_all(
+    paths: Iterable[str],
+    *,
+    max_pixels: int,
+    make_thumbnail: Callable[[Image], bytes] | None = None,
+) -> Iterator[Measured | Skipped]:
+    """Yield each picture's measures, or why there are none, in order."""
+
+    def work(path: str) -> Measured | Skipped:
+        try:
+            measures, image = measure(path, max_pixels=max_pixels)
+        except ImageError as error:
+            return Skipped(path, error.message)
+        except MemoryError:
+            return Skipped(path, "not enough memory to resize it")
+        return Measured(measures, make_thumbnail(image) if make_thumbnail else b"")
+
+    pool = ThreadPoolExecutor(max(2, usable_cores()), thread_name_prefix="measure")
+    waiting: deque[Future[Measured | Skipped]] = deque()
+    try:
+        for path in paths:
+            waiting.append(pool.submit(work, path))
+            if len(waiting) >= AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

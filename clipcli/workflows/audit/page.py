@@ -1,4 +1,4 @@
-"""The audit report: findings counted, classes compared, pictures shown."""
+"""The audit as a page: findings, classes, and the pictures themselves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from clipcli.workflows.audit.findings import KINDS, Finding
 
 if TYPE_CHECKING:
     from clipcli.output.formats import Sink
-    from clipcli.workflows.audit.report import AuditReport
+    from clipcli.output.html.thumbnails import ThumbnailSpool
+    from clipcli.workflows.audit.audit import Audit
 
 SETTINGS = GallerySettings(
     filters=(
@@ -39,11 +40,15 @@ PAIRS = 50  # of confusable classes
 ORDER_OF = {"exact-duplicate": 2, "near-duplicate": 2, "tiny": 3, "blurred": 4, "outlier": 5}
 
 
-def write_page(report: AuditReport, sink: Sink, folder: Path | None) -> None:
-    """Write the report; very large data sets show only the pictures that something was found in."""
-    from clipcli.workflows.audit.report import judged_by, lead
-
-    audit = report.audit
+def write_page(
+    audit: Audit,
+    source: str,
+    provenance: dict[str, Any],
+    thumbnails: ThumbnailSpool | None,
+    sink: Sink,
+    folder: Path | None,
+) -> None:
+    """Write the page; of very large data sets it shows only the pictures with findings."""
     n = len(audit.dataset) + len(audit.dataset.broken)
     found = audit.about()
     is_all = n <= THUMBNAILS
@@ -52,27 +57,28 @@ def write_page(report: AuditReport, sink: Sink, folder: Path | None) -> None:
         SETTINGS,
         folder,
         template="audit.html",
-        title=f"Audit of {visible(report.source)}",
-        lead=lead(report) + ".",
-        judged_by=judged_by(report),
+        title=f"Audit of {visible(source)}",
+        lead=audit.lead() + ".",
+        judged_by=audit.judged_by(),
         is_all=is_all,
-        kinds=_kinds(report),
-        classes=_classes(report),
-        pairs=_pairs(report),
-        provenance=provenance_pairs(report.told),
+        kinds=_kinds(audit),
+        classes=_classes(audit),
+        pairs=_pairs(audit),
+        provenance=provenance_pairs(provenance),
     )
     try:
         for skipped, place in audit.dataset.broken:
             gallery.add(_broken_card(skipped.path, place.label, place.split, found))
         for i, path in enumerate(audit.dataset.paths):
             if is_all or path in found:
-                gallery.add(_card(report, i, found.get(path, [])))
+                thumbnail = thumbnails.url(path) if thumbnails else None
+                gallery.add(_card(audit, i, found.get(path, []), thumbnail))
         gallery.finish()
     finally:
         gallery.close()
 
 
-def _kinds(report: AuditReport) -> list[dict[str, Any]]:
+def _kinds(audit: Audit) -> list[dict[str, Any]]:
     return [
         {
             "name": kind,
@@ -82,16 +88,16 @@ def _kinds(report: AuditReport) -> list[dict[str, Any]]:
             "order": ORDER_OF.get(kind, 0),
             "is_about_classes": kind in ("confusable", "imbalance"),
         }
-        for kind, count in report.audit.counts().items()
+        for kind, count in audit.counts().items()
         if count
     ]
 
 
-def _classes(report: AuditReport) -> list[dict[str, Any]]:
-    sizes = report.audit.class_sizes()
+def _classes(audit: Audit) -> list[dict[str, Any]]:
+    sizes = audit.class_sizes()
     largest = max((size for _, size in sizes), default=0) or 1
     doubted: dict[str, int] = {}
-    for finding in report.audit.findings:
+    for finding in audit.findings:
         if finding.kind == "wrong-label":
             doubted[finding.label] = doubted.get(finding.label, 0) + 1
     return [
@@ -100,8 +106,8 @@ def _classes(report: AuditReport) -> list[dict[str, Any]]:
     ]
 
 
-def _pairs(report: AuditReport) -> list[dict[str, Any]]:
-    pairs = [finding for finding in report.audit.findings if finding.kind == "confusable"]
+def _pairs(audit: Audit) -> list[dict[str, Any]]:
+    pairs = [finding for finding in audit.findings if finding.kind == "confusable"]
     return [
         {
             "first": visible(f.label),
@@ -113,9 +119,9 @@ def _pairs(report: AuditReport) -> list[dict[str, Any]]:
     ]
 
 
-def provenance_pairs(told: dict[str, Any]) -> list[tuple[str, str]]:
+def provenance_pairs(provenance: dict[str, Any]) -> list[tuple[str, str]]:
     """Return provenance as a page shows it."""
-    return [(key.replace("_", " "), visible(_in_words(value))) for key, value in told.items()]
+    return [(key.replace("_", " "), visible(_in_words(value))) for key, value in provenance.items()]
 
 
 def _in_words(value: Any) -> str:
@@ -149,8 +155,8 @@ def _broken_card(path: str, label: str | None, split: str, found: dict[str, list
     )
 
 
-def _card(report: AuditReport, i: int, findings: list[Finding]) -> Card:
-    dataset, opinion = report.audit.dataset, report.audit.opinion
+def _card(audit: Audit, i: int, findings: list[Finding], thumbnail: str | None) -> Card:
+    dataset, opinion = audit.dataset, audit.opinion
     path, place = dataset.paths[i], dataset.places[i]
     kinds = {finding.kind for finding in findings}
     numbers: dict[str, float] = {}
@@ -178,7 +184,7 @@ def _card(report: AuditReport, i: int, findings: list[Finding]) -> Card:
         share=share,
         note=_note(findings),
         tone="bad" if kinds & set(SERIOUS) else "warn" if kinds else "",
-        thumbnail=report.thumbnails.url(path) if report.thumbnails else None,
+        thumbnail=thumbnail,
         facets=_facets(place.label, place.split, findings),
         numbers=numbers,
         bars=bars,

@@ -1,8 +1,7 @@
-"""An audit on its way out: a summary for people, findings for programs."""
+"""How an audit is written: a summary for people, findings for programs."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +30,7 @@ class AuditReport:
 
     source: str
     audit: Audit
-    told: dict[str, Any]  # provenance
+    provenance_record: dict[str, Any]
     thumbnails: ThumbnailSpool | None = None
     is_guarded: bool = False
 
@@ -42,7 +41,9 @@ class AuditReport:
             case "html":
                 from clipcli.workflows.audit.page import write_page
 
-                write_page(self, sink, folder)
+                write_page(
+                    self.audit, self.source, self.provenance_record, self.thumbnails, sink, folder
+                )
             case "json":
                 sink.write(json_bytes(self._data(), for_terminal=for_terminal))
             case "jsonl":
@@ -66,12 +67,12 @@ class AuditReport:
             "counts": self.audit.counts(),
             "zero_shot_agreement": opinion.zero_shot_accuracy,
             "findings": [finding_record(finding) for finding in self.audit.findings],
-            "provenance": self.told,
+            "provenance": self.provenance_record,
         }
 
     def provenance(self) -> dict[str, Any]:
         """Return where it came from."""
-        return self.told
+        return self.provenance_record
 
     def print_table(self) -> None:
         """Print how many findings there are of each kind, and the worst of them."""
@@ -94,37 +95,10 @@ def _cells(finding: Finding, *, clean: bool = False) -> list[str]:
     ]
 
 
-def lead(report: AuditReport) -> str:
-    """Say in a sentence what was looked at."""
-    dataset = report.audit.dataset
-    told = f"{len(dataset) + len(dataset.broken):,} pictures in {len(dataset.classes):,} classes"
-    splits = Counter(place.split for place in dataset.places if place.split)
-    if splits:
-        told += " (" + ", ".join(f"{name} {n:,}" for name, n in splits.items()) + ")"
-    return told
-
-
-def judged_by(report: AuditReport) -> str:
-    """Say in a sentence who doubts the labels."""
-    opinion = report.audit.opinion
-    n_fitted, agreement = int(opinion.is_fitted.sum()), f"{opinion.zero_shot_accuracy:.0%}"
-    if n_fitted:
-        return (
-            f"Labels are judged by a classifier fitted on the other pictures "
-            f"({n_fitted:,} of them); zero-shot agrees with {agreement}."
-        )
-    if opinion.is_zero_shot_trusted:
-        return f"Labels are judged zero-shot, which agrees with {agreement} of them."
-    return (
-        "Labels are not judged: the classes are too small to fit a classifier, and zero-shot "
-        f"agrees with only {agreement} of them."
-    )
-
-
 def summary(report: AuditReport) -> Iterator[str]:
     """Yield the lines of a summary."""
-    yield f"{visible(report.source)}: {lead(report)}"
-    yield judged_by(report)
+    yield f"{visible(report.source)}: {report.audit.lead()}"
+    yield report.audit.judged_by()
     counts = report.audit.counts()
     for kind, meaning in KINDS.items():
         if not counts[kind]:

@@ -12,7 +12,7 @@ from clipcli.output.reader import Entry, ResultFile
 Kind: TypeAlias = Literal[
     "label", "labels", "decision", "skipped", "readable", "removed", "added", "probability"
 ]
-# In the order that they are told, and what people call them.
+# In the order of the report, with the words for people.
 KINDS: dict[Kind, str] = {
     "label": "another label",
     "labels": "other labels",
@@ -55,7 +55,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class RunDifference:
     """All changes, by kind and then in the order of the runs, and in what the runs differ."""
 
     changes: tuple[Change, ...]
@@ -68,7 +68,7 @@ class Difference:
         return {kind: found[kind] for kind in KINDS if found[kind]}
 
 
-def compare(before: ResultFile, after: ResultFile, *, min_move: float) -> Difference:
+def compare(before: ResultFile, after: ResultFile, *, min_move: float) -> RunDifference:
     """Compare two runs by path.
 
     Where the label stayed, a probability that moved by ``min_move`` or more is a change.
@@ -81,7 +81,7 @@ def compare(before: ResultFile, after: ResultFile, *, min_move: float) -> Differ
     # Stable: within a kind in the order of the runs, but the largest moves first.
     changes.sort(key=lambda change: (order[change.kind], _weight(change)))
     n_compared = sum(path in second for path in first)
-    return Difference(tuple(changes), n_compared, tuple(_facts(before, after)))
+    return RunDifference(tuple(changes), n_compared, tuple(_facts(before, after)))
 
 
 def _weight(change: Change) -> float:

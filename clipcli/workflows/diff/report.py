@@ -1,4 +1,4 @@
-"""The changes between two runs as a table, lines, or JSON."""
+"""How the changes between two runs are written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clipcli.output.table import VERDICTS, percent
 from clipcli.output.text import digits, visible
 from clipcli.results import path_fields
 from clipcli.version import __version__
-from clipcli.workflows.diff.changes import KINDS, Change, Difference
+from clipcli.workflows.diff.changes import KINDS, Change, RunDifference
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -33,7 +33,7 @@ class DiffReport:
 
     before: str
     after: str
-    difference: Difference
+    difference: RunDifference
 
     def provenance(self) -> dict[str, Any]:
         """Return what was compared."""
@@ -52,8 +52,8 @@ class DiffReport:
         records = map(_record, self.difference.changes)
         match name:
             case "json":
-                told = self.provenance() | {"changes": list(records)}
-                sink.write(json_bytes(told, for_terminal=for_terminal))
+                data = self.provenance() | {"changes": list(records)}
+                sink.write(json_bytes(data, for_terminal=for_terminal))
             case "jsonl":
                 for record in records:
                     sink.write(json_bytes(record, for_terminal=for_terminal, indent=None))
@@ -86,7 +86,7 @@ class DiffReport:
             yield *_row(change, path), _reason(change)
 
 
-def summary(difference: Difference) -> str:
+def summary(difference: RunDifference) -> str:
     """Say in a line how many pictures were compared and what was found."""
     n = difference.n_compared
     found = ", ".join(f"{count:,} {KINDS[kind]}" for kind, count in difference.counts().items())
@@ -104,8 +104,8 @@ def _cells(entry: Entry | None) -> tuple[str, str]:
 
 
 def _reason(change: Change) -> str:
-    told = [entry.reason for entry in (change.before, change.after) if entry]
-    return next((reason for reason in told if reason), "")
+    reasons = [entry.reason for entry in (change.before, change.after) if entry]
+    return next((reason for reason in reasons if reason), "")
 
 
 def _record(change: Change) -> dict[str, Any]:
@@ -121,9 +121,9 @@ def _entry_record(entry: Entry | None) -> dict[str, Any] | None:
         return None
     if entry.is_skipped:
         return {"status": "skipped", "reason": entry.reason}
-    told = {"status": "ok", "label": entry.label, "probability": entry.probability}
-    told |= {"decision": entry.decision} if entry.decision != "label" else {}
-    return told | ({"labels": list(entry.labels)} if entry.labels is not None else {})
+    record = {"status": "ok", "label": entry.label, "probability": entry.probability}
+    record |= {"decision": entry.decision} if entry.decision != "label" else {}
+    return record | ({"labels": list(entry.labels)} if entry.labels is not None else {})
 
 
 def _line(change: Change) -> Text:

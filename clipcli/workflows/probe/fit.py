@@ -1,4 +1,4 @@
-"""Fitting a linear classifier, and about mixing it with a zero-shot one.
+"""Fitting a linear classifier, and mixing it with a zero-shot one.
 
 Symbols: ``n`` images, ``c`` labels, ``d`` embedding; ``strength`` is scikit-learn's C, the inverse
 of the regularisation.
@@ -30,8 +30,8 @@ class Linear:
 
     def logits(self, images: Numbers) -> Numbers:
         """Return logits (n, c) of image rows (n, d)."""
-        told: Numbers = images @ self.weights.T + self.biases
-        return told
+        logits: Numbers = images @ self.weights.T + self.biases
+        return logits
 
     def mixed(self, other: Linear, share: float) -> Linear:
         """Return what lies between this one and another, of which it has the given share."""

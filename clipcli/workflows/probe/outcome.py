@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clipcli.pipeline.probe import Probe
-from clipcli.workflows.probe.choose import Choice, Samples, Verdict, choose
+from clipcli.workflows.probe.choose import ProbeSettings, Samples, Verdict, choose, make_folds
 from clipcli.workflows.probe.fit import Linear, Numbers, Places, fit
-from clipcli.workflows.probe.parts import make_folds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,14 +25,14 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True)
-class Maker:
-    """What a probe says of its making."""
+class ProbeOrigin:
+    """Where a probe comes from."""
 
     labels: tuple[str, ...]
     model: str
     fingerprint: str
     precision: str
-    told: dict[str, Any]
+    extra: dict[str, Any]  # what goes into the probe's settings besides
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class Outcome:
     probe: Probe
     n_pictures: int
     n_held_out: int
-    choice: Choice
+    settings: ProbeSettings
     zero_shot: Verdict | None
 
 
@@ -56,7 +55,7 @@ def fit_probe(
     pictures: Labelled,
     judging: Labelled | None,
     zero_shot: Linear | None,
-    maker: Maker,
+    origin: ProbeOrigin,
     seed: int = 0,
 ) -> Outcome:
     """Choose the settings by held-out pictures, then fit on all.
@@ -64,32 +63,32 @@ def fit_probe(
     ``judging`` are the pictures to hold out; None: some of ``pictures``, in turn.
     """
     samples = _samples(pictures, judging, seed)
-    choice = choose(samples, zero_shot)
-    fitted = fit(samples.images, samples.truth, choice.strength)
-    final = zero_shot.mixed(fitted, choice.share) if zero_shot else fitted
+    chosen = choose(samples, zero_shot)
+    fitted = fit(samples.images, samples.truth, chosen.strength)
+    final = zero_shot.mixed(fitted, chosen.share) if zero_shot else fitted
     before = None
     if zero_shot and samples.folds:
         before = samples.judge([zero_shot] * len(samples.folds))
     n_held_out = sum(len(held_out) for _, held_out in samples.folds)
-    settings = maker.told | {
+    settings = origin.extra | {
         "pictures": len(samples.truth),
         "held_out": n_held_out,
-        "strength": choice.strength,
-        "share": choice.share,
-        "accuracy": choice.verdict.accuracy if choice.verdict else None,
+        "strength": chosen.strength,
+        "share": chosen.share,
+        "accuracy": chosen.verdict.accuracy if chosen.verdict else None,
         "zero_shot_accuracy": before.accuracy if before else None,
         "seed": seed,
     }
     probe = Probe(
-        maker.labels,
+        origin.labels,
         final.weights,
         final.biases,
-        maker.model,
-        maker.fingerprint,
-        maker.precision,
+        origin.model,
+        origin.fingerprint,
+        origin.precision,
         settings,
     )
-    return Outcome(probe, len(samples.truth), n_held_out, choice, before)
+    return Outcome(probe, len(samples.truth), n_held_out, chosen, before)
 
 
 def _samples(pictures: Labelled, judging: Labelled | None, seed: int) -> Samples:

@@ -1,4 +1,4 @@
-"""Probes as people and programs read them, and about saving one."""
+"""How a probe is printed, and written to its file."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def save(probe: Probe, path: Path, *, overwrite: bool) -> None:
 
 def print_fit(outcome: Outcome, *, as_json: bool) -> None:
     """Print how a fit went: names and values."""
-    probe, choice = outcome.probe, outcome.choice
-    told = _facts(probe) | {
-        "log_loss": choice.verdict.log_loss if choice.verdict else None,
+    probe, settings = outcome.probe, outcome.settings
+    facts = _facts(probe) | {
+        "log_loss": settings.verdict.log_loss if settings.verdict else None,
         "zero_shot_log_loss": outcome.zero_shot.log_loss if outcome.zero_shot else None,
     }
-    _print(told, as_json=as_json)
+    _print(facts, as_json=as_json)
 
 
 def print_probe(probe: Probe, *, as_json: bool) -> None:
@@ -44,11 +44,11 @@ def _facts(probe: Probe) -> dict[str, Any]:
     }
 
 
-def _print(told: dict[str, Any], *, as_json: bool) -> None:
+def _print(facts: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print_json(told)
+        print_json(facts)
         return
-    print_rows([(name, _text(value)) for name, value in told.items() if value is not None])
+    print_rows([(name, _text(value)) for name, value in facts.items() if value is not None])
 
 
 def _text(value: Any) -> str:

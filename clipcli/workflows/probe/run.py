@@ -67,7 +67,7 @@ class Fitting:
     def fit(self) -> Outcome:
         """Do all of it, and return what came of it."""
         from clipcli.images.class_tree import read_class_tree
-        from clipcli.workflows.probe.outcome import Maker, fit_probe
+        from clipcli.workflows.probe.outcome import ProbeOrigin, fit_probe
 
         self.tree = read_class_tree(self.wishes.source)
         classifier, rows_of = self._words()  # before any picture, which takes long
@@ -75,13 +75,13 @@ class Fitting:
         labels = self._labels([*pictures, *judging])
         zero_shot = _zero_shot(classifier, [rows_of[label] for label in labels])
         config, source = self.session.encoder.config, Path(self.wishes.source).name
-        told = {"source": source, "shots": self.wishes.shots}
-        maker = Maker(labels, config.name, config.fingerprint, self._precision(), told)
+        extra = {"source": source, "shots": self.wishes.shots}
+        origin = ProbeOrigin(labels, config.name, config.fingerprint, self._precision(), extra)
         return fit_probe(
             self._labelled(pictures, labels),
             self._labelled(judging, labels) if judging else None,
             zero_shot,
-            maker,
+            origin,
             self.wishes.seed,
         )
 
@@ -113,7 +113,7 @@ class Fitting:
     def _shots(self, found: Sequence[ImageFile | Skipped]) -> list[ImageFile | Skipped]:
         import numpy as np
 
-        from clipcli.workflows.probe.parts import draw_shots
+        from clipcli.workflows.probe.choose import draw_shots
 
         assert self.wishes.shots is not None
         groups = [(self._is_judging(e.path), self.tree.label_of(e.path)) for e in found]

@@ -1,4 +1,4 @@
-"""What a search is asked for, and where it gets its vectors from."""
+"""What is searched for, where, and the vectors of both."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXAMPLE = 'clipcli search photos/ "a red car in snow"'
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SearchRequest:
     """What is looked for: texts, each for itself, and pictures that are added to each."""
 
     texts: tuple[str, ...]
@@ -40,7 +40,7 @@ class Wanted:
         """The searches, in order."""
         return tuple(Query(text, self.like) for text in self.texts or (None,))
 
-    def with_templates(self, spec: str | None) -> Wanted:
+    def with_templates(self, spec: str | None) -> SearchRequest:
         """Return the same with the templates that an option names."""
         from clipcli.labels.templates import load_templates
 
@@ -51,9 +51,9 @@ class Wanted:
         return replace(self, templates=load_templates(spec))
 
 
-def wanted(
+def read_request(
     arguments: Sequence[str], texts: Sequence[str], like: Sequence[Path], *, has_list: bool
-) -> tuple[tuple[str, ...], Wanted]:
+) -> tuple[tuple[str, ...], SearchRequest]:
     """Tell the places to search from what to look for.
 
     Raises
@@ -73,7 +73,7 @@ def wanted(
             fact = "is a folder" if path.is_dir() else "no such picture"
             raise UsageError(f"--like {path}: {fact}", hint="name one picture")
     pictures = tuple(dict.fromkeys(os.fspath(path) for path in like))
-    return places, Wanted(tuple(dict.fromkeys(texts)), pictures)
+    return places, SearchRequest(tuple(dict.fromkeys(texts)), pictures)
 
 
 def _split_last(
@@ -121,23 +121,23 @@ def _looks_like_picture(text: str) -> bool:
     return " " not in text and has_picture_ending(text)
 
 
-def rows_of(session: Session, want: Wanted) -> NDArray[np.float32]:
+def rows_of(session: Session, request: SearchRequest) -> NDArray[np.float32]:
     """Return a unit row (q, d) for each query."""
     from clipcli.workflows.search.ranking import query_rows
 
-    pictures = _like_rows(session, want.like) if want.like else None
-    return query_rows(_text_rows(session, want) if want.texts else None, pictures)
+    pictures = _like_rows(session, request.like) if request.like else None
+    return query_rows(_text_rows(session, request) if request.texts else None, pictures)
 
 
-def _text_rows(session: Session, want: Wanted) -> NDArray[np.float32]:
+def _text_rows(session: Session, request: SearchRequest) -> NDArray[np.float32]:
     """Encode the texts (q, d), or take their rows from the cache, as those of labels."""
     from clipcli.labels.label_set import Label, LabelSet
     from clipcli.pipeline.label_rows import encode_labels
 
-    as_written = not want.templates
-    labels = tuple(Label(text, prompts=(text,) if as_written else ()) for text in want.texts)
+    as_written = not request.templates
+    labels = tuple(Label(text, prompts=(text,) if as_written else ()) for text in request.texts)
     cache = session.model.text_cache()
-    rows = encode_labels(LabelSet("search", labels), want.templates, session.encoder, cache)
+    rows = encode_labels(LabelSet("search", labels), request.templates, session.encoder, cache)
     limit = session.encoder.config.architecture.text.context_length
     for cut in rows.cut:
         session.notes.say(
@@ -161,10 +161,10 @@ def _like_rows(session: Session, paths: Iterable[str]) -> NDArray[np.float32]:
 
 
 def searched(
-    session: Session, want: Wanted, found: Iterable[ImageFile | Skipped]
+    session: Session, request: SearchRequest, found: Iterable[ImageFile | Skipped]
 ) -> Iterator[Embedded]:
     """Yield the vectors of all pictures but those that are looked for; count and tell the rest."""
-    known = {os.path.realpath(path) for path in want.like}
+    known = {os.path.realpath(path) for path in request.like}
     with session.notes.progress(session.total()) as advance:
         for entry in session.tally(session.embedded(found)):
             advance()

@@ -1,4 +1,4 @@
-"""Searching: which pictures are most like a text, a picture, or both.
+"""Which pictures are most like a text, a picture, or both.
 
 A search reads any number of vectors and keeps the best few of each query, so that its memory does
 not grow with the pictures. Symbols: ``n`` images, ``q`` queries, ``d`` embedding.
@@ -51,7 +51,7 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class QueryHits:
     """The best pictures of one query, best first."""
 
     query: Query

@@ -1,4 +1,4 @@
-"""What a search found: as a table, lines, JSON, or pictures on a page."""
+"""How the pictures that a search found are written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clipcli.output.report import csv_bytes, json_bytes, tsv_bytes
 from clipcli.output.text import visible
 from clipcli.results import path_fields
 from clipcli.version import __version__
-from clipcli.workflows.search.ranking import Found, Hit, Query, hit_record, query_record
+from clipcli.workflows.search.ranking import Hit, Query, QueryHits, hit_record, query_record
 
 if TYPE_CHECKING:
     from clipcli.output.formats import Sink
@@ -26,12 +26,12 @@ CSV_HEADER = ("path", "rank", "similarity", "query")
 class SearchReport:
     """What each query found, and where that came from."""
 
-    found: tuple[Found, ...]
-    told: dict[str, Any]  # provenance
+    found: tuple[QueryHits, ...]
+    provenance_record: dict[str, Any]
 
     def provenance(self) -> dict[str, Any]:
         """Return where it came from."""
-        return self.told
+        return self.provenance_record
 
     def write(self, name: str, sink: Sink, *, for_terminal: bool, folder: Path | None) -> None:
         """Write it in one of :data:`FORMATS` but the table."""
@@ -68,7 +68,7 @@ class SearchReport:
                 lines.append(Text("  nothing", style="yellow"))
             console.print(Text("\n").join([*([Text()] if i else []), *lines]))
 
-    def _hits(self) -> Iterator[tuple[Found, Hit]]:
+    def _hits(self) -> Iterator[tuple[QueryHits, Hit]]:
         for found in self.found:
             for hit in found.hits:
                 yield found, hit
@@ -85,7 +85,7 @@ class SearchReport:
             | {"results": [_without_query(hit_record(found.query, hit)) for hit in found.hits]}
             for found in self.found
         ]
-        return {"version": __version__, "searches": searches, "provenance": self.told}
+        return {"version": __version__, "searches": searches, "provenance": self.provenance_record}
 
     def _write_page(self, sink: Sink, folder: Path | None) -> None:
         from clipcli.output.html.gallery import Choice, Gallery, GallerySettings
@@ -102,7 +102,7 @@ class SearchReport:
         try:
             for found, hit in self._hits():
                 gallery.add(_card(found.query, hit))
-            gallery.finish(provenance=_page_facts(self.told))
+            gallery.finish(provenance=_page_facts(self.provenance_record))
         finally:
             gallery.close()
 
@@ -119,16 +119,16 @@ def _card(query: Query, hit: Hit) -> Card:
     )
 
 
-def _page_facts(told: dict[str, Any]) -> list[tuple[str, str]]:
-    counts = ", ".join(f"{n:,} {key}" for key, n in told["counts"].items())
+def _page_facts(record: dict[str, Any]) -> list[tuple[str, str]]:
+    counts = ", ".join(f"{n:,} {key}" for key, n in record["counts"].items())
     rows = [
-        ("Model", told["model"]),
-        ("Fingerprint", told["fingerprint"]),
-        ("Templates", " | ".join(told["templates"]) or "none: texts as they were written"),
-        ("Ran on", f"{told['device']}, {told['precision']}"),
-        ("Ended", told["finished"]),
+        ("Model", record["model"]),
+        ("Fingerprint", record["fingerprint"]),
+        ("Templates", " | ".join(record["templates"]) or "none: texts as they were written"),
+        ("Ran on", f"{record['device']}, {record['precision']}"),
+        ("Ended", record["finished"]),
         ("Inputs", counts),
-        ("Versions", ", ".join(f"{k} {v}" for k, v in told["versions"].items())),
+        ("Versions", ", ".join(f"{k} {v}" for k, v in record["versions"].items())),
     ]
     return [(name, visible(value)) for name, value in rows]
 
