@@ -47,7 +47,7 @@ def _dedup(session: Session, spool: ThumbnailSpool | None, *, is_guarded: bool) 
     from clipcli.workflows.audit.gather import Gathering
 
     started = now()
-    found, _ = session.find()
+    found = session.find_files()
     dataset = Gathering(session, (), lambda _: Place(None), spool).gather(list(found))
     for skipped, _ in dataset.broken:
         session.notes.say(f"skipped {skipped.path}: {skipped.reason}")

@@ -83,7 +83,7 @@ def _explain(session: Session, classifier: Classifier, request: OutputRequest) -
     from clipcli.workflows.explain.run import explain as explained
 
     started = now()
-    found, _ = session.find()
+    found = session.find_files()
     maker = HeatMaker(classifier, open_named(session.model.model), session.model.device)
     with session.notes.progress(session.total()) as advance:
         entries = []

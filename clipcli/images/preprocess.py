@@ -144,3 +144,29 @@ def _filter(preprocessing: Preprocessing) -> Resampling:
 
     is_bicubic = preprocessing.interpolation == "bicubic"
     return Resampling.BICUBIC if is_bicubic else Resampling.BILINEAR
+
+
+def preprocessed_picture(picture: Any, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """Preprocess a ``PIL.Image.Image``, turned upright, or a uint8 array (h, w, 3).
+
+    Raises
+    ------
+    ValueError
+        For an array of another shape or type.
+    """
+    from PIL import Image, ImageOps
+
+    if isinstance(picture, Image.Image):
+        upright = ImageOps.exif_transpose(picture)  # does nothing to one that is upright
+    else:
+        upright = Image.fromarray(_checked_array(picture))
+    return preprocess(upright, preprocessing)
+
+
+def _checked_array(picture: Any) -> NDArray[np.uint8]:
+    import numpy as np
+
+    array = np.asarray(picture)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        raise ValueError(f"expected an array (h, w, 3) of uint8, got {array.shape} {array.dtype}")
+    return array

@@ -19,7 +19,9 @@ from clipcli.images.find import FindReport, ImageFile, find_images
 from clipcli.labels.label_set import LabelSet, load_label_set
 from clipcli.labels.templates import choose_templates
 from clipcli.pipeline.embed import DecodeOptions, Embedded, embed
+from clipcli.pipeline.inputs import Input
 from clipcli.pipeline.label_rows import LabelRows, Report, encode_labels
+from clipcli.pipeline.sources import in_memory
 from clipcli.results import Classified, Result, Skipped
 
 if TYPE_CHECKING:
@@ -141,7 +143,30 @@ class Classifier:
         names = (os.fspath(path) for path in _as_many(paths, str, os.PathLike))
         yield from self.classify_found(find_images(names, report=self.report))
 
-    def classify_found(self, inputs: Iterable[ImageFile | Skipped]) -> Iterator[Result]:
+    def classify_bytes(self, pictures: Iterable[tuple[str, bytes]]) -> Iterator[Result]:
+        """Yield one result per picture that is in memory, as :meth:`classify` does for files.
+
+        Parameters
+        ----------
+        pictures : iterable of (name, bytes)
+            The whole content of a file each, such as a JPEG, and what to call it in the results.
+
+        Yields
+        ------
+        Classified or Skipped
+            One for every picture, in order; the same digits as for a file of this content.
+        """
+        yield from self.classify_found(in_memory(pictures))
+
+    def encode_bytes(
+        self, pictures: Iterable[tuple[str, bytes]]
+    ) -> Iterator[tuple[str, NDArray[np.float32]] | Skipped]:
+        """Yield each picture's name and unit row (d,), float32, or why it has none, in order."""
+        for block in embed(in_memory(pictures), self.encoder, self.options, self.image_cache):
+            for entry in block:
+                yield entry if isinstance(entry, Skipped) else (entry.path, entry.row)
+
+    def classify_found(self, inputs: Iterable[Input]) -> Iterator[Result]:
         """Classify inputs that were found already, as :meth:`classify` does."""
         inputs = self._starting(inputs)
         for block in embed(inputs, self.encoder, self.options, self.image_cache):
@@ -226,7 +251,10 @@ class Classifier:
         """Yield blocks of rows (n, d) of pictures that are in memory."""
         import numpy as np
 
-        pixels = (self._pixels(picture) for picture in pictures)
+        from clipcli.images.preprocess import preprocessed_picture
+
+        how = self.encoder.config.preprocessing
+        pixels = (preprocessed_picture(picture, how) for picture in pictures)
         kind = vector_type(exact=self.options.exact)  # as vectors of files are
         while batch := list(islice(pixels, self.encoder.batch_size)):
             yield rounded(self.encoder.encode_images(np.stack(batch)), kind)
@@ -245,7 +273,7 @@ class Classifier:
 
     @property
     def logit_scale(self) -> float:
-        """What multiplies cosines before softmax."""
+        """Multiplies cosines before softmax."""
         return self.encoder.config.logit_scale
 
     @property
@@ -301,26 +329,6 @@ class Classifier:
             biases=self.probe.biases if self.probe else None,
         )
 
-    def _pixels(self, picture: Any) -> NDArray[np.uint8]:
-        from PIL import Image, ImageOps
-
-        from clipcli.images.preprocess import preprocess
-
-        if isinstance(picture, Image.Image):
-            upright = ImageOps.exif_transpose(picture)  # does nothing to one that is upright
-        else:
-            upright = Image.fromarray(_checked_array(picture))
-        return preprocess(upright, self.encoder.config.preprocessing)
-
-
-def _checked_array(picture: Any) -> NDArray[np.uint8]:
-    import numpy as np
-
-    array = np.asarray(picture)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
-        raise ValueError(f"expected an array (h, w, 3) of uint8, got {array.shape} {array.dtype}")
-    return array
-
 
 def _as_many(given: Iterable[T], *single: type) -> Iterable[T]:
     """Return what was given; one thing where several belong becomes a list of it."""
@@ -333,11 +341,7 @@ def _the_label_set(labels: LabelSet | str | Iterable[str] | None, probe: Probe |
         raise UsageError("a classifier takes labels or a probe, one of them")
     if probe is not None:
         return probe.label_set
-    assert labels is not None
-    return _as_label_set(labels)
-
-
-def _as_label_set(labels: LabelSet | str | Iterable[str]) -> LabelSet:
     if isinstance(labels, LabelSet):
         return labels
+    assert labels is not None
     return load_label_set(labels) if isinstance(labels, str) else LabelSet.from_names(labels)

@@ -14,6 +14,7 @@ from clipcli.cache.image_cache import ImageCache
 from clipcli.images.find import ImageFile
 from clipcli.pipeline.prefetch import Feeder
 from clipcli.pipeline.reader import MAX_PIXELS, DecodeOptions, Embedded, Fresh
+from clipcli.pipeline.sources import ImageData
 from clipcli.results import Skipped
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ FIRST_BATCH = 4  # small, so that the first result comes early
 
 
 def embed(
-    inputs: Iterable[ImageFile | Skipped],
+    inputs: Iterable[ImageFile | ImageData | Skipped],
     encoder: Encoder,
     options: DecodeOptions,
     cache: ImageCache | None = None,

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from clipcli.errors import UsageError
 from clipcli.images.find import FindReport, ImageFile, find_images
 from clipcli.images.lists import STANDARD_INPUT
+from clipcli.pipeline.sources import URL, ImageData, fetch, is_source, read_source
 from clipcli.results import Skipped
+
+Input: TypeAlias = "ImageFile | ImageData | Skipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +26,26 @@ class Inputs:
     from_file: Path | None = None
     null: bool = False  # NUL separates the paths of a list, not the end of a line
 
-    def find(self, report: FindReport) -> Iterator[ImageFile | Skipped]:
+    def find(self, report: FindReport) -> Iterator[Input]:
         """Walk them; what was left out is counted in ``report``."""
-        return find_images(self.paths, from_file=self.from_file, null=self.null, report=report)
+        paths: list[str] = []
+        for path in self.paths:
+            if not is_source(path):
+                paths.append(path)
+                continue
+            yield from find_images(paths, report=report) if paths else ()
+            paths = []
+            yield from read_source(path, report)
+        if paths or self.from_file is not None:
+            found = find_images(paths, from_file=self.from_file, null=self.null, report=report)
+            yield from map(_fetched, found)
 
     @property
     def can_be_walked_twice(self) -> bool:
         """Whether a second walk finds the same: a list from a pipe is gone once read."""
         has_pipe = self.from_file is not None and not self.from_file.is_file()
-        return STANDARD_INPUT not in self.paths and not has_pipe
+        has_source = any(map(is_source, self.paths))
+        return STANDARD_INPUT not in self.paths and not has_pipe and not has_source
 
     def check(self) -> None:
         """Refuse inputs that cannot be any, before the first of them is looked at.
@@ -55,3 +71,10 @@ class Inputs:
         names = ["standard input" if path == STANDARD_INPUT else path for path in self.paths]
         names += [str(self.from_file)] if self.from_file else []
         return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+def _fetched(entry: ImageFile | Skipped) -> Input:
+    """Return a line of a list that is a URL as the picture behind it."""
+    if isinstance(entry, Skipped) and URL.match(entry.path):
+        return ImageData(entry.path, partial(fetch, entry.path))
+    return entry

@@ -17,6 +17,7 @@ from clipcli.cache.identity import Identity, identity_of
 from clipcli.images.files import status_of
 from clipcli.images.find import ImageFile
 from clipcli.pipeline.reader import DecodeOptions, Embedded, Fresh, Reader
+from clipcli.pipeline.sources import ImageData
 from clipcli.process import usable_cores
 from clipcli.results import Skipped
 
@@ -34,6 +35,7 @@ GATHERED = 512  # entries that are handed over at once
 PATIENCE_S = 0.5  # how long a half-full batch waits for a slow producer or a slow decode
 PAUSE_S = 0.01
 
+Input: TypeAlias = "ImageFile | ImageData | Skipped"
 Entry: TypeAlias = "Fresh | Embedded | Skipped"
 
 
@@ -41,7 +43,7 @@ class _End:
     """Stands at the end of the inputs."""
 
 
-Found: TypeAlias = "ImageFile | Skipped | BaseException | _End"
+Found: TypeAlias = "Input | BaseException | _End"
 Ahead: TypeAlias = "list[Entry] | Future[Entry] | BaseException | _End"
 
 
@@ -54,7 +56,7 @@ class Feeder:
 
     def __init__(
         self,
-        inputs: Iterable[ImageFile | Skipped],
+        inputs: Iterable[Input],
         encoder: Encoder,
         options: DecodeOptions,
         shelf: Shelf,
@@ -107,9 +109,9 @@ class Feeder:
         except BaseException as error:
             self._ahead.put(error)
 
-    def _drain(self) -> tuple[list[ImageFile | Skipped], BaseException | _End | None]:
+    def _drain(self) -> tuple[list[Input], BaseException | _End | None]:
         """Take what has been found: one input at least, but no waiting for more."""
-        items: list[ImageFile | Skipped] = []
+        items: list[Input] = []
         item = self._found.get()
         while True:
             if isinstance(item, _End | BaseException):
@@ -122,7 +124,7 @@ class Feeder:
             except queue.Empty:
                 return items, None
 
-    def _answer(self, items: list[ImageFile | Skipped]) -> None:
+    def _answer(self, items: list[Input]) -> None:
         """Queue what is known as lists, and the rest as pictures to be decoded, in order."""
         known: list[Entry] = []
         for item, answer in zip(items, self._answers(items), strict=True):
@@ -131,14 +133,14 @@ class Feeder:
             elif answer is None:
                 self._put(known)
                 known = []
-                self._submit(item.path)
+                self._submit(item)
             elif isinstance(answer, str):
                 known.append(Skipped(item.path, answer))
             else:
                 known.append(Embedded(item.path, answer))
         self._put(known)
 
-    def _answers(self, items: list[ImageFile | Skipped]) -> list[Row | str | None]:
+    def _answers(self, items: list[Input]) -> list[Row | str | None]:
         if self._shelf.is_empty:
             return [None] * len(items)
         return self._shelf.look_up([_identity(item) for item in items])
@@ -148,11 +150,11 @@ class Feeder:
             self._list_room.acquire()
             self._ahead.put(known)
 
-    def _submit(self, path: str) -> None:
+    def _submit(self, item: ImageFile | ImageData) -> None:
         if not self._stopped.is_set():
             self._room.acquire()
         if not self._stopped.is_set():  # it may have been what made room
-            self._ahead.put(self._pool.submit(self._reader.read, path))
+            self._ahead.put(self._pool.submit(self._reader.read, item))
 
     def gather(self, n_fresh: int) -> list[Entry]:
         """Return the next entries in order; none at the end.
@@ -203,8 +205,8 @@ class Feeder:
             return []
 
 
-def _identity(item: ImageFile | Skipped) -> Identity | None:
-    if isinstance(item, Skipped):
+def _identity(item: Input) -> Identity | None:
+    if not isinstance(item, ImageFile):
         return None
     try:
         return identity_of(item.path, item.status or status_of(item.path))

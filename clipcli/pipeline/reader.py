@@ -21,6 +21,8 @@ from clipcli.cache.identity import (
 )
 from clipcli.errors import ImageError
 from clipcli.images.files import failure_reason, open_regular
+from clipcli.images.find import ImageFile
+from clipcli.pipeline.sources import ImageData
 from clipcli.results import Skipped
 
 if TYPE_CHECKING:
@@ -70,9 +72,12 @@ class Reader:
     def __init__(self, encoder: Encoder, options: DecodeOptions, shelf: Shelf) -> None:
         self._encoder, self._options, self._shelf = encoder, options, shelf
 
-    def read(self, path: str) -> Fresh | Embedded | Skipped:
+    def read(self, item: ImageFile | ImageData) -> Fresh | Embedded | Skipped:
         """Return a picture's pixels, or its vector or reason where the cache knows it."""
+        path = item.path
         try:
+            if isinstance(item, ImageData):
+                return self._read_data(path, item.read())
             if self._shelf.is_off:
                 return self._fresh(path, self._load(path))
             with open_regular(path) as stream:
@@ -81,6 +86,23 @@ class Reader:
             return Skipped(path, error.message)
         except MemoryError:
             return Skipped(path, "not enough memory to resize it")
+
+    def _read_data(self, path: str, data: bytes) -> Fresh | Embedded | Skipped:
+        """Read a picture from memory; the cache knows it by its content alone."""
+        if self._shelf.is_off:
+            return self._fresh(path, self._load(io.BytesIO(data)))
+        content = hash_content(data)
+        known = self._shelf.look_up_content(content)
+        if known is not None:
+            return Skipped(path, known) if isinstance(known, str) else Embedded(path, known)
+        try:
+            loaded = self._load(io.BytesIO(data))
+        except ImageError as error:
+            if error.is_lasting:
+                self._shelf.keep_reason(error.message, content, None)
+            raise
+        fresh = self._fresh(path, loaded)
+        return Fresh(path, fresh.pixels, loaded.n_pixels, content)
 
     def _read(self, path: str, stream: BinaryIO) -> Fresh | Embedded | Skipped:
         taken = _take(path, stream, self._options.max_pixels)

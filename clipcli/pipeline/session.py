@@ -10,9 +10,10 @@ from functools import cached_property
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from clipcli.errors import InputError, several
+from clipcli.errors import InputError, UsageError, several
 from clipcli.images.find import FindReport, ImageFile
-from clipcli.pipeline.inputs import Inputs
+from clipcli.pipeline.inputs import Input, Inputs
+from clipcli.pipeline.sources import ImageData, is_source
 from clipcli.results import Provenance, Skipped
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class Session:
             **options,
         )
 
-    def find(self, handful: int = 0) -> tuple[Iterator[ImageFile | Skipped], bool]:
+    def find(self, handful: int = 0) -> tuple[Iterator[Input], bool]:
         """Return the inputs, and whether they are no more than ``handful``.
 
         Raises
@@ -170,7 +171,25 @@ class Session:
             raise InputError(f"{self.inputs.in_words()}: no pictures found{left_out}")
         return chain(first, found), len(first) < n_looked_at
 
-    def embedded(self, found: Iterable[ImageFile | Skipped]) -> Iterator[Embedded | Skipped]:
+    def find_files(self) -> Iterator[ImageFile | Skipped]:
+        """Return the inputs as :meth:`find` does, where only files will do.
+
+        Raises
+        ------
+        UsageError, InputError
+            Where there are none, or one is an archive or a URL.
+        """
+        for path in filter(is_source, self.inputs.paths):
+            raise UsageError(
+                f"{path}: is no file or folder of pictures", hint="unpack or download it first"
+            )
+        found, _ = self.find()
+        return (
+            Skipped(entry.path, "is no file") if isinstance(entry, ImageData) else entry
+            for entry in found
+        )
+
+    def embedded(self, found: Iterable[Input]) -> Iterator[Embedded | Skipped]:
         """Yield each input's vector, or why it has none, in input order."""
         from clipcli.pipeline.embed import embed
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clipcli.pipeline.embed import Embedded
+    from clipcli.pipeline.inputs import Input
     from clipcli.pipeline.session import Session
 
 EXAMPLE = 'clipcli search photos/ "a red car in snow"'
@@ -161,7 +162,7 @@ def _like_rows(session: Session, paths: Iterable[str]) -> NDArray[np.float32]:
 
 
 def searched(
-    session: Session, request: SearchRequest, found: Iterable[ImageFile | Skipped]
+    session: Session, request: SearchRequest, found: Iterable[Input]
 ) -> Iterator[Embedded]:
     """Yield the vectors of all pictures but those that are looked for; count and tell the rest."""
     known = {os.path.realpath(path) for path in request.like}

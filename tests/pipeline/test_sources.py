@@ -1,0 +1,233 @@
+"""Tars, Parquet, URLs and bytes give the same digits as files, and nothing is lost."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import io
+import json
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clipcli import Classifier
+from clipcli.cli.app import run
+from clipcli.errors import UsageError
+from clipcli.images.find import FindReport
+from clipcli.pipeline.sources import ImageData, expand, is_source, read_source
+from clipcli.results import Skipped
+
+pytestmark = pytest.mark.usefixtures("use_tiny_model")
+LABELS = ["--labels", "cat, dog, cow", "--format", "jsonl", "--no-cache"]
+
+
+def answers(capsys: pytest.CaptureFixture[str], *arguments: object) -> list[dict[str, object]]:
+    code = run(["classify", *map(str, arguments), *LABELS])
+    assert code in (0, 5)
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def without_path(records: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [{key: value for key, value in one.items() if key != "path"} for one in records]
+
+
+def write_tar(path: Path, members: dict[str, bytes], mode: str = "w") -> Path:
+    with tarfile.open(path, mode) as tar:  # type: ignore[call-overload]
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return path
+
+
+@pytest.fixture
+def contents(pictures: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(pictures.iterdir())}
+
+
+@pytest.fixture
+def server(pictures: Path) -> Iterator[str]:
+    """Serve the pictures on loopback; yields the URL of their folder."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+    handler = functools.partial(Quiet, directory=str(pictures))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_address[1]}"
+        running.shutdown()
+
+
+@pytest.mark.parametrize(("ending", "mode"), [("tar", "w"), ("tar.gz", "w:gz"), ("tgz", "w:gz")])
+def test_members_of_a_tar_get_the_answers_of_files(
+    ending: str,
+    mode: str,
+    tmp_path: Path,
+    pictures: Path,
+    contents: dict[str, bytes],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tar = write_tar(tmp_path / f"a.{ending}", contents, mode)
+
+    found = answers(capsys, tar)
+
+    assert [one["path"] for one in found] == [f"{tar}::{name}" for name in contents]
+    assert without_path(found) == without_path(answers(capsys, *sorted(pictures.iterdir())))
+
+
+def test_rows_of_parquet_get_the_answers_of_files(
+    tmp_path: Path,
+    pictures: Path,
+    contents: dict[str, bytes],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    values = list(contents.values())
+    plain, struct = tmp_path / "plain.parquet", tmp_path / "struct.parquet"
+    pq.write_table(pa.table({"jpg": values, "key": list(contents)}), plain)
+    pq.write_table(pa.table({"image": [{"bytes": v, "path": None} for v in values]}), struct)
+
+    by_key, by_row = answers(capsys, plain), answers(capsys, struct)
+
+    assert [one["path"] for one in by_key] == [f"{plain}::{name}" for name in contents]
+    assert [one["path"] for one in by_row] == [f"{struct}::{i}" for i in range(len(contents))]
+    expected = without_path(answers(capsys, *sorted(pictures.iterdir())))
+    assert without_path(by_key) == without_path(by_row) == expected
+
+
+def test_urls_get_the_answers_of_files_as_arguments_and_in_lists(
+    tmp_path: Path, pictures: Path, server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    red, url = pictures / "red.png", f"{server}/red.png"
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"{url}\n{red}\n{server}/none.png\n", encoding="utf-8")
+
+    direct, several = answers(capsys, url), answers(capsys, "--from-file", listed)
+
+    expected = without_path(answers(capsys, red))
+    assert without_path(direct) == without_path(several[:1]) == expected
+    assert [one["path"] for one in several] == [url, str(red), f"{server}/none.png"]
+    assert str(several[2]["reason"]).startswith("could not be fetched")
+
+
+def test_bytes_get_the_answers_of_files(pictures: Path, contents: dict[str, bytes]) -> None:
+    classifier = Classifier(labels=["cat", "dog"])
+
+    from_bytes = list(classifier.classify_bytes(contents.items()))
+    rows = list(classifier.encode_bytes([*contents.items(), ("broken", b"\xff\xd8\xff")]))
+
+    from_files = list(classifier.classify(sorted(pictures.iterdir())))
+    assert [one.path for one in from_bytes] == list(contents)
+    assert [r.top for r in from_bytes] == [r.top for r in from_files]  # type: ignore[union-attr]
+    assert [type(row).__name__ for row in rows] == ["tuple"] * len(contents) + ["Skipped"]
+
+
+def test_what_is_known_by_content_is_not_decoded_again(contents: dict[str, bytes]) -> None:
+    first = list(Classifier(labels=["cat", "dog"]).classify_bytes(contents.items()))
+    again = Classifier(labels=["cat", "dog"])
+
+    second = list(again.classify_bytes((f"other {name}", data) for name, data in contents.items()))
+
+    assert [r.top for r in first] == [r.top for r in second]  # type: ignore[union-attr]
+    assert not again.encoder.is_loaded
+
+
+def test_a_damaged_tar_yields_what_stands_before_the_damage_and_others_go_on(
+    tmp_path: Path, contents: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken, whole = (write_tar(tmp_path / name, contents) for name in ("1.tar", "2.tar"))
+    data = broken.read_bytes()
+    broken.write_bytes(data[: data.index(contents["green.png"]) + 5])
+
+    found = answers(capsys, tmp_path / "{1..2}.tar")
+
+    first = next(iter(contents))
+    assert found[0]["path"] == f"{broken}::{first}"
+    assert str(found[1]["reason"]).startswith("damaged or unreadable archive")
+    assert [one["path"] for one in found[2:]] == [f"{whole}::{name}" for name in contents]
+
+
+def test_other_members_are_counted_and_links_and_hidden_ones_left_out(
+    tmp_path: Path, contents: dict[str, bytes]
+) -> None:
+    members = {"a.json": b"{}", "._red.png": b"x", **contents, "notes": b"plain text"}
+    tar = write_tar(tmp_path / "a.tar", members)
+    with tarfile.open(tar, "a") as file:
+        link = tarfile.TarInfo("link.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        file.addfile(link)
+    report = FindReport()
+
+    found = list(read_source(str(tar), report))
+
+    assert [one.path for one in found] == [f"{tar}::{name}" for name in contents]
+    assert report.ignored == 2
+
+
+def test_a_sparse_member_is_skipped_without_its_bytes(tmp_path: Path) -> None:
+    member = tarfile.TarInfo("huge.png")
+    member.size = 2**40
+    tar = tmp_path / "a.tar"
+    tar.write_bytes(member.tobuf(tarfile.GNU_FORMAT) + b"\0" * 10240)
+
+    found = list(read_source(str(tar), FindReport()))
+
+    assert isinstance(found[0], Skipped)
+    assert "very large" in found[0].reason
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.tar", True),
+        ("A.TAR.GZ", True),
+        ("s3://bucket/a.tar", True),
+        ("https://host/cat.jpg?size=1", True),
+        ("tar::thing", True),
+        ("photos", False),
+        ("cat.jpg", False),
+        ("C:\\photos\\cat.jpg", False),
+    ],
+)
+def test_a_name_is_a_source_by_its_ending_or_its_protocol(name: str, expected: bool) -> None:
+    assert is_source(name) == expected
+
+
+@given(st.integers(0, 999), st.integers(0, 20), st.integers(1, 6))
+def test_a_range_counts_up_as_wide_as_its_first_number(first: int, more: int, width: int) -> None:
+    span = "{" + f"{first:0{width}}..{first + more}" + "}"
+
+    names = list(expand(f"a-{span}.tar"))
+
+    assert len(names) == more + 1
+    assert [int(name[2:-4]) for name in names] == list(range(first, first + more + 1))
+    assert all(len(name[2:-4]) >= width for name in names)
+
+
+def test_a_range_that_runs_backwards_is_refused() -> None:
+    with pytest.raises(UsageError, match="is no range"):
+        list(expand("a-{9..0}.tar"))
+
+
+@pytest.mark.parametrize("command", ["dedup", "sort"])
+def test_commands_that_need_files_say_so(
+    command: str,
+    tmp_path: Path,
+    contents: dict[str, bytes],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tar = write_tar(tmp_path / "a.tar", contents)
+    more = ["--labels", "cat, dog", "--into", str(tmp_path / "into")] if command == "sort" else []
+
+    code = run([command, str(tar), *more])
+
+    assert code in (2, 3)
+    assert str(tar) in capsys.readouterr().err
+    assert ImageData.__slots__ == ("path", "read")
