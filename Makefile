@@ -27,6 +27,10 @@ $(VENV)/installed-dev: $(VENV)/installed
 	@$(PYTHON) $(INSTALL) --dev
 	@touch $@
 
+$(VENV)/installed-bench: $(VENV)/installed-bench
+	@$(PYTHON) $(INSTALL) --bench
+	@touch $@
+
 demo: $(VENV)/installed
 	$(BIN)/clipcli classify $(DEMO) --labels demo --top-k 3 --format table --model mini
 	$(BIN)/clipcli classify examples/photos --labels demo --format table

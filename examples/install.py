@@ -1,9 +1,10 @@
 """Set-up of this checkout: a virtual environment with clipcli, and no more of torch than it needs.
 
 ``python3 examples/install.py`` installs into ``.venv`` what ``make demo`` needs; with ``--dev``,
-what ``make test`` needs as well. It uses ``venv`` and ``pip``, so pip's settings (another index,
-a proxy, certificates, local wheels) hold here too, and it needs no package index but pip's own:
-torch's index of small CPU builds is a shortcut that is asked for a few seconds.
+what ``make test`` needs as well, and with ``--bench`` whom ``make bench`` compares with. It uses
+``venv`` and ``pip``, so pip's settings (another index, a proxy, certificates, local wheels) hold
+here too, and it needs no package index but pip's own: torch's index of small CPU builds is a
+shortcut that is asked for a few seconds.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--into", default=".venv", type=Path, help="environment (default: .venv)")
     parser.add_argument("--dev", action="store_true", help="also what the tests need")
+    parser.add_argument("--bench", action="store_true", help="also whom benchmarks compare with")
     parser.add_argument("--package", default=str(ROOT), help="a wheel, instead of this checkout")
     parser.add_argument("--torch-index", default=TORCH_INDEX, help="index of torch's CPU builds")
     options = parser.parse_args()
@@ -50,7 +52,8 @@ def main() -> None:
         install(python, options.package)
         return
     install(python, "hatchling", "editables")
-    package = f"{ROOT}[dev]" if options.dev else str(ROOT)
+    extras = [name for name in ("dev", "bench") if getattr(options, name)]
+    package = f"{ROOT}[{','.join(extras)}]" if extras else str(ROOT)
     install(python, "--no-build-isolation", "--editable", package)
 
 

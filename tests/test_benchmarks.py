@@ -68,3 +68,16 @@ def test_pictures_are_made_once_and_each_is_another(
 
     assert {path.name: path.stat().st_mtime_ns for path in again.iterdir()} == made
     assert len({path.read_bytes() for path in folder.iterdir()}) == 3
+
+
+def test_results_keep_a_part_for_each_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    run_all = load("run_all", monkeypatch)
+    one, two = "# On one core\n\nfast\n", "# On two cores\n\nfaster\n"
+
+    results = run_all.with_part(run_all.with_part("", one), two)
+    renewed = run_all.with_part(results, "# On one core\n\nfaster still\n")
+
+    assert results.endswith(one + "\n" + two)
+    assert renewed.endswith("# On one core\n\nfaster still\n\n" + two)
+    assert renewed.count("# Results") == 1

@@ -28,7 +28,15 @@ DISTINCT = {"640x480": 1000, "12mp": 100, "png": 300}
 COUNTS = {"640x480": 1000, "12mp": 1000, "png": 300}
 KINDS = {kind.name: kind for kind in (inputs.SMALL, inputs.LARGE, inputs.PNG)}
 PIPELINE_COUNT = 100
-OURS, WITH_OPENVINO = "clipcli", "clipcli --backend openvino"
+OURS = "clipcli"
+# Each engine in each precision that is worth a row, by how it is asked for.
+ENGINES = {
+    OURS: (),
+    "clipcli --backend onnx": ("--backend", "onnx"),
+    "clipcli --backend onnx --precision int8": ("--backend", "onnx", "--precision", "int8"),
+    "clipcli --backend torch --precision fp32": ("--backend", "torch", "--precision", "fp32"),
+}
+OPENVINO = {"clipcli --backend openvino": ("--backend", "openvino")}
 
 
 def clipcli(folder: Path, model: inputs.Model, *more: str) -> Callable[[], measure.Finished]:
@@ -81,21 +89,30 @@ def _all_lines(done: measure.Finished, folder: Path) -> measure.Finished:
     return done
 
 
+def engines() -> dict[str, tuple[str, ...]]:
+    """Return clipcli's engines that are installed."""
+    return ENGINES | (OPENVINO if is_there("openvino") and is_there("nncf") else {})
+
+
+def is_there(package: str) -> bool:
+    """Tell whether a package can be imported, here or from the peers' folder."""
+    peers = os.environ.get("PEERS_PATH", "")
+    return find_spec(package) is not None or (Path(peers) / package).exists()
+
+
 def contenders(
     folder: Path, model: inputs.Model, only: str | None
 ) -> dict[str, Callable[[], measure.Finished]]:
-    """Return who is installed, by name."""
-    found = {OURS: clipcli(folder, model)}
-    if find_spec("openvino") and find_spec("nncf"):
-        found[WITH_OPENVINO] = clipcli(folder, model, "--backend", "openvino")
-    peers = os.environ.get("PEERS_PATH", "")
-    if find_spec("open_clip") or (Path(peers) / "open_clip").exists():
+    """Return who is installed, by name; who is not is told on standard error."""
+    found = {name: clipcli(folder, model, *more) for name, more in engines().items()}
+    if is_there("open_clip") and is_there("torchvision"):
         found["OpenCLIP, DataLoader"] = open_clip(folder, model, "fp32")
         found["OpenCLIP, DataLoader, bf16 by autocast"] = open_clip(folder, model, "amp_bf16")
-    if find_spec("transformers"):
+    else:
+        print("OpenCLIP is not installed, and left out: pip install '.[bench]'", file=sys.stderr)
+    if is_there("transformers"):
         found["transformers' pipeline"] = pipeline(folder, model)
-    if find_spec("onnxruntime"):
-        found["ONNX Runtime, fp32, threads"] = onnx_runtime(folder, model)
+    found["ONNX Runtime, fp32, threads"] = onnx_runtime(folder, model)
     return {name: run for name, run in found.items() if only is None or re.search(only, name)}
 
 
@@ -115,11 +132,9 @@ def main() -> None:
     model = inputs.vit_b_32(options.folder)
     os.environ.setdefault("CLIPCLI_CACHE", str(options.folder / "cache"))
     running = contenders(folder, model, options.only)
-    for name in running:
-        if "openvino" in name:
-            clipcli(
-                inputs.pictures(inputs.SMALL, 4, options.folder), model, "--backend", "openvino"
-            )()
+    few = inputs.pictures(inputs.SMALL, 4, options.folder)
+    for name in running.keys() & engines().keys():  # what is exported is exported before
+        clipcli(few, model, *engines()[name])()
     kept = options.folder / f"rounds-{options.kind}-{n}.json" if options.add else None
     done = measure.rounds(running, options.rounds, kept, options.seconds)
     rows = []
@@ -133,7 +148,6 @@ def main() -> None:
                 measure.middle(seconds),
                 measure.middle([n / s for s in seconds]),
                 measure.ratio(done, name, OURS),
-                measure.ratio(done, name, WITH_OPENVINO),
                 measure.middle(measure.column(done, name + measure.PROCESSOR)),
                 measure.ratio(done, name + measure.PROCESSOR, OURS + measure.PROCESSOR),
             ]
@@ -144,7 +158,6 @@ def main() -> None:
         "seconds",
         "pictures a second",
         "time / clipcli's",
-        "time / openvino's",
         "processor seconds",
         "/ clipcli's",
     ]

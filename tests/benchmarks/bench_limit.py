@@ -76,9 +76,12 @@ def main() -> None:
     is_ours = options.model == "ViT-B/32"
     model = str(inputs.vit_b_32(options.folder).ours) if is_ours else options.model
     folder = inputs.pictures(inputs.SMALL, options.count, options.folder)
-    encoders = {"torch": load_encoder(model, options.device)}
-    if options.device in ("auto", "cpu") and find_spec("openvino") and find_spec("nncf"):
-        encoders["openvino"] = load_encoder(model, "auto", "auto", "openvino")
+    encoders = {"torch": load_encoder(model, options.device, "auto", "torch")}
+    if options.device in ("auto", "cpu"):
+        for precision in ("fp32", "int8"):
+            encoders[f"onnx {precision}"] = load_encoder(model, "auto", precision, "onnx")
+        if find_spec("openvino") and find_spec("nncf"):
+            encoders["openvino"] = load_encoder(model, "auto", "auto", "openvino")
     contenders: dict[str, Callable[[], float]] = {}
     for name, encoder in encoders.items():
         files = sorted(folder.iterdir())[: encoder.batch_size]
@@ -98,7 +101,7 @@ def report(encoders: dict[str, ModelEncoder], done: measure.Rounds, model: str) 
         shares = [100 * one[f"run {name}"] / one[f"limit {name}"] for one in done]
         rows.append(
             [
-                f"{name}, {encoder.precision}, batches of {encoder.batch_size}",
+                f"{name.split()[0]}, {encoder.precision}, batches of {encoder.batch_size}",
                 measure.middle(measure.column(done, f"limit {name}")),
                 measure.middle(measure.column(done, f"run {name}")),
                 measure.middle(shares, 0) + " %",

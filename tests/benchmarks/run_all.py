@@ -12,6 +12,7 @@ import datetime as dt
 import importlib.metadata
 import os
 import platform
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,10 @@ import measure
 from clipcli.process import usable_cores
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-PACKAGES = ("torch", "openvino", "nncf", "transformers", "onnxruntime", "pillow", "numpy")
+PACKAGES = (
+    *("torch", "onnxruntime", "openvino", "nncf", "open_clip_torch", "transformers"),
+    *("pillow", "numpy"),
+)
 
 
 @dataclass(frozen=True)
@@ -55,18 +59,24 @@ SECTIONS = {
     "mini": Section("The bundled model", LIMIT, ("--model", "mini"), ("--rounds", "2")),
     "warm": Section("Warm: new labels", "bench_warm.py", (), ("--counts", "1000")),
     "memory": Section("Memory", "bench_memory.py", (), ("--counts", "1000", "10000")),
+    "first": Section("The first answer", "bench_first.py"),
     "startup": Section("Start-up", "bench_startup.py", reads_inputs=False),
     "text": Section("Text", "bench_text.py", reads_inputs=False),
     "tokenizer": Section("Tokenizer", "bench_tokenizer.py", reads_inputs=False),
     "training": Section("Training", "bench_training.py", reads_inputs=False),
     "loading": Section("Loading", "bench_loading.py", reads_inputs=False),
 }
-PREAMBLE = """# Results
+TITLE = "# Results"
+PREAMBLE = """{title}
 
-Written by `make bench`, which builds its inputs, on one machine: {machine}.
+Written by `make bench`, which builds its inputs, a part for each processor that it was run on.
 Programs take turns, so that a busy machine disturbs all alike; a figure is the median of the
 rounds, in parentheses the least and the greatest; a ratio is the median of the rounds' ratios.
-ViT-B/32 has random weights, the same for all. {versions}.
+ViT-B/32 has random weights, the same for all.
+"""
+MACHINE = """# On {machine}
+
+{versions}.
 """
 
 
@@ -83,7 +93,12 @@ def main() -> None:
     for name in options.only or SECTIONS:
         section = SECTIONS[name]
         script = Path(__file__).with_name(section.script)
-        told = output_of(section, script, options)
+        try:
+            told = output_of(section, script, options)
+        except SystemExit as error:  # the others are worth their time all the same
+            last = (str(error).strip().splitlines() or [""])[-1]
+            print(f"{section.title}: left out: {last}", file=sys.stderr, flush=True)
+            continue
         (kept / f"{name}.md").write_text(told, encoding="utf-8")
         write_results(kept)  # each time: who is interrupted keeps what was measured
 
@@ -101,13 +116,23 @@ def output_of(section: Section, script: Path, options: argparse.Namespace) -> st
 
 
 def write_results(kept: Path) -> None:
-    """Put the sections together."""
-    parts = [PREAMBLE.format(machine=machine(), versions=", ".join(versions()))]
+    """Put the sections together, in place of what this processor's part was."""
+    parts = [MACHINE.format(machine=machine(), versions=", ".join(versions()))]
     for name, section in SECTIONS.items():
         if (kept / f"{name}.md").exists():
             told = (kept / f"{name}.md").read_text(encoding="utf-8")
             parts.append(f"## {section.title}\n\n{told}")
-    RESULTS.write_text("\n".join(parts), encoding="utf-8")
+    before = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+    RESULTS.write_text(with_part(before, "\n".join(parts)), encoding="utf-8")
+
+
+def with_part(results: str, part: str) -> str:
+    """Return the results with one processor's part renewed, or added at the end."""
+    heading = part.partition("\n")[0]
+    found = ["# " + told.strip() + "\n" for told in re.split(r"(?m)^# ", results)[1:]]
+    others = {told.partition("\n")[0]: told for told in found}
+    others.pop(TITLE, None)
+    return "\n".join([PREAMBLE.format(title=TITLE), *(others | {heading: part}).values()])
 
 
 def machine() -> str:
@@ -116,7 +141,7 @@ def machine() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         name = next(line.partition(":")[2].strip() for line in lines if "model name" in line)
         flags = next(line for line in lines if line.startswith("flags"))
-        extra = "with AMX" if "amx_tile" in flags else ""
+        extra = "with AMX" if "amx_tile" in flags else "without AMX"
     except (OSError, StopIteration):
         name, extra = platform.processor(), ""
     return f"{usable_cores()} core(s) of {name} {extra}".strip()
