@@ -13,6 +13,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar
 
@@ -47,7 +48,7 @@ def read_bytes(path: Path, error: type[ClipcliError]) -> bytes:
         raise error(f"{path}: cannot be read ({cause.strerror or cause})") from cause
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open a regular file for reading; anything else, such as a named pipe, is an OSError.
 
     Raises

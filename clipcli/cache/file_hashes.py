@@ -12,13 +12,14 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from clipcli.errors import ModelError
+from clipcli.files import open_regular, write_atomically
 
 FOLDER = "fingerprints"
+DIGEST_CHARACTERS = 64
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -38,7 +39,7 @@ def _remembered_hash(path: Path) -> str:
         known = _recall(place)
         if known is not None:
             return known
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             computed = hashlib.file_digest(file, "sha256").hexdigest()
         if _identity(path) != identity:
             raise ModelError(f"{path}: changed while it was read")
@@ -76,8 +77,9 @@ def _recall(place: Path | None) -> str | None:
         status = place.stat()
         # What somebody else wrote there could pass one model off as another.
         if not hasattr(os, "getuid") or status.st_uid == os.getuid():
-            told = place.read_text(encoding="ascii")
-            return told if DIGEST.fullmatch(told) else None
+            with open_regular(place) as file:
+                digest = file.read(DIGEST_CHARACTERS + 1).decode("ascii")
+            return digest if DIGEST.fullmatch(digest) else None
     return None
 
 
@@ -88,10 +90,4 @@ def _remember(place: Path | None, digest: str) -> None:
     with contextlib.suppress(OSError):
         place.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         place.parent.mkdir(mode=0o700, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=place.parent, prefix=".new-")
-        try:
-            with os.fdopen(handle, "w", encoding="ascii") as file:
-                file.write(digest)
-            Path(temporary).replace(place)
-        except OSError:
-            Path(temporary).unlink(missing_ok=True)
+        write_atomically(place, digest)

@@ -7,17 +7,18 @@ cut: whatever is wrong with it, the run goes on without it, and :attr:`TextCache
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from clipcli.files import open_regular, write_atomically
+from clipcli.strict_json import parse_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 MAGIC = b"clipcli text row 1\n"
 DIGEST_BYTES = 32  # sha256
+MAX_BYTES = 1024**2  # the widest rows have 6 kB
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ class TextCache:
             return None
         path = _place(self._folder, key)
         try:
-            return _decode(key, path.read_bytes())
+            with open_regular(path) as file:
+                return _decode(key, file.read(MAX_BYTES + 1))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -87,7 +90,7 @@ class TextCache:
         if self._folder is not None:
             content = _encode(key, value)
             path = _place(self._folder, key)
-            self._attempt(path, lambda path: _write_atomically(path, content))
+            self._attempt(path, lambda path: _write(path, content))
 
     def _attempt(self, path: Path, write: Callable[[Path], None]) -> None:
         """Run a write; the first failure is told, and ends the use of this cache."""
@@ -121,17 +124,9 @@ def prepare_folder(folder: Path) -> None:
             folder.chmod(0o700)
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
+    write_atomically(path, content)
 
 
 def _encode(key: str, value: TextRow) -> bytes:
@@ -150,5 +145,9 @@ def _decode(key: str, content: bytes) -> TextRow:
     if not is_ours or hashlib.sha256(key.encode("ascii") + body).digest() != digest:
         raise ValueError("damaged, so it is made again")
     head, _, row = body.partition(b"\n")
-    cut = tuple(CutPrompt(prompt, n_tokens) for prompt, n_tokens in json.loads(head)["cut"])
+    # The hash holds, so this process's user wrote it; but not necessarily this version of clipcli.
+    try:
+        cut = tuple(CutPrompt(prompt, n_tokens) for prompt, n_tokens in parse_json(head)["cut"])
+    except (KeyError, TypeError) as error:
+        raise ValueError("not understood, so it is made again") from error
     return TextRow(np.frombuffer(row, dtype="<f4"), cut)

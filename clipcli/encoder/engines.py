@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
 import re
 import shutil
 import sys
-import tempfile
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 from clipcli.cache.text_cache import default_folder
-from clipcli.errors import DeviceError
+from clipcli.errors import DeviceError, ModelError
+from clipcli.files import write_atomically
 from clipcli.models.folder import builtin_model_folder
 from clipcli.models.open import ModelSource
 from clipcli.process import processor_features
+from clipcli.strict_json import read_json
 
 BACKENDS = ("auto", "torch", "onnx", "openvino")
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -146,10 +146,7 @@ def remember(source: ModelSource, backend: str, precision: str = "auto") -> None
         raise FileNotFoundError
     told = _read(path) | {_key(source): f"{backend} {precision}"}
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    with os.fdopen(handle, "w", encoding="ascii", newline="\n") as file:
-        file.write(json.dumps(told, indent=1) + "\n")
-    Path(temporary).replace(path)
+    write_atomically(path, json.dumps(told, indent=1) + "\n")
 
 
 def _choices_path() -> Path | None:
@@ -159,10 +156,11 @@ def _choices_path() -> Path | None:
 
 def _read(path: Path) -> dict[str, str]:
     try:
-        told = json.loads(path.read_text(encoding="ascii"))
-    except (OSError, ValueError):
+        data = read_json(path, ModelError)
+    except ModelError:
         return {}
-    return told if isinstance(told, dict) else {}
+    data = data if isinstance(data, dict) else {}
+    return {key: value for key, value in data.items() if isinstance(value, str)}
 
 
 def _key(source: ModelSource) -> str:

@@ -19,6 +19,8 @@ from clipcli.cache.text_cache import default_folder, prepare_folder
 from clipcli.encoder.comparison import COMPARISON_NAME, Comparison
 from clipcli.errors import MissingExtraError, ModelError
 from clipcli.models.open import ModelSource
+from clipcli.strict_json import read_json
+from clipcli.strict_records import ReadingRules, read_record
 
 FORMAT = 2  # goes up when the same model is exported to something else
 
@@ -87,9 +89,10 @@ def _place(store: Path, source: ModelSource, target: Target, precision: str) -> 
 
 def _read(place: Path) -> Export | None:
     try:
-        data = json.loads((place / COMPARISON_NAME).read_text(encoding="utf-8"))
-        return Export(place, Comparison(**data))
-    except (OSError, ValueError, TypeError):
+        data = read_json(place / COMPARISON_NAME, ModelError)
+        rules = ReadingRules(str(place), ModelError, has_defaults=True)
+        return Export(place, read_record(data, Comparison, rules))
+    except ModelError:
         return None
 
 

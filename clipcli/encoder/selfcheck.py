@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipcli.errors import ModelError
+from clipcli.files import write_atomically
 from clipcli.models.config import Preprocessing
 from clipcli.models.open import ModelSource
+from clipcli.strict_json import read_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,15 +102,8 @@ def write_expectations(path: Path, fingerprint: str, answers: Answers) -> None:
         "texts": [_encode(row) for row in answers.texts],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(handle, "w", encoding="ascii", newline="\n") as file:
-            file.write(json.dumps(told, indent=1) + "\n")
-        Path(temporary).chmod(0o644)  # part of the model, for all who may read it
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    # It is part of the model, for all who may read it.
+    write_atomically(path, json.dumps(told, indent=1) + "\n", is_shared=True)
 
 
 def read_expectations(path: Path, fingerprint: str) -> Answers | None:
@@ -123,15 +116,13 @@ def read_expectations(path: Path, fingerprint: str) -> Answers | None:
     """
     import numpy as np
 
+    if not path.exists():
+        return None
     try:
-        told = json.loads(path.read_text(encoding="ascii"))
+        told = read_json(path, ModelError)
         if (told["format"], told["fingerprint"]) != (FORMAT, fingerprint):
             return None
         rows = {kind: np.stack(list(map(_decode, told[kind]))) for kind in ("images", "texts")}
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: damaged", hint="remove it; it is made anew") from error
     return Answers(rows["images"], rows["texts"])

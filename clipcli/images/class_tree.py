@@ -7,7 +7,6 @@ there are any. Folders within a class belong to it. Pictures beside the class fo
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from clipcli.files import read_text
 from clipcli.images.find import FindReport, ImageFile, find_images
 from clipcli.images.order import natural_sort
 from clipcli.results import Skipped
+from clipcli.strict_csv import CsvError, CsvRow, read_rows
 
 TABLE_DELIMITERS = {".csv": ",", ".tsv": "\t"}
 PATH_COLUMNS = ("path", "image", "file", "filename")  # the first that is there
@@ -133,21 +133,26 @@ def _folders(folder: str) -> list[str]:
 
 
 def _read_table(table: Path, delimiter: str) -> ClassTree:
-    lines = csv.reader(io.StringIO(read_text(table, InputError), newline=""), delimiter=delimiter)
-    header = next(lines, [])
+    text = io.StringIO(read_text(table, InputError), newline="")
+    try:
+        return _table(table, read_rows(text, delimiter=delimiter, is_strict=False))
+    except CsvError as error:
+        raise InputError(f"{table}:{error.line}: {error.fact}") from error
+
+
+def _table(table: Path, lines: Iterator[CsvRow]) -> ClassTree:
+    header = next(lines, CsvRow(1, [])).cells
     path_at, label_at = (_column(table, header, names) for names in (PATH_COLUMNS, LABEL_COLUMNS))
     split_at = header.index(SPLIT_COLUMN) if SPLIT_COLUMN in header else None
     rows: dict[str, Place] = {}
-    for cells in lines:
+    for line, cells in lines:
         if not any(cells):
             continue
         if len(cells) != len(header):
-            raise InputError(
-                f"{table}:{lines.line_num}: {len(cells)} cells, {len(header)} in the header"
-            )
+            raise InputError(f"{table}:{line}: {len(cells)} cells, {len(header)} in the header")
         path = os.path.join(table.parent, cells[path_at])  # noqa: PTH118 - as find_images joins
         if path in rows:
-            raise InputError(f"{table}:{lines.line_num}: {cells[path_at]!r} appears twice")
+            raise InputError(f"{table}:{line}: {cells[path_at]!r} appears twice")
         split = cells[split_at] if split_at is not None else ""
         rows[path] = Place(cells[label_at] or None, split)
     classes = {place.label for place in rows.values() if place.label}

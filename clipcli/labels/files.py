@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import io
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 from clipcli.errors import LabelSetError
 from clipcli.files import numbered_lines, read_text
 from clipcli.labels.label import (
+    MAX_LABELS,
     SYNONYM_MARK,
     Label,
     LabelDocument,
@@ -20,6 +21,7 @@ from clipcli.labels.label import (
 )
 from clipcli.labels.schema import LABEL_KEYS, document_from_tree, suggest_key
 from clipcli.labels.yaml_nodes import tree_from_json, tree_from_yaml
+from clipcli.strict_csv import CsvError, read_rows
 
 LABEL_FILE_ENDINGS = (".txt", ".yaml", ".yml", ".json", ".csv")
 CSV_COLUMNS = ("label", *LABEL_KEYS[1:])
@@ -50,7 +52,7 @@ def document_from_txt(text: str, source: str) -> LabelDocument:
     return LabelDocument(
         labels=tuple(
             label_from_text(line, at_line(source, number), number)
-            for number, line in numbered_lines(text)
+            for number, line in itertools.islice(numbered_lines(text), MAX_LABELS + 1)
         ),
         description=first.lstrip("#").strip() if first.startswith("#") else "",
     )
@@ -63,7 +65,7 @@ def document_from_csv(text: str, source: str) -> LabelDocument:
     columns = [column.strip().lower() for column in header]
     _check_header(columns, at_line(source, number))
     labels = []
-    for number, row in rows:
+    for number, row in itertools.islice(rows, MAX_LABELS + 1):
         where = at_line(source, number)
         if len(row) > len(columns):
             raise LabelSetError(
@@ -77,15 +79,12 @@ def document_from_csv(text: str, source: str) -> LabelDocument:
 
 def _numbered_rows(text: str, source: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows that are not blank with the line on which each begins."""
-    reader = csv.reader(io.StringIO(text), strict=True)
-    line = 1
     try:
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                yield line, row
-            line = reader.line_num + 1
-    except csv.Error as cause:
-        raise LabelSetError(f"{at_line(source, line)}: malformed CSV: {cause}") from cause
+        for line, cells in read_rows(io.StringIO(text)):
+            if any(cell.strip() for cell in cells):
+                yield line, cells
+    except CsvError as error:
+        raise LabelSetError(f"{at_line(source, error.line)}: {error.fact}") from error
 
 
 def _check_header(columns: list[str], where: str) -> None:

@@ -13,6 +13,10 @@ from dataclasses import dataclass, field
 from clipcli.errors import LabelSetError
 
 SYNONYM_MARK = "|"
+# Models read about 400 characters. Longer text is no label, and to bring combining marks into their
+# order takes time that grows with the square of their number.
+MAX_CHARACTERS = 2000
+MAX_LABELS = 200_000  # ImageNet's 21,843 are among the longest lists in use
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,10 @@ def folded_text(text: str) -> str:
 
 def checked_text(text: str, what: str, where: str) -> str:
     """Return ``text`` stripped; empty text and characters that no prompt can hold are errors."""
+    if len(text) > MAX_CHARACTERS:
+        raise LabelSetError(
+            f"{where}: a {what} of {len(text):,} characters", hint=f"{MAX_CHARACTERS:,} are allowed"
+        )
     text = text.strip()
     if not text:
         raise LabelSetError(f"{where}: empty {what}", hint="write a word, or remove it")
@@ -100,6 +108,10 @@ def check_labels(labels: Sequence[Label], source: str) -> None:
     """Refuse a set without labels, with a label twice, or with groups that are also labels."""
     if not labels:
         raise LabelSetError(f"{source}: has no labels", hint="write one label a line")
+    if len(labels) > MAX_LABELS:
+        raise LabelSetError(
+            f"{source}: has {len(labels):,} labels", hint=f"{MAX_LABELS:,} are allowed"
+        )
     _check_unique(labels, source)
     _check_parents(labels, source)
 

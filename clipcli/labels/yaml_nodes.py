@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from clipcli.errors import LabelSetError
 
+MAX_EVENTS = 500_000  # of the parser: 200,000 labels, with a few words each
 MAX_DEPTH = 20  # a label file has four levels; parsers grow slow, or fall over, on thousands
 
 
@@ -81,10 +82,14 @@ class _YamlBuilder:
         self.source = source
         self.root: Node | None = None
         self.open: list[Node] = []
+        self.n_events = 0
         self.keys: list[Key | None] = []  # the key that waits for its value, per open node
 
     def add(self, event: Any) -> None:
         line, kind = event.start_mark.line + 1, type(event).__name__
+        self.n_events += 1
+        if self.n_events > MAX_EVENTS:
+            self.refuse(line, "is longer than any list of labels", "split it")
         if kind == "DocumentStartEvent" and self.root is not None:
             self.refuse(line, "a second document begins", "keep one '---' at most")
         if getattr(event, "anchor", None) is not None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipcli.errors import ModelError
+from clipcli.files import write_atomically
 from clipcli.models.folder import BUILTIN, CONFIG_NAME, ENVIRONMENT
 from clipcli.models.store import Installed, find_installed, installed_models
+from clipcli.strict_json import read_json
 
 if TYPE_CHECKING:
     from clipcli.models.open import ModelSource
@@ -107,6 +108,7 @@ def _neighbours(path: Path) -> list[str]:
 
 FILE_NAME = "config.json"
 MODEL_KEY = "model"
+WRITE_ANEW = "`clipcli models default NAME` writes it anew"
 
 
 def config_path() -> Path:
@@ -125,19 +127,15 @@ def read_default_model() -> str | None:
         If the file cannot be read or is not what clipcli writes.
     """
     path = config_path()
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.exists():
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise _damaged(path, getattr(error, "strerror", None) or "not UTF-8 text") from error
     try:
-        told = json.loads(text)
-    except ValueError as error:
-        raise _damaged(path, "not JSON") from error
-    model = told.get(MODEL_KEY) if isinstance(told, dict) else told
+        data = read_json(path, ModelError)
+    except ModelError as error:
+        raise ModelError(error.message, hint=WRITE_ANEW) from error
+    model = data.get(MODEL_KEY) if isinstance(data, dict) else data
     if model is not None and not (isinstance(model, str) and model):
-        raise _damaged(path, f"{MODEL_KEY}: expected a name")
+        raise ModelError(f"{path}: {MODEL_KEY}: expected a name", hint=WRITE_ANEW)
     return model
 
 
@@ -150,15 +148,12 @@ def write_default_model(model: str | None) -> Path:
         If the file cannot be written.
     """
     path = config_path()
-    told = _other_keys(path)
+    data = _other_keys(path)
     if model is not None:
-        told[MODEL_KEY] = model
+        data[MODEL_KEY] = model
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(json.dumps(told, indent=2) + "\n")
-        Path(temporary).replace(path)
+        write_atomically(path, json.dumps(data, indent=2) + "\n")
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from error
     return path
@@ -167,13 +162,9 @@ def write_default_model(model: str | None) -> Path:
 def _other_keys(path: Path) -> dict[str, object]:
     """Return what else the file says; one that makes no sense is written anew."""
     try:
-        told = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
+        data = read_json(path, ModelError)
+    except ModelError:
         return {}
-    if not isinstance(told, dict):
+    if not isinstance(data, dict):
         return {}
-    return {key: value for key, value in told.items() if key != MODEL_KEY}
-
-
-def _damaged(path: Path, fact: str) -> ModelError:
-    return ModelError(f"{path}: {fact}", hint="`clipcli models default NAME` writes it anew")
+    return {key: value for key, value in data.items() if key != MODEL_KEY}

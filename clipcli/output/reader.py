@@ -7,20 +7,24 @@ in names that are not UTF-8; all else comes back as it was.
 from __future__ import annotations
 
 import base64
-import csv
 import io
-import json
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from clipcli.errors import InputError
+from clipcli.files import LongLineError, bounded_lines
+from clipcli.strict_csv import CsvError, read_named_rows
+from clipcli.strict_json import LINE, Bounds, parse_json, read_json
 
 HEAD_BYTES = 400
 OTHERS = {b"PAR1": "Parquet", b"<!doctype": "a page for a browser", b"\x89PNG": "a picture"}
+DOCUMENT = Bounds(n_bytes=512 * 1024**2, items=50_000_000)  # a million pictures
+_MISSING = object()
 META_ENDING = ".meta.json"
 _UNESCAPED = {"t": "\t", "n": "\n", "r": "\r", "\\": "\\"}
 _ESCAPE = re.compile(r"\\([tnr\\])")
@@ -62,10 +66,12 @@ def read_results(path: Path) -> ResultFile:
         If it cannot be read or is something else; names the line.
     """
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file:  # a pipe or <(...) of a shell counts as a file
             return _read(str(path), file)
     except OSError as error:
         raise InputError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from error
+    except LongLineError as error:
+        raise _not_ours(f"{path}:{error.line}") from error
 
 
 def _read(source: str, file: BinaryIO) -> ResultFile:
@@ -78,16 +84,13 @@ def _read(source: str, file: BinaryIO) -> ResultFile:
             )
     text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
     if head.startswith(b"{") and b'"path"' not in head.partition(b":")[0]:
-        return _read_document(source, text)
-    lines: Iterator[Entry]
-    if head.startswith(b"{"):
-        lines = _jsonl(source, text)
-    elif head.startswith(b"path,status,"):
-        entries = _gathered(source, _csv(source, text))
+        return _read_document(source, file)
+    lines = bounded_lines(text)
+    if head.startswith(b"path,status,"):
+        entries = _gathered(source, _csv(source, lines))
         return ResultFile(source, entries, _meta(source), has_exact_paths=False)
-    else:
-        lines = _tsv(source, text)
-    return ResultFile(source, _gathered(source, lines), _meta(source))
+    found = _jsonl(source, lines) if head.startswith(b"{") else _tsv(source, lines)
+    return ResultFile(source, _gathered(source, found), _meta(source))
 
 
 def _gathered(source: str, entries: Iterable[Entry]) -> dict[str, Entry]:
@@ -100,15 +103,14 @@ def _gathered(source: str, entries: Iterable[Entry]) -> dict[str, Entry]:
     return found
 
 
-def _read_document(source: str, text: io.TextIOWrapper) -> ResultFile:
+def _read_document(source: str, file: BinaryIO) -> ResultFile:
     try:
-        data = json.load(text)
-        records, provenance = data["results"], data["provenance"]
+        data = parse_json(file.read(DOCUMENT.n_bytes + 1), DOCUMENT)
+        records, provenance = _field(data, "results", list), _field(data, "provenance", dict)
         entries = [_entry(record) for record in records]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise _not_ours(source) from error
-    provenance = provenance | {"error": data.get("error")}
-    return ResultFile(source, _gathered(source, entries), provenance)
+    return ResultFile(source, _gathered(source, entries), provenance | {"error": data.get("error")})
 
 
 def _jsonl(source: str, lines: Iterable[str]) -> Iterator[Entry]:
@@ -116,67 +118,93 @@ def _jsonl(source: str, lines: Iterable[str]) -> Iterator[Entry]:
         if not line.strip():
             continue
         try:
-            yield _entry(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            yield _entry(parse_json(line.encode("utf-8", "surrogateescape"), LINE))
+        except ValueError as error:
             raise _not_ours(f"{source}:{number}") from error
 
 
-def _entry(record: dict[str, Any]) -> Entry:
-    path = record["path"]
+def _entry(record: Any) -> Entry:
+    """Read one record; ValueError where it is not what ``classify`` writes."""
+    path = _field(record, "path", str)
     if "path_bytes" in record:
-        path = os.fsdecode(base64.b64decode(record["path_bytes"]))
-    if record["status"] == "skipped":
-        return Entry(path, reason=record["reason"])
-    labels = record.get("labels")
+        path = os.fsdecode(base64.b64decode(_field(record, "path_bytes", str)))
+    if _field(record, "status", str) == "skipped":
+        return Entry(path, reason=_field(record, "reason", str))
+    several = record.get("labels")
+    labels = None if several is None else _field(record, "labels", list)
     return Entry(
         path,
-        label=record["label"],
-        probability=float(record["probability"]),
-        decision=record.get("decision", "label"),
-        labels=None if labels is None else tuple(score["label"] for score in labels),
+        label=_field(record, "label", str, type(None)),
+        probability=float(_field(record, "probability", int, float)),
+        decision=_field(record, "decision", str) if "decision" in record else "label",
+        labels=None if labels is None else tuple(_field(one, "label", str) for one in labels),
     )
 
 
+def _field(record: Any, key: str, *kinds: type) -> Any:
+    """Return a value of a record, of one of these types exactly: True is no number."""
+    value = record[key] if isinstance(record, dict) and key in record else _MISSING
+    if type(value) not in kinds:
+        raise ValueError(key)
+    return value
+
+
 def _csv(source: str, lines: Iterable[str]) -> Iterator[Entry]:
-    reader = csv.DictReader(lines)
-    for row in reader:
-        try:
-            if row["status"] == "skipped":
-                yield Entry(row["path"], reason=row["reason"])
-                continue
-            labels = row.get("labels")
-            yield Entry(
-                row["path"],
-                label=row["label"] or None,
-                probability=float(row["probability"]),
-                decision=row["reason"] or "label",
-                labels=None if labels is None else tuple(filter(None, labels.split(" | "))),
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise _not_ours(f"{source}:{reader.line_num}") from error
+    try:
+        for line, row in read_named_rows(lines):
+            try:
+                yield _csv_entry(row)
+            except (ValueError, KeyError) as error:
+                raise _not_ours(f"{source}:{line}") from error
+    except CsvError as error:
+        raise _not_ours(f"{source}:{error.line}") from error
+
+
+def _csv_entry(row: dict[str, str]) -> Entry:
+    if row["status"] == "skipped":
+        return Entry(row["path"], reason=row["reason"])
+    labels = row.get("labels")
+    return Entry(
+        row["path"],
+        label=row["label"] or None,
+        probability=_number(row["probability"]),
+        decision=row["reason"] or "label",
+        labels=None if labels is None else tuple(filter(None, labels.split(" | "))),
+    )
 
 
 def _tsv(source: str, lines: Iterable[str]) -> Iterator[Entry]:
     """Yield one entry a picture; one with several labels has lines that stand together."""
     last: Entry | None = None
+    labels: list[str] = []  # of the last one
     for number, line in enumerate(lines, start=1):
         cells = [_unescaped(cell) for cell in line.rstrip("\r\n").split("\t")]
         try:
             path, label, probability, *_ = cells  # others follow, with --top-k
-            value = float(probability) if probability else None
+            value = _number(probability) if probability else None
         except ValueError as error:
             raise _not_ours(f"{source}:{number}") from error
         if last is not None and path == last.path and label and last.label:
-            labels = (*(last.labels or (last.label,)), label)
-            last = Entry(path, None, last.label, last.probability, "label", labels)
+            labels.append(label)
             continue
         if last is not None:
-            yield last
+            yield _with_labels(last, labels)
         decision = "label" if label else "none"
         reason = None if value is not None else ""
-        last = Entry(path, reason, label or None, value, decision)
+        last, labels = Entry(path, reason, label or None, value, decision), [label]
     if last is not None:
-        yield last
+        yield _with_labels(last, labels)
+
+
+def _with_labels(entry: Entry, labels: list[str]) -> Entry:
+    return replace(entry, labels=tuple(labels)) if len(labels) > 1 else entry
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
 
 
 def _unescaped(cell: str) -> str:
@@ -186,8 +214,8 @@ def _unescaped(cell: str) -> str:
 def _meta(source: str) -> dict[str, Any] | None:
     """Return what stands beside a file of results, if it can be read."""
     try:
-        data = json.loads(Path(source + META_ENDING).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        data = read_json(Path(source + META_ENDING), InputError)
+    except InputError:
         return None
     return data if isinstance(data, dict) else None
 

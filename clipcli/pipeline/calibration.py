@@ -7,20 +7,19 @@ so that two models can be calibrated for the same labels.
 from __future__ import annotations
 
 import json
-import math
-import os
-import tempfile
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, TypeAlias
 
 from clipcli.errors import CalibrationError, OutputError
-from clipcli.files import is_file, read_text
+from clipcli.files import is_file, read_bytes, write_atomically
 from clipcli.labels.label_set import BUILT_IN, INLINE, LabelSet
+from clipcli.strict_json import JsonError, parse_json, short
+from clipcli.strict_records import Between, ReadingRules, read_record
 
 ENDING = ".calibration.json"
 FORMAT = 1
+Positive: TypeAlias = Annotated[float, Between(1e-9, 1e9)]
 HASH_CHARACTERS = 16  # of an inline set's hash, in a file name
 
 
@@ -53,11 +52,11 @@ class Calibration:
     purpose: Purpose
     model: str
     label_set: str
-    logit_scale: float  # in place of the model's
+    logit_scale: Positive  # in place of the model's
     logit_bias: float  # the same; only sigmoid models have one
-    temperature: float  # the model's logit scale, divided by this one
+    temperature: Positive  # the model's logit scale, divided by this one
     reject_threshold: float
-    n_pictures: int
+    n_pictures: Annotated[int, Between(0, 2**53)]
     error_before: float  # expected calibration error, 0..1
     error_after: float  # on pictures that were not used for fitting
     made: str  # ISO 8601 with offset
@@ -106,20 +105,25 @@ def read_calibrations(path: Path) -> list[Calibration]:
     CalibrationError
         If it cannot be read or is not what clipcli writes.
     """
-    text = read_text(path, CalibrationError)
+    fault = CalibrationError(
+        f"{path}: is not a calibration that clipcli wrote", hint="name another file, or none"
+    )
     try:
-        data = json.loads(text)
-        if data["format"] != FORMAT:
-            raise CalibrationError(
-                f"{path}: is of format {data['format']!r}, which this clipcli does not know",
-                hint="fit it anew, into another file: clipcli eval --calibrate",
-            )
-        return [_from_data(one) for one in data["calibrations"]]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        data = parse_json(read_bytes(path, CalibrationError))
+    except JsonError as error:
+        raise fault from error
+    if not isinstance(data, dict) or not isinstance(data.get("calibrations"), list):
+        raise fault
+    if data.get("format") != FORMAT:
         raise CalibrationError(
-            f"{path}: is not a calibration that clipcli wrote",
-            hint="name another file, or none",
-        ) from error
+            f"{path}: is of format {short(data.get('format'))}, which this clipcli does not know",
+            hint="fit it anew, into another file: clipcli eval --calibrate",
+        )
+    rules = ReadingRules(str(path), CalibrationError)
+    try:
+        return [read_record(one, Calibration, rules) for one in data["calibrations"]]
+    except CalibrationError as error:
+        raise fault from error
 
 
 def write_calibration(path: Path, calibration: Calibration) -> None:
@@ -137,59 +141,9 @@ def write_calibration(path: Path, calibration: Calibration) -> None:
     data = {"format": FORMAT, "calibrations": [asdict(one) for one in [*kept, calibration]]}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(json.dumps(data, indent=2) + "\n")
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        write_atomically(path, json.dumps(data, indent=2) + "\n", is_shared=True)
     except OSError as error:
         raise OutputError(
             f"{path}: could not be written ({error.strerror or error})",
             hint="name another place with --calibration FILE",
         ) from error
-
-
-def _from_data(data: dict[str, Any]) -> Calibration:
-    purpose = data["purpose"]
-    numbers = {key: _number(data[key]) for key in _NUMBERS}
-    if numbers["logit_scale"] <= 0 or numbers["temperature"] <= 0:
-        raise ValueError("scales are positive")
-    return Calibration(
-        purpose=Purpose(
-            fingerprint=_text(purpose["fingerprint"]),
-            label_set_hash=_text(purpose["label_set_hash"]),
-            templates=_texts(purpose["templates"]),
-            neutral_hash=_text(purpose["neutral_hash"]),
-        ),
-        model=_text(data["model"]),
-        label_set=_text(data["label_set"]),
-        n_pictures=int(data["n_pictures"]),
-        made=_text(data["made"]),
-        **numbers,
-    )
-
-
-_NUMBERS = (
-    "logit_scale",
-    "logit_bias",
-    "temperature",
-    "reject_threshold",
-    "error_before",
-    "error_after",
-)
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"not a number: {value!r}")
-    return float(value)
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"not a text: {value!r}")
-    return value
-
-
-def _texts(values: Sequence[object]) -> tuple[str, ...]:
-    return tuple(_text(value) for value in values)

@@ -27,6 +27,7 @@ from clipcli.models.formats.safetensors import (
     read_tensor_table,
     tensor_pieces,
 )
+from clipcli.strict_json import Bounds, parse_json
 
 Numbers: TypeAlias = NDArray[np.float64]
 
@@ -34,6 +35,8 @@ FORMAT = "clipcli-probe-1"
 ENDING = ".safetensors"
 AGAIN = "fit it again: clipcli probe fit"
 DTYPE = "F64"
+METADATA = Bounds()
+MAX_TENSOR_BYTES = 2**31  # a hundred thousand labels of a wide model
 
 
 @dataclass(frozen=True)
@@ -126,17 +129,17 @@ def read_probe(path: Path) -> Probe:
         raise ModelError(f"{path}: {fact}", hint="clipcli probe fit makes one")
     try:
         probe = Probe(
-            labels=tuple(_texts(json.loads(metadata["labels"]))),
+            labels=_texts(metadata["labels"]),
             weights=_array(path, table["weight"]),
             biases=_array(path, table["bias"]),
             model=metadata["model"],
             fingerprint=metadata["fingerprint"],
             precision=metadata["precision"],
-            settings=dict(json.loads(metadata["settings"])),
+            settings=_settings(metadata["settings"]),
             source=str(path),
         )
         _check(probe)
-    except (ValueError, KeyError, TypeError, LabelSetError) as error:
+    except (ValueError, KeyError, LabelSetError) as error:
         raise ModelError(f"{path}: damaged: it makes no sense as a probe", hint=AGAIN) from error
     return probe
 
@@ -152,7 +155,7 @@ def _check(probe: Probe) -> None:
 
 
 def _array(path: Path, place: TensorPlace) -> Numbers:
-    if place.dtype != DTYPE:
+    if place.dtype != DTYPE or place.end - place.begin > MAX_TENSOR_BYTES:
         raise ValueError(place.dtype)
     return np.frombuffer(b"".join(read_bytes(path, place)), "<f8").reshape(place.shape).copy()
 
@@ -161,7 +164,15 @@ def _as_bytes(numbers: Numbers) -> bytes:
     return numbers.astype("<f8").tobytes()
 
 
-def _texts(values: list[Any]) -> list[str]:
-    if not all(isinstance(value, str) for value in values):
-        raise TypeError("labels are texts")
+def _texts(text: str) -> tuple[str, ...]:
+    values = parse_json(text, METADATA)
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError("labels are texts")
+    return tuple(values)
+
+
+def _settings(text: str) -> dict[str, Any]:
+    values = parse_json(text, METADATA)
+    if not isinstance(values, dict):
+        raise ValueError("settings have names")
     return values

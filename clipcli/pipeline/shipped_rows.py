@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipcli.cache.text_cache import TextRow
+from clipcli.files import open_regular
 from clipcli.models.folder import builtin_model_folder
+from clipcli.strict_json import parse_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 FILE_NAME = "label_rows.bin"
 MAGIC = b"clipcli label rows 1\n"
 KEY_BYTES = 32  # sha256
+HEAD_BYTES = 1000
+MAX_ROWS = 1_000_000
 
 
 class ShippedRows:
@@ -51,15 +55,17 @@ def shipped_rows(config: ModelConfig, path: Path | None = None) -> ShippedRows |
     import numpy as np
 
     try:
-        with (path or builtin_model_folder() / FILE_NAME).open("rb") as file:
-            if file.readline() != MAGIC:
+        with open_regular(path or builtin_model_folder() / FILE_NAME) as file:
+            if file.readline(len(MAGIC)) != MAGIC:
                 return None
-            facts = json.loads(file.readline())
+            facts = parse_json(file.readline(HEAD_BYTES))
             n, d = facts["n"], config.architecture.embed_dim
             if (facts["fingerprint"], facts["d"]) != (config.fingerprint, d):
                 return None
-            keys, data = file.read(KEY_BYTES * n), file.read()
-    except (OSError, ValueError, KeyError):
+            if not isinstance(n, int) or not 0 <= n <= MAX_ROWS:
+                return None
+            keys, data = file.read(KEY_BYTES * n), file.read(4 * n * d + 1)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     if len(data) != 4 * n * d:
         return None

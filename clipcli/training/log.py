@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
 from clipcli.errors import OutputError
+from clipcli.files import bounded_lines
+from clipcli.strict_json import LINE, JsonError, parse_json
 
 Points: TypeAlias = list[tuple[float, float]]  # step and value
 
@@ -51,11 +53,11 @@ def read_curves(log: Path) -> list[Curves]:
 
 
 def _records(log: Path) -> Iterable[dict[str, Any]]:
-    with log.open(encoding="utf-8") as lines:
-        for line in lines:
+    with log.open(encoding="utf-8", errors="replace") as file:
+        for line in bounded_lines(file):
             try:
-                record = json.loads(line)
-            except json.JSONDecodeError:  # the last line of a machine that lost its power
+                record = parse_json(line, LINE)
+            except JsonError:  # the last line of a machine that lost its power
                 continue
             if isinstance(record, dict):
                 yield record

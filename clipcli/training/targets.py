@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from clipcli.errors import InputError
+from clipcli.strict_json import Bounds, read_json
 from clipcli.training.config import TargetsConfig, TrainingConfig
 from clipcli.training.data.packed import Pairs
 
 # A name drawn less often than this share of the mean counts as if it were drawn so often: else
 # what is hardly ever seen could be said of anything at no cost.
 LEAST = 0.25
+CONCEPTS = Bounds(n_bytes=64 * 1024**2, items=4_000_000)
 
 
 def balance_offsets(pairs: Pairs, table: TargetTable, config: TrainingConfig) -> Tensor | None:
@@ -152,7 +153,7 @@ class Truths:
 
 def build_targets(pairs: Pairs, vectors: TextVectors, config: TargetsConfig) -> TargetTable:
     """Collect the vectors of all concepts and of the captions of rows without concepts."""
-    tree = json.loads(Path(config.concepts).read_text(encoding="utf-8"))
+    tree = read_json(Path(config.concepts), InputError, CONCEPTS)
     names = [node["names"] for node in tree["nodes"]]
     highest = max((max(true) for true in set(pairs.concepts) if true), default=-1)
     if highest >= len(names):

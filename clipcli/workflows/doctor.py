@@ -12,6 +12,7 @@ from pathlib import Path
 
 from clipcli.encoder import selfcheck
 from clipcli.errors import ClipcliError, DeviceError, ModelError
+from clipcli.files import open_regular
 from clipcli.models.folder import BUILTIN, compute_fingerprint, open_model_folder
 from clipcli.models.open import ModelSource
 from clipcli.models.resolve import find_model
@@ -253,7 +254,7 @@ def _verify_pulled(model: Installed) -> str | None:
     for file in pointer.files:
         path = pointer.path / file.name
         try:
-            with path.open("rb") as opened:
+            with open_regular(path) as opened:
                 digest = hashlib.file_digest(opened, "sha256").hexdigest()
         except OSError as error:
             return f"{path}: {error.strerror or error}"

@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from clipcli.errors import ImageError, InputError, OutputError
+from clipcli.files import write_atomically
 from clipcli.images.load import load_pixels
 from clipcli.models.config import Preprocessing
+from clipcli.strict_json import read_json
 from clipcli.training.data.packed import COLUMNS, NAME, Pairs, Pixels, is_packed, open_packed
 from clipcli.training.data.pair import Pair
 from clipcli.training.log import Say
@@ -67,8 +69,8 @@ def _key(pairs: Sequence[Pair], preprocessing: Preprocessing) -> str:
 
 def _holds(folder: Path, key: str) -> bool:
     try:
-        known = json.loads((folder / KEY_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        known = read_json(folder / KEY_NAME, InputError)
+    except InputError:
         return False
     return known == {"key": key} and is_packed(folder)
 
@@ -98,7 +100,7 @@ def _write(
     if broken:
         say(f"{len(broken)} of {len(pairs)} pictures left out, first {broken[0]}")
     _write_table(folder, kept)
-    _write_text(folder / KEY_NAME, json.dumps({"key": key}))
+    write_atomically(folder / KEY_NAME, json.dumps({"key": key}))
 
 
 def _check_room(folder: Path, needed: int) -> None:
@@ -136,10 +138,4 @@ def _write_table(folder: Path, pairs: Sequence[Pair]) -> None:
         source, path = (json.dumps(text)[1:-1] for text in (pair.source, pair.title))
         captions = "|".join(caption.replace("|", "/") for caption in pair.captions)
         lines.append("\t".join((source, path, "", NAME if pair.is_name else "", captions, "")))
-    _write_text(folder / "pictures.tsv", "\n".join(lines) + "\n")
-
-
-def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8", newline="\n")
-    temporary.replace(path)
+    write_atomically(folder / "pictures.tsv", "\n".join(lines) + "\n")

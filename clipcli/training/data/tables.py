@@ -7,14 +7,15 @@ several captions of one picture are joined by ``|``, or are a list in JSONL.
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from clipcli.errors import InputError
+from clipcli.files import LongLineError, bounded_lines
 from clipcli.images.find import ImageFile, find_images
+from clipcli.strict_csv import CsvError, CsvRow, read_rows
+from clipcli.strict_json import LINE, JsonError, parse_json
 from clipcli.training.data.pair import Pair
 
 COLUMNS = ("image", "caption")
@@ -63,6 +64,8 @@ def read_table(table: Path) -> list[Pair]:
         raise InputError(f"{table}: not UTF-8 text", hint="save it as UTF-8") from error
     except OSError as error:
         raise InputError(f"{table}: {error.strerror or error}") from error
+    except (CsvError, LongLineError) as error:
+        raise InputError(f"{table}:{error.line}: {error}") from error
     if silent:
         raise InputError(
             f"{table}: {len(silent)} of {len(pairs) + len(silent)} captions are empty, "
@@ -91,28 +94,32 @@ def _captions(said: Any) -> tuple[str, ...]:
 
 
 def _read_cells(table: Path, delimiter: str) -> Iterator[tuple[int, Any, Any]]:
-    with table.open(encoding="utf-8-sig", newline="") as lines:
-        rows = csv.DictReader(lines, delimiter=delimiter)
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        rows = read_rows(bounded_lines(file), delimiter=delimiter, is_strict=False)
+        header = next(rows, CsvRow(1, [])).cells
         for name in COLUMNS:
-            if name not in (rows.fieldnames or ()):
-                found = ", ".join(rows.fieldnames or ()) or "nothing"
+            if name not in header:
+                found = ", ".join(header) or "nothing"
                 raise InputError(
                     f"{table}:1: no column {name!r}; there is {found}",
                     hint="the first line names the columns: image, caption",
                 )
-        for row in rows:
-            yield rows.line_num, row["image"], row["caption"]
+        image, caption = map(header.index, COLUMNS)
+        for line, cells in rows:
+            if cells:
+                padded = cells + [""] * (len(header) - len(cells))
+                yield line, padded[image], padded[caption]
 
 
 def _read_objects(table: Path) -> Iterator[tuple[int, Any, Any]]:
-    with table.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, start=1):
+    with table.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(bounded_lines(file), start=1):
             if not line.strip():
                 continue
             try:
-                record = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise InputError(f"{table}:{number}: not JSON: {error.msg}") from error
+                record = parse_json(line, LINE)
+            except JsonError as error:
+                raise InputError(f"{table}:{number}: {error.fact}") from error
             if not isinstance(record, dict):
                 raise InputError(f"{table}:{number}: expected an object with image and caption")
             yield number, record.get("image"), record.get("caption")

@@ -8,14 +8,18 @@ lie; nothing is unpacked.
 
 from __future__ import annotations
 
+import io
 import itertools
-import json
+import os
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from clipcli.errors import InputError
+from clipcli.files import decode_text, open_regular, read_regular
+from clipcli.strict_json import JsonError, parse_json, short
 from clipcli.training.data.pair import Pair, Place
 
 PICTURES = frozenset(
@@ -24,6 +28,10 @@ PICTURES = frozenset(
 TEXTS = ("txt", "text", "caption", "json", "cls")  # the first that is there counts
 CLASS_NAMES = "classnames.txt"
 GZIP = b"\x1f\x8b"
+PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)
+MAX_HEADER_BYTES = 1024**2  # long names stand in headers of their own
+MAX_CAPTION_BYTES = 1024**2
+MAX_CLASS_DIGITS = 9
 
 
 def is_shards(path: Path) -> bool:
@@ -69,26 +77,71 @@ class _Sample:
 def _samples(path: Path) -> Iterator[_Sample]:
     names = _class_names(path.with_name(CLASS_NAMES))
     try:
-        size = path.stat().st_size
-        with tarfile.open(path, "r:") as tar:
-            files = (member for member in tar if member.isfile())
-            for key, members in itertools.groupby(files, key=lambda one: _split(one.name)[0]):
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            for key, members in itertools.groupby(_members(path, file), key=_key):
                 own = {_split(member.name)[1]: member for member in members}
                 last = max(own.values(), key=lambda member: member.offset_data)
                 if last.offset_data + last.size > size:
                     raise InputError(f"{path}: not a whole tar file (it ends in {last.name})")
                 if (PICTURES | set(TEXTS)) & own.keys():
-                    yield _sample(tar, path, key, own, names)
-    except tarfile.TarError as error:
-        with path.open("rb") as file:
-            is_compressed = file.read(2) == GZIP
+                    yield _sample(file, path, key, own, names)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+
+
+def _key(member: tarfile.TarInfo) -> str:
+    return _split(member.name)[0]
+
+
+def _members(path: Path, file: BinaryIO) -> Iterator[tarfile.TarInfo]:
+    """Yield a tar's plain files; whatever is wrong with it is an :class:`InputError`."""
+    try:
+        # The library sees a file of its own: captions are read from ours between two members.
+        with open_regular(path) as own:
+            is_compressed = own.read(len(GZIP)) == GZIP
+            own.seek(0)
+            position = -1
+            with tarfile.open(fileobj=_Headers(own), mode="r:") as tar:
+                for member in tar:
+                    if member.size < 0 or member.offset <= position:
+                        raise tarfile.ReadError("a header leads back")
+                    position = member.offset
+                    # Of a sparse file, the bytes do not lie one after the other.
+                    if member.type in PLAIN and not member.issparse():
+                        yield member
+    except (InputError, OSError, MemoryError):
+        raise
+    # Besides its own errors the library raises what it meets in a damaged header: ValueError,
+    # OverflowError, UnicodeDecodeError, EOFError.
+    except Exception as error:
         raise InputError(
             f"{path}: "
             + ("a compressed tar" if is_compressed else f"not a whole tar file ({error})"),
             hint="decompress it: pictures are read where they lie" if is_compressed else None,
         ) from error
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
+
+
+class _Headers(io.RawIOBase):
+    """A tar as its headers are read: a header that claims to be longer than any is refused.
+
+    Subtle: ``read`` makes room for as much as it is asked for, and the library asks for as much as
+    a header says that the name in it has.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, n_bytes: int = -1) -> bytes:
+        if not 0 <= n_bytes <= MAX_HEADER_BYTES:
+            raise tarfile.ReadError("a header that is far too long")
+        return self._file.read(n_bytes)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -99,7 +152,7 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _sample(
-    tar: tarfile.TarFile,
+    file: BinaryIO,
     path: Path,
     key: str,
     own: Mapping[str, tarfile.TarInfo],
@@ -109,13 +162,15 @@ def _sample(
     kind = next((ending for ending in TEXTS if ending in own), "")
     captions: tuple[str, ...] = ()
     if kind:
-        file = tar.extractfile(own[kind])
-        assert file is not None
         where = f"{path}:{own[kind].name}"
+        if own[kind].size > MAX_CAPTION_BYTES:
+            raise InputError(f"{where}: a caption of {own[kind].size:,} bytes")
+        file.seek(own[kind].offset_data)
         try:
-            captions = _captions(kind, file.read().decode("utf-8-sig"), names, where)
+            text = file.read(own[kind].size).decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise InputError(f"{where}: not UTF-8 text") from error
+        captions = _captions(kind, text, names, where)
     place = None
     if picture is not None:
         place = Place(picture.name, picture.offset_data, picture.size)
@@ -126,12 +181,16 @@ def _captions(kind: str, text: str, names: list[str] | None, where: str) -> tupl
     said: object = text
     if kind == "json":
         try:
-            record = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{where}: not JSON: {error.msg}") from error
+            record = parse_json(text)
+        except JsonError as error:
+            raise InputError(f"{where}: {error.fact}") from error
+        if not isinstance(record, dict):
+            raise InputError(f"{where}: expected an object with a caption, got {short(record)}")
         keys = ("caption", "captions", "text")
-        said = next((record[key] for key in keys if key in record), "") if record else ""
+        said = next((record[key] for key in keys if key in record), "")
     elif kind == "cls" and (number := text.strip()).isdecimal():
+        if len(number) > MAX_CLASS_DIGITS:
+            raise InputError(f"{where}: class {number[:20]}… is beyond all lists of names")
         said = _class_name(int(number), names, where)
     texts = said if isinstance(said, list) else [said]
     plain = (" ".join(one.split()) for one in texts if isinstance(one, str))
@@ -150,9 +209,6 @@ def _class_name(number: int, names: list[str] | None, where: str) -> str:
 
 
 def _class_names(path: Path) -> list[str] | None:
-    try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as UTF-8 text") from error
+    return decode_text(read_regular(path, InputError), str(path), InputError).splitlines()

@@ -19,9 +19,11 @@ from torch import Tensor
 
 from clipcli.encoder.torch.load import load_model
 from clipcli.errors import InputError, UsageError
+from clipcli.files import read_regular
 from clipcli.models.open import ModelSource
 from clipcli.training.objectives import pad_tokens
 
+MAX_BYTES = 1024**3  # of texts; ten million fit
 AT_ONCE = 256  # texts that the teacher reads together
 
 
@@ -60,7 +62,7 @@ def open_corpus(path: Path, teacher: ModelSource | None, templates: Sequence[str
 def read_corpus(folder: Path) -> Corpus:
     """Read ``texts.tsv`` (weight, kind, text) and ``vectors.npy`` (n, d)."""
     try:
-        lines = (folder / "texts.tsv").read_text(encoding="utf-8").splitlines()
+        lines = read_regular(folder / "texts.tsv", InputError, MAX_BYTES).decode().splitlines()
         found = np.load(folder / "vectors.npy")
     except (OSError, ValueError) as error:
         raise InputError(
@@ -95,10 +97,9 @@ def _unit_rows(vectors: Any, n_texts: int, path: Path) -> Tensor:
 def _read_texts(path: Path) -> list[tuple[str, str]]:
     """Read texts and what the teacher reads: the same, unless a second column says otherwise."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise InputError(f"{path}: {reason}") from error
+        lines = read_regular(path, InputError, MAX_BYTES).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text") from error
     pairs = []
     for number, line in enumerate(lines, start=1):
         cells = [cell.strip() for cell in line.split("\t")]

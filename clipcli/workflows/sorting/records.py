@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from clipcli.errors import InputError
+from clipcli.strict_json import Bounds, parse_json
 from clipcli.workflows.sorting.filestate import FileState, is_relative
 from clipcli.workflows.sorting.plan import Action, Places
 
 MAGIC = "clipcli sort"
 VERSION = 1
 
+RECORD = Bounds(n_bytes=16 * 1024**2, items=1_000_000, with_path_bytes=True)  # a line of it
+SHA256 = re.compile(r"[0-9a-f]{64}")
 ACTIONS = ("folder", "move", "copy", "link", "hardlink")
 
 
@@ -65,68 +68,106 @@ def parse(path: Path, lines: list[bytes]) -> Log:
         If the first line is not that of a journal.
     """
     try:
-        head = json.loads(lines[0])
-        if head["journal"] != MAGIC:
-            raise ValueError
-        if head["version"] != VERSION:
+        head = _record(lines[0] if lines else b"")
+        if head.get("journal") != MAGIC:
+            raise ValueError(MAGIC)
+        if head.get("version") != VERSION:
             raise InputError(f"{path}: was written by another version of clipcli")
         log = _parse_head(head)
-    except (IndexError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise InputError(f"{path}: is not a journal of clipcli") from error
+    voided: set[int] = set()
     for number, line in enumerate(lines[1:], 2):
         try:
-            _take_in(json.loads(line), log)
-        except (ValueError, KeyError, TypeError, AttributeError):
+            _take_in(_record(line), log, voided)
+        except ValueError:
             log.problems.append(f"{path}:{number}: is damaged and was passed over")
+    log.steps = [step for step in log.steps if step.number not in voided]
     return log
 
 
+def _record(line: bytes) -> dict[str, Any]:
+    record = parse_json(line, RECORD)
+    if not isinstance(record, dict):
+        raise ValueError("no object")
+    return record
+
+
 def _parse_head(head: Mapping[str, Any]) -> Log:
-    places = Places(_text(head["source"]), _text(head["into"]))
-    if not (os.path.isabs(places.source) and os.path.isabs(places.into)):
-        raise ValueError
-    folders = {_relative(name): int(mtime) for name, mtime in head["folders"].items()}
-    return Log(places, _action(head["action"]), _text(head["started"]), folders)
+    places = Places(_text(head, "source"), _text(head, "into"))
+    for folder in (places.source, places.into):
+        if not os.path.isabs(folder) or os.path.normpath(folder) != folder or "\0" in folder:
+            raise ValueError("a folder that is none")
+    folders = head.get("folders")
+    if not isinstance(folders, dict):
+        raise ValueError("folders")
+    mtimes = {_relative(folders, name, name): _time(folders, name) for name in folders}
+    return Log(places, _action(head, "action"), _text(head, "started"), mtimes)
 
 
-def _take_in(record: Mapping[str, Any], log: Log) -> None:
+def _take_in(record: Mapping[str, Any], log: Log, voided: set[int]) -> None:
     if "step" in record:
         log.steps.append(_parse_step(record))
     elif "void" in record:  # its name was taken when it came to it
-        log.steps = [step for step in log.steps if step.number != int(record["void"])]
+        voided.add(_count(record, "void"))
     elif "done" in record:
-        log.done.add(int(record["done"]))
+        log.done.add(_count(record, "done"))
     elif "undo" in record:
-        log.undo[int(record["undo"])] = _text(record["how"])
+        log.undo[_count(record, "undo")] = _text(record, "how")
     elif "undone" in record:
         log.is_undone = True
 
 
 def _parse_step(record: Mapping[str, Any]) -> Step:
-    action, target = _action(record["do"]), _relative(record["to"])
+    number, action = _count(record, "step"), _action(record, "do")
+    target = _relative(record, "to")
     if action == "folder":
-        return Step(int(record["step"]), action, target)
-    keys = ("size", "mtime_ns", "mode", "device", "inode")
-    state = FileState(*(int(record[key]) for key in keys))
-    source, sha256 = _relative(record["from"]), _text(record.get("sha256", ""))
-    if action in ("move", "copy") and len(sha256) != 64:
-        raise ValueError
-    return Step(int(record["step"]), action, target, source, state, sha256)
+        return Step(number, action, target)
+    state = FileState(
+        size=_count(record, "size"),
+        mtime_ns=_time(record, "mtime_ns"),
+        mode=_count(record, "mode"),
+        device=_count(record, "device"),
+        inode=_count(record, "inode"),
+    )
+    source = _relative(record, "from")
+    sha256 = _text(record, "sha256") if "sha256" in record else ""
+    if action in ("move", "copy") and not SHA256.fullmatch(sha256):
+        raise ValueError("sha256")
+    return Step(number, action, target, source, state, sha256)
 
 
-def _action(value: Any) -> Action:
+def _action(record: Mapping[str, Any], key: str) -> Action:
+    value = _text(record, key)
     if value not in ACTIONS:
-        raise ValueError
-    return value  # type: ignore[no-any-return]
+        raise ValueError(key)
+    return value  # type: ignore[return-value]
 
 
-def _text(value: Any) -> str:
+def _text(record: Mapping[str, Any], key: str) -> str:
+    value = record.get(key)
     if not isinstance(value, str):
-        raise TypeError
+        raise ValueError(key)
     return value
 
 
-def _relative(value: Any) -> str:
-    if not is_relative(_text(value)):
-        raise ValueError
-    return str(value)
+def _count(record: Mapping[str, Any], key: str) -> int:
+    value = record.get(key)
+    if type(value) is not int or value < 0:
+        raise ValueError(key)
+    return value
+
+
+def _time(record: Mapping[str, Any], key: str) -> int:
+    """Return a time in nanoseconds that a file system can be told."""
+    value = record.get(key)
+    if type(value) is not int or not -(2**63) <= value < 2**63:
+        raise ValueError(key)
+    return value
+
+
+def _relative(record: Mapping[str, Any], key: str, value: str | None = None) -> str:
+    path = _text(record, key) if value is None else value
+    if not is_relative(path):
+        raise ValueError(key)
+    return path
