@@ -28,6 +28,7 @@ from clipcli.cli import (
     embed,
     explain,
     labels,
+    locate,
     models,
     options,
     probe,
@@ -63,6 +64,7 @@ app = typer.Typer(
 _add = partial(app.command, cls=Command)
 _add()(grouped(classify.classify))
 _add()(grouped(explain.explain))
+_add()(grouped(locate.locate))
 _add()(grouped(embed.embed))
 _add()(grouped(search.search))
 _add()(grouped(diff.diff))

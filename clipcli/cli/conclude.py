@@ -49,21 +49,33 @@ def conclude(session: Session, classifier: Classifier | None = None) -> ExitCode
     InputError
         If no picture could be read.
     """
-    notes, n_inputs = session.notes, session.n_ok + session.n_skipped
+    notes = session.notes
     if classifier is not None and session.n_ok:
         note_labels(session, classifier)
-    _note_skipped(session, n_inputs)
-    if session.report.ignored:
-        left_out = several(session.report.ignored, "other file")
-        notes.say(f"{left_out} left out, no picture by ending or content")
-    if not session.n_ok:
-        raise InputError(f"{session.inputs.in_words()}: no picture could be read")
+    code = conclude_inputs(session)
     if session.encoder.is_loaded and session.encoder.note:
         notes.say(session.encoder.note)
     _note_cache(session, session.image_cache.problem)
     if session.model.is_default() and is_first_today(without_cache=session.model.no_cache):
         notes.say(UNCHOSEN)
     _note_details(session)
+    return code
+
+
+def conclude_inputs(session: Session) -> ExitCode:
+    """Say what was left out, and return the exit code, whatever looked at the pictures.
+
+    Raises
+    ------
+    InputError
+        If no picture could be read.
+    """
+    _note_skipped(session, session.n_ok + session.n_skipped)
+    if session.report.ignored:
+        left_out = several(session.report.ignored, "other file")
+        session.notes.say(f"{left_out} left out, no picture by ending or content")
+    if not session.n_ok:
+        raise InputError(f"{session.inputs.in_words()}: no picture could be read")
     return ExitCode.SKIPPED if session.n_skipped else ExitCode.DONE
 
 

@@ -59,6 +59,9 @@ class Locator(Protocol):
     def own_nms(self) -> float:
         """The overlap above which the weaker of two boxes of a phrase is usually dropped."""
 
+    def check(self, question: Question) -> None:
+        """Refuse a question with words that the model cannot read, before any picture is read."""
+
     def locate(
         self, picture: NDArray[np.uint8], question: Question, *, min_score: float, nms: float
     ) -> Boxes:

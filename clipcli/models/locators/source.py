@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from clipcli.cache.file_hashes import remembered_fingerprint
 from clipcli.errors import ModelError
 from clipcli.models.config import Preprocessing
+from clipcli.models.folder import BUILTIN
 from clipcli.models.formats import huggingface
 from clipcli.models.formats.json_reader import read_object
 from clipcli.models.formats.preprocessor import find_preprocessor
@@ -17,9 +18,11 @@ from clipcli.models.formats.tensor_map import JoinedTensor, make_plan, read_weig
 from clipcli.models.formats.tokenizer_files import find_clip_tokenizer
 from clipcli.models.locators.glip import GlipArchitecture, glip_plan, read_glip
 from clipcli.models.locators.owl import OwlArchitecture, is_owl, owl_tensors, read_owl
+from clipcli.models.resolve import chosen_model, resolve_model
 
 Kind: TypeAlias = Literal["owlvit", "owlv2", "glip"]
 WORDPIECE_NAMES = ("tokenizer.json", "vocab.txt")
+GLIP_HEAD = "rpn.head."
 CHECKPOINTS = (".pth", ".pt", ".bin", ".safetensors")
 
 
@@ -133,3 +136,31 @@ def _source(
     return LocatorSource(
         path, name, kind, architecture, plan, tokenizer_path, preprocessing, fingerprint
     )
+
+
+def find_locator(spec: str | None) -> LocatorSource | None:
+    """Return the locating model that a name or path means, or None where it means another model.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or it is one that locates and not whole.
+    """
+    if chosen_model(spec).spec == BUILTIN:
+        return None
+    path = resolve_model(spec)
+    return open_locator(path) if is_locator(path) else None
+
+
+def is_locator(path: Path) -> bool:
+    """Tell whether a folder or checkpoint is of a kind that locates, whole or not."""
+    folder = path if path.is_dir() else path.parent
+    config = folder / huggingface.CONFIG_NAME
+    if config.is_file():
+        return is_owl(read_object(config))
+    if path.is_dir():
+        files = [p for p in path.iterdir() if p.suffix in CHECKPOINTS and p.is_file()]
+        path = files[0] if len(files) == 1 else path
+    if not path.is_file():
+        return False
+    return any(name.startswith(GLIP_HEAD) for name in read_weights(path).table)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clipcli.errors import ImageError
 from clipcli.images.decode import decode_image
+from clipcli.images.upright import open_upright
 from clipcli.pipeline.heat import HeatMaker, peak
 from clipcli.results import Classified, Skipped, path_fields
 from clipcli.workflows.explain.reasons import Reason, Reasons
@@ -72,13 +73,10 @@ def _explained(
 ) -> Explained:
     import numpy as np
 
-    from clipcli.images.decode import decode
-
     result: Classified = classifier.score([entry])[0]
-    decoded = decode(entry.path, max_pixels=max_pixels, at_least_px=ENOUGH_PX)
-    picture = decoded.image
-    width, height = upright_size(decoded.n_pixels, picture.width, picture.height)
-    grids = maker.grids(picture)  # (c, gh, gw)
+    picture = open_upright(entry.path, max_pixels=max_pixels, at_least_px=ENOUGH_PX)
+    width, height = picture.width, picture.height
+    grids = maker.grids(picture.image)  # (c, gh, gw)
     places = {name: i for i, name in enumerate(classifier.label_set.names)}
     row = np.asarray(entry.row, np.float32)
     heats = tuple(
@@ -93,12 +91,6 @@ def _explained(
         for score in result.top
     )
     return Explained(entry.path, width, height, result.label, heats)
-
-
-def upright_size(n_pixels: int, width: int, height: int) -> tuple[int, int]:
-    """Return a picture's full size from that of its reduced self: both sides by the same whole."""
-    factor = max(1, round((n_pixels / (width * height)) ** 0.5))
-    return (width, height) if factor == 1 else (width * factor, height * factor)
 
 
 def picture_of(explained: Explained, longest_px: int) -> Any:

@@ -57,6 +57,15 @@ class GlipRunner:
         network = build_strictly(lambda: Glip(shape), gather(source.plan), source.path)
         return cls(network, tokenizer, place, precision)
 
+    def check(self, question: Question) -> None:
+        """Refuse names or a sentence that are longer than BERT reads.
+
+        Raises
+        ------
+        UsageError
+        """
+        self._tokenizer.captions(question)
+
     @torch.inference_mode()
     def locate(
         self, picture: NDArray[np.uint8], question: Question, *, min_score: float, nms: float

@@ -17,6 +17,7 @@ from clipcli.encoder.torch.locators.loading import build_strictly
 from clipcli.encoder.torch.locators.owl import OwlDetector
 from clipcli.encoder.torch.packed import pack_blocks
 from clipcli.encoder.torch.tensors import gather
+from clipcli.errors import UsageError
 from clipcli.images.owl_preprocess import padded_square
 from clipcli.images.preprocess import normalise, preprocess
 from clipcli.models.config import Preprocessing
@@ -73,6 +74,22 @@ class OwlRunner:
         tokenizer = Tokenizer(vocabulary, architecture.clip.text.context_length)
         return cls(network, tokenizer, preprocessing, place, precision)
 
+    def check(self, question: Question) -> None:
+        """Refuse phrases that are longer than the text tower reads.
+
+        Raises
+        ------
+        UsageError
+        """
+        for text in self._texts(question):
+            tokens = self._tokenizer.tokenize(text)
+            if tokens.is_cut:
+                raise UsageError(
+                    f"{text!r} has {tokens.n_tokens} tokens, and the model reads "
+                    f"{self._tokenizer.context_length}",
+                    hint="name it in fewer words",
+                )
+
     @torch.inference_mode()
     def locate(
         self, picture: NDArray[np.uint8], question: Question, *, min_score: float, nms: float
@@ -103,10 +120,13 @@ class OwlRunner:
     def _queries(self, question: Question) -> Tensor:
         """Return the phrases' rows (c, d); those of the last question are remembered."""
         if self._asked is None or self._asked[0] != question:
-            template = "{}" if question.sentence else NAME_TEMPLATE
-            texts = [template.replace("{}", phrase) for phrase in question.phrases]
-            self._asked = (question, self._encode(texts))
+            self._asked = (question, self._encode(self._texts(question)))
         return self._asked[1]
+
+    @staticmethod
+    def _texts(question: Question) -> list[str]:
+        template = "{}" if question.sentence else NAME_TEMPLATE
+        return [template.replace("{}", phrase) for phrase in question.phrases]
 
     def _encode(self, texts: Sequence[str]) -> Tensor:
         ids = [self._tokenizer.tokenize(text).ids for text in texts]

@@ -1,0 +1,226 @@
+"""``clipcli locate``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import typer
+
+from clipcli.cli import options
+from clipcli.cli.groups import ModelOptions, NoteOptions, OutputOptions, PathOptions
+from clipcli.errors import ExitCode
+
+if TYPE_CHECKING:
+    from clipcli.encoder.locator import Question
+    from clipcli.output.request import OutputRequest
+    from clipcli.pipeline.session import Session
+    from clipcli.workflows.locate.opened import Opened
+
+
+@dataclass(frozen=True)
+class LocatePaths(PathOptions):
+    """Where to look, and perhaps for what."""
+
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PATHS [TEXT]",
+            help="Pictures, folders, patterns, or - for a list on standard input; and last, in "
+            "quotes, a text that names things, unless --labels or --text does.",
+            show_default=False,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class LocateQuery:
+    """What is looked for, and which boxes are listed."""
+
+    HEADING: ClassVar = "Query"
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--labels",
+            "-l",
+            metavar="SET",
+            help="A label file, names with commas between them, or a built-in set. Left out: the "
+            "phrases of a text.",
+            callback=options.own_label_set,
+        ),
+    ] = None
+    text: Annotated[
+        str | None,
+        typer.Option(
+            "--text",
+            metavar="TEXT",
+            help="Things in words, between full stops or commas. Left out: the last of PATHS.",
+        ),
+    ] = None
+    min_score: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            metavar="SCORE",
+            help="List no box with a lower score. Left out: 0.1 with OWL-ViT and OWLv2, else 0.5.",
+            show_default=False,
+        ),
+    ] = None
+    top: Annotated[
+        int,
+        typer.Option("--top", "-k", min=1, metavar="N", help="How many boxes to list a picture."),
+    ] = 100
+    nms: Annotated[
+        float | None,
+        typer.Option(
+            "--nms",
+            min=0.0,
+            max=1.0,
+            metavar="OVERLAP",
+            help="Drop a box that overlaps a better one of its label by more; 1 keeps all. Left "
+            "out: 0.6 with GLIP, else 0.5.",
+            show_default=False,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class LocateOutput(OutputOptions):
+    """Where the boxes go."""
+
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="table, tsv, json, jsonl, png or html on standard output. Left out: a table on a "
+            "terminal, tsv in a pipe, nothing beside -o.",
+        ),
+    ] = None
+    coco: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write COCO's results, JSON. Left out: none."),
+    ] = None
+    yolo: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Write a text file a picture, and classes.txt. Left out: none."
+        ),
+    ] = None
+    voc: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write Pascal VOC's XML files. Left out: none."),
+    ] = None
+    crops: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Write what lies in each box as a JPEG. Left out: none."
+        ),
+    ] = None
+
+    def check(self) -> None:
+        """Refuse what cannot be written, before any picture is looked at."""
+        from clipcli.output.files import check_target
+        from clipcli.workflows.locate.datasets import check_folder
+
+        if self.coco is not None:
+            check_target(self.coco, overwrite=self.overwrite)
+        for folder in (self.yolo, self.voc):
+            if folder is not None:
+                check_folder(folder, overwrite=self.overwrite)
+        if self.crops is not None:
+            check_folder(self.crops, overwrite=False)
+
+
+def locate(
+    paths: LocatePaths,
+    query: LocateQuery,
+    model: ModelOptions,
+    output: LocateOutput,
+    notes: NoteOptions,
+) -> ExitCode:
+    """Draw boxes around the things that labels or a sentence name.
+
+    clipcli locate photo.jpg "a dog. a red ball" -o boxes.png
+    clipcli locate photos/ --labels 'cat, dog' --model owlvit/ --yolo boxes/
+    """
+    from clipcli.pipeline.inputs import Inputs
+    from clipcli.workflows.locate.opened import open_for
+    from clipcli.workflows.locate.question import asked
+    from clipcli.workflows.locate.writers import FORMATS
+
+    places, question = asked(
+        paths.paths or (), query.labels, query.text, has_list=paths.from_file is not None
+    )
+    request = _request(output, FORMATS)
+    output.check()
+    session = model.session(Inputs(places, paths.from_file, paths.null), notes)
+    opened = open_for(session, question, query.min_score, query.top, query.nms)
+    return _locate(session, opened, question, request, output)
+
+
+def _request(output: LocateOutput, formats: tuple[str, ...]) -> OutputRequest:
+    """Return the request; folders and COCO's file alone leave standard output silent."""
+    from dataclasses import replace
+
+    request = output.request(formats)
+    others = (output.coco, output.yolo, output.voc, output.crops)
+    is_silent = output.format is None and not output.as_json and any(others)
+    return replace(request, format=None) if is_silent else request
+
+
+def _locate(
+    session: Session,
+    opened: Opened,
+    question: Question,
+    request: OutputRequest,
+    output: LocateOutput,
+) -> ExitCode:
+    from clipcli.cli.conclude import conclude_inputs, note_files
+    from clipcli.pipeline.provenance import now
+    from clipcli.workflows.locate.datasets import write_crops
+    from clipcli.workflows.locate.run import Located
+    from clipcli.workflows.locate.writers import Outputs
+
+    started = now()
+    found, _ = session.find()
+    if opened.method == "coarse":
+        session.notes.say(
+            "coarse boxes, from heat maps: for better ones name a model that locates "
+            "(OWL-ViT, OWLv2 or GLIP) with --model"
+        )
+    labels = list(question.phrases)
+    outputs, kept = Outputs(request, labels), []
+    needs_all = any((output.coco, output.yolo, output.voc))
+    try:
+        with session.notes.progress(session.total(), is_wanted=not outputs.has_table) as advance:
+            entries = session.tally(opened.locate(found), are_shown=outputs.has_table)
+            for entry in entries:
+                outputs.add(entry)
+                if isinstance(entry, Located):
+                    if needs_all:
+                        kept.append(entry)
+                    if output.crops is not None:
+                        write_crops(output.crops, entry)
+                advance()
+        _write_datasets(output, kept, labels)
+        outputs.finish(opened.provenance(started, session.counts()))
+    except BaseException:
+        outputs.discard()
+        raise
+    note_files(session, request)
+    return conclude_inputs(session)
+
+
+def _write_datasets(output: LocateOutput, kept: list[Any], labels: list[str]) -> None:
+    from clipcli.workflows.locate.datasets import write_coco, write_voc, write_yolo
+
+    if output.yolo is not None:
+        write_yolo(output.yolo, kept, labels, overwrite=output.overwrite)
+    if output.voc is not None:
+        write_voc(output.voc, kept, overwrite=output.overwrite)
+    if output.coco is not None:
+        write_coco(output.coco, kept, labels, overwrite=output.overwrite)

@@ -1,0 +1,1 @@
+"""Locating: boxes around the things that words name."""

@@ -1,0 +1,198 @@
+"""Boxes in the forms that training tools read: COCO, YOLO, Pascal VOC, and crops."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from clipcli.errors import OutputExistsError, UsageError
+from clipcli.images.upright import open_upright
+from clipcli.output.files import NewFile, output_error
+from clipcli.workflows.locate.run import Box, Located
+
+UNSAFE = re.compile(r"[^\w.-]+")
+LONGEST_NAME = 60  # characters of a label in a crop's name
+JPEG_QUALITY = 92
+
+
+def write_coco(
+    path: Path, entries: Sequence[Located], labels: Sequence[str], *, overwrite: bool
+) -> None:
+    """Write COCO's results: a list with one object a box, categories numbered from one.
+
+    ``image_id`` is the number that a file's name is, as COCO's are, and else the file's name.
+    """
+    results = [
+        {
+            "image_id": image_id(entry.path),
+            "category_id": labels.index(box.label) + 1,
+            "bbox": [round(v, 2) for v in _sized(box)],
+            "score": round(box.score, 6),
+            "category": box.label,
+            "method": entry.method,
+        }
+        for entry in entries
+        for box in entry.boxes
+    ]
+    _write(path, json.dumps(results, ensure_ascii=False) + "\n", overwrite=overwrite)
+
+
+def image_id(path: str) -> int | str:
+    """Return the number that a file's name is, or the name."""
+    stem = Path(path).stem
+    is_number = stem.isascii() and stem.isdigit()
+    return int(stem) if is_number else os.path.basename(path)  # noqa: PTH119 - as text
+
+
+def write_yolo(
+    folder: Path, entries: Sequence[Located], labels: Sequence[str], *, overwrite: bool
+) -> None:
+    """Write a text file a picture (class, centre and size, 0 to 1) and ``classes.txt``."""
+    texts = {f"{stem}.txt": _yolo(entry, labels) for stem, entry in by_stem(entries).items()}
+    _write_all(folder, texts | {"classes.txt": "\n".join(labels) + "\n"}, overwrite=overwrite)
+
+
+def write_voc(folder: Path, entries: Sequence[Located], *, overwrite: bool) -> None:
+    """Write an XML file a picture, as Pascal VOC's annotations are."""
+    texts = {f"{stem}.xml": _voc(entry) for stem, entry in by_stem(entries).items()}
+    _write_all(folder, texts, overwrite=overwrite)
+
+
+def write_crops(folder: Path, entry: Located) -> int:
+    """Write what lies in a picture's boxes as JPEGs, and return how many.
+
+    Raises
+    ------
+    ImageError, OutputExistsError, OutputError
+    """
+    if not entry.boxes:
+        return 0
+    picture = open_upright(entry.path).image
+    stem = UNSAFE.sub("_", Path(entry.path).stem)
+    n_written = 0
+    for n, box in enumerate(entry.boxes, 1):
+        left, top, right, bottom = box.corners
+        whole = (
+            int(left),
+            int(top),
+            max(int(left) + 1, round(right)),
+            max(int(top) + 1, round(bottom)),
+        )
+        label = UNSAFE.sub("_", box.label)[:LONGEST_NAME]
+        path = folder / f"{stem}-{n:03d}-{label}.jpg"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:
+                picture.crop(whole).save(file, "JPEG", quality=JPEG_QUALITY)
+        except FileExistsError as error:
+            raise OutputExistsError(
+                f"{path}: exists already", hint="choose an empty folder for --crops"
+            ) from error
+        except OSError as error:
+            raise output_error(path, error) from error
+        n_written += 1
+    return n_written
+
+
+def by_stem(entries: Sequence[Located]) -> dict[str, Located]:
+    """Return pictures by their names without ending, which files in one folder are called by.
+
+    Raises
+    ------
+    UsageError
+        If two pictures of different folders have the same name.
+    """
+    found: dict[str, Located] = {}
+    for entry in entries:
+        first = found.setdefault(Path(entry.path).stem, entry)
+        if first is not entry:
+            raise UsageError(
+                f"{first.path} and {entry.path} have the same name, and YOLO and VOC go by names",
+                hint="run each folder by itself",
+            )
+    return found
+
+
+def check_folder(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that holds something, before any picture is looked at.
+
+    Raises
+    ------
+    OutputExistsError
+    """
+    if folder.exists() and not folder.is_dir():
+        raise OutputExistsError(f"{folder}: is a file, not a folder")
+    if not overwrite and folder.is_dir() and any(folder.iterdir()):
+        raise OutputExistsError(f"{folder}: is not empty", hint="name another, or add --overwrite")
+
+
+def _yolo(entry: Located, labels: Sequence[str]) -> str:
+    lines = []
+    for box in entry.boxes:
+        left, top, width, height = _sized(box)
+        numbers = (
+            (left + width / 2) / entry.width,
+            (top + height / 2) / entry.height,
+            width / entry.width,
+            height / entry.height,
+        )
+        lines.append(f"{labels.index(box.label)} " + " ".join(f"{v:.6f}" for v in numbers) + "\n")
+    return "".join(lines)
+
+
+def _voc(entry: Located) -> str:
+    root = ET.Element("annotation")
+    path = Path(entry.path)
+    _add(root, folder=path.parent.name, filename=path.name)
+    _add(ET.SubElement(root, "source"), annotation=f"clipcli, {entry.method}")
+    _add(ET.SubElement(root, "size"), width=entry.width, height=entry.height, depth=3)
+    _add(root, segmented=0)
+    for box in entry.boxes:
+        thing = ET.SubElement(root, "object")
+        facts = {"pose": "Unspecified", "truncated": 0, "difficult": 0}
+        _add(thing, name=box.label, **facts, confidence=f"{box.score:.4f}")
+        left, top, right, bottom = box.corners
+        # VOC counts pixels from one, and the last pixel is within the box.
+        _add(
+            ET.SubElement(thing, "bndbox"),
+            xmin=round(left) + 1,
+            ymin=round(top) + 1,
+            xmax=max(round(right), round(left) + 1),
+            ymax=max(round(bottom), round(top) + 1),
+        )
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _add(parent: ET.Element, **values: Any) -> None:
+    for name, value in values.items():
+        ET.SubElement(parent, name).text = str(value)
+
+
+def _sized(box: Box) -> tuple[float, float, float, float]:
+    left, top, right, bottom = box.corners
+    return left, top, right - left, bottom - top
+
+
+def _write_all(folder: Path, texts: dict[str, str], *, overwrite: bool) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(folder, error) from error
+    for name, text in texts.items():
+        _write(folder / name, text, overwrite=overwrite)
+
+
+def _write(path: Path, text: str, *, overwrite: bool) -> None:
+    file = NewFile(path, overwrite=overwrite)
+    try:
+        file.write(text.encode("utf-8", "replace"))
+        file.commit()
+    except BaseException:
+        file.discard()
+        raise

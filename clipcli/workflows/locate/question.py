@@ -1,0 +1,65 @@
+"""What is to be located: labels, or the phrases of a sentence."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+
+from clipcli.encoder.locator import Question
+from clipcli.errors import LabelSetError, UsageError
+from clipcli.labels.label_set import builtin_label_sets, load_label_set
+
+BORDER = re.compile(r"[.,;:!?\n]+(?:\s|$)")  # a point within a number or a name is none
+LETTER = re.compile(r"\w")
+
+
+def phrases_of(sentence: str) -> list[tuple[int, int]]:
+    """Return where the phrases of a sentence lie: between full stops, commas and their like.
+
+    Raises
+    ------
+    UsageError
+        If there is no phrase in it.
+    """
+    spans: list[tuple[int, int]] = []
+    start = 0
+    ends = [(match.start(), match.end()) for match in BORDER.finditer(sentence)]
+    for end, next_start in [*ends, (len(sentence), len(sentence))]:
+        part = sentence[start:end]
+        if LETTER.search(part):
+            left = start + len(part) - len(part.lstrip())
+            spans.append((left, start + len(part.rstrip())))
+        start = next_start
+    if not spans:
+        raise UsageError(
+            f"{sentence!r}: there is no phrase in it",
+            hint="name things, with full stops or commas between them: 'a dog. a red ball'",
+        )
+    return spans
+
+
+def asked(
+    paths: Sequence[str], labels: str | None, text: str | None, *, has_list: bool
+) -> tuple[tuple[str, ...], Question]:
+    """Return the inputs, and what is to be located in them.
+
+    Without labels or text, the last of the paths is the text, as in ``clipcli search``.
+
+    Raises
+    ------
+    UsageError, LabelSetError
+    """
+    if labels is not None and text is not None:
+        raise UsageError("--labels and --text: choose one of them")
+    if labels is not None:
+        return tuple(paths), Question.of_names(load_label_set(labels).names)
+    if text is None and (len(paths) > 1 or (paths and has_list)) and not os.path.exists(paths[-1]):  # noqa: PTH110 - as the user wrote it
+        paths, text = paths[:-1], paths[-1]
+    if text is None:
+        raise LabelSetError(
+            "nothing was named to be located",
+            hint="--labels 'cat, dog', a sentence in quotes as the last argument, or a built-in "
+            "set: " + ", ".join(sorted(builtin_label_sets())),
+        )
+    return tuple(paths), Question.of_sentence(text, phrases_of(text))

@@ -1,0 +1,207 @@
+"""``clipcli locate``: boxes with and without a locating model, in every form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from clipcli.cli.app import run
+from tests.encoder.torch.locators.glip_weights import architecture, released, weights
+from tests.encoder.torch.locators.test_glip_runner import WORDS
+
+PHOTOS = Path(__file__).parents[3] / "examples" / "photos"
+Locate = Callable[..., int]
+
+
+@pytest.fixture
+def locate() -> Locate:
+    return lambda *arguments: run(["locate", *map(str, arguments)])
+
+
+@pytest.fixture
+def glip(tmp_path: Path) -> Path:
+    """Return the folder of a small model that locates, badly."""
+    folder = tmp_path / "glip"
+    folder.mkdir()
+    torch.save(released(weights(architecture(is_fused=True))), folder / "glip_small.pth")
+    (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def strip(tmp_path: Path) -> Path:
+    """Return a long picture, which a model that looks closely looks at quickly."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / "000000000139.png"
+    Image.fromarray(rng.integers(0, 256, (24, 400, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_coarse_boxes_are_called_coarse_everywhere(
+    locate: Locate, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    outputs = {name: tmp_path / f"x.{name}" for name in ("jsonl", "json", "tsv", "html", "png")}
+    options = [option for path in outputs.values() for option in ("-o", path)]
+    more = ("--coco", tmp_path / "coco.json", "--voc", tmp_path / "voc", "--format", "table")
+
+    code = locate(PHOTOS / "panda.jpg", "--labels", "panda, rocket", *options, *more)
+
+    shown = capfd.readouterr()
+    (told,) = lines(outputs["jsonl"])
+    (box,) = told["boxes"][:1]  # type: ignore[index]
+    assert code == 0
+    assert {key: told[key] for key in ("status", "width", "height", "method")} == {
+        "status": "ok",
+        "width": 800,
+        "height": 532,
+        "method": "coarse",
+    }
+    assert set(box) == {"label", "score", "box", "phrase"}
+    assert box["label"] == "panda"
+    assert "coarse" in shown.out
+    assert "coarse boxes, from heat maps" in shown.err
+    assert json.loads(outputs["json"].read_text(encoding="utf-8"))["results"] == [told]
+    assert outputs["tsv"].read_text(encoding="utf-8").splitlines()[0].endswith("\tcoarse")
+    assert "Coarse boxes" in outputs["html"].read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "coco.json").read_text(encoding="utf-8"))[0]["method"] == "coarse"
+    assert "coarse" in (tmp_path / "voc" / "panda.xml").read_text(encoding="utf-8")
+    assert Image.open(outputs["png"]).size == (800, 532)
+
+
+def test_a_locating_model_finds_phrases_with_their_spans(
+    locate: Locate, glip: Path, strip: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "x.jsonl"
+
+    code = locate(strip, "a dog. red grass", "--model", glip, "--min-score", 0.2, "-o", out)
+
+    (told,) = lines(out)
+    boxes = told["boxes"]
+    assert code == 0
+    assert told["method"] == "model"
+    assert {(box["phrase"], tuple(box["span"])) for box in boxes} <= {  # type: ignore[attr-defined]
+        ("a dog", (0, 5)),
+        ("red grass", (7, 16)),
+    }
+    for box in boxes:  # type: ignore[attr-defined]
+        left, top, right, bottom = box["box"]
+        assert 0 <= left <= right <= 400
+        assert 0 <= top <= bottom <= 24
+
+
+def test_training_forms_agree_with_the_records(
+    locate: Locate, glip: Path, strip: Path, tmp_path: Path
+) -> None:
+    places = {name: tmp_path / name for name in ("yolo", "voc", "crops")}
+    options = [option for name, path in places.items() for option in (f"--{name}", path)]
+    coco, out = tmp_path / "coco.json", tmp_path / "x.jsonl"
+
+    code = locate(
+        *(strip, "-l", "dog, cat", "-m", glip, "--min-score", 0.1, "--top", 3),
+        *("-o", out, "--coco", coco),
+        *options,
+    )
+
+    boxes = lines(out)[0]["boxes"]
+    assert code == 0
+    assert len(boxes) == 3  # type: ignore[arg-type]
+    for box, result in zip(boxes, json.loads(coco.read_text(encoding="utf-8")), strict=True):  # type: ignore[call-overload]
+        left, top, right, bottom = box["box"]
+        assert result["image_id"] == 139
+        assert result["bbox"] == pytest.approx([left, top, right - left, bottom - top], abs=0.02)
+    assert (places["yolo"] / "classes.txt").read_text(encoding="utf-8") == "dog\ncat\n"
+    rows = (places["yolo"] / "000000000139.txt").read_text(encoding="utf-8").splitlines()
+    for row, box in zip(rows, boxes, strict=True):  # type: ignore[call-overload]
+        number, x, y, width, height = map(float, row.split())
+        left, top, right, bottom = box["box"]
+        assert ["dog", "cat"][int(number)] == box["label"]
+        assert (x - width / 2) * 400 == pytest.approx(left, abs=0.02)
+        assert (y + height / 2) * 24 == pytest.approx(bottom, abs=0.02)
+    things = ET.parse(places["voc"] / "000000000139.xml").getroot().findall("object")
+    assert [thing.findtext("name") for thing in things] == [box["label"] for box in boxes]  # type: ignore[attr-defined]
+    crops = sorted(places["crops"].iterdir())
+    assert len(crops) == 3
+    left, top, right, bottom = boxes[0]["box"]  # type: ignore[index]
+    assert Image.open(crops[0]).width == pytest.approx(right - left, abs=1.01)
+
+
+def test_two_pictures_of_one_name_cannot_be_yolo(
+    locate: Locate, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (30, 30), "red").save(tmp_path / folder / "x.png")
+
+    code = locate(tmp_path, "--labels", "panda, rocket", "--yolo", tmp_path / "out")
+
+    assert code == 2
+    assert "have the same name" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["--yolo", "--voc", "--crops"])
+def test_a_folder_that_holds_something_is_left_alone(
+    locate: Locate, tmp_path: Path, option: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "mine.txt"
+    kept.write_text("mine", encoding="utf-8")
+
+    code = locate(PHOTOS / "panda.jpg", "--labels", "panda, rocket", option, tmp_path)
+
+    assert code == 2
+    assert "is not empty" in capfd.readouterr().err
+    assert kept.read_text(encoding="utf-8") == "mine"
+
+
+def test_broken_pictures_are_skipped(locate: Locate, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    Image.new("RGB", (16, 16), "red").save(tmp_path / "red.png")
+    out = tmp_path / "x.jsonl"
+
+    code = locate(tmp_path, "--labels", "panda, rocket", "-o", out)
+
+    assert code == 5
+    assert [record["status"] for record in lines(out)] == ["skipped", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "nothing was named to be located"),
+        (("--text", " . , "), "no phrase in it"),
+        (("--labels", "cat, dog", "--model", "nowhere"), "nowhere"),
+        (("--labels", "cat, dog", "--min-score", "2"), "less than or equal to 1"),
+    ],
+)
+def test_bad_questions_are_one_clear_line(
+    locate: Locate,
+    arguments: tuple[str, ...],
+    message: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    code = locate(PHOTOS / "panda.jpg", *arguments)
+
+    error = capfd.readouterr().err
+    assert code in (2, 4)
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_a_name_that_the_model_cannot_read_is_refused_before_any_picture(
+    locate: Locate, glip: Path, strip: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = locate(strip, "--text", "dog " * 400, "--model", glip)
+
+    assert code == 2
+    assert "tokens, and GLIP reads 256" in capfd.readouterr().err

@@ -1,0 +1,58 @@
+"""What is asked: phrases of a sentence, and what counts as one."""
+
+from __future__ import annotations
+
+import pytest
+
+from clipcli.errors import LabelSetError, UsageError
+from clipcli.workflows.locate.question import asked, phrases_of
+
+
+@pytest.mark.parametrize(
+    ("sentence", "phrases"),
+    [
+        ("a dog", ["a dog"]),
+        ("a dog. a frisbee on the grass", ["a dog", "a frisbee on the grass"]),
+        ("a dog, a cat; two  birds!", ["a dog", "a cat", "two  birds"]),
+        ("  ...a dog..  ", ["...a dog"]),
+        ("a 2.5 l bottle. version 1.0", ["a 2.5 l bottle", "version 1.0"]),
+        ("Hund.Katze", ["Hund.Katze"]),
+        ("собака, 犬", ["собака", "犬"]),
+    ],
+)
+def test_phrases_lie_between_stops_and_commas(sentence: str, phrases: list[str]) -> None:
+    assert [sentence[a:b] for a, b in phrases_of(sentence)] == phrases
+
+
+@pytest.mark.parametrize("sentence", ["", " ", ". , ;", "…"])
+def test_a_caption_without_a_phrase_is_refused(sentence: str) -> None:
+    with pytest.raises(UsageError, match="no phrase"):
+        phrases_of(sentence)
+
+
+def test_the_last_argument_may_be_the_text() -> None:
+    paths, question = asked(("a.jpg", "b/", "a red car"), None, None, has_list=False)
+
+    assert paths == ("a.jpg", "b/")
+    assert question.phrases == ("a red car",)
+    assert question.spans == ((0, 9),)
+
+
+def test_labels_leave_all_arguments_to_the_paths() -> None:
+    paths, question = asked(("a.jpg", "b c.jpg"), "cat, dog", None, has_list=False)
+
+    assert paths == ("a.jpg", "b c.jpg")
+    assert question.phrases == ("cat", "dog")
+    assert not question.sentence
+
+
+def test_two_ways_of_asking_at_once_are_refused() -> None:
+    with pytest.raises(UsageError, match="choose one"):
+        asked(("a.jpg",), "cat, dog", "a cat", has_list=False)
+
+
+def test_nothing_asked_is_refused_with_ways_to_ask() -> None:
+    with pytest.raises(LabelSetError, match="nothing was named") as caught:
+        asked(("a.jpg",), None, None, has_list=False)
+
+    assert "--labels" in str(caught.value.hint)
