@@ -186,7 +186,7 @@ def _locate(
     from clipcli.workflows.locate.writers import Outputs
 
     started = now()
-    found, _ = session.find()
+    found = session.find_files()
     if opened.method == "coarse":
         session.notes.say(
             "coarse boxes, from heat maps: for better ones name a model that locates "
