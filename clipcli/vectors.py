@@ -6,10 +6,14 @@ what comes out is what sorting and formatting one number after the other gives, 
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
 # Six significant digits are about what float16 vectors can carry; more would be noise that
 # differs between a warm and a cold run.
@@ -20,8 +24,6 @@ _EXACT_POWERS = np.array([float(f"1e{i}") for i in range(23)])  # 10**22 is the 
 _MOST = 10.0**SIGNIFICANT_DIGITS
 # A product is off by one part in 2**53: next to a half it cannot tell which way to round.
 _DOUBT = 1e-6
-
-FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
 
 def best_places(scores: NDArray[np.float64], k: int) -> NDArray[np.intp]:

@@ -7,45 +7,22 @@ heavy at their top, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import contextlib
-import copy
 import errno
 import os
 import sys
 from collections.abc import Sequence
-from functools import partial
+from functools import cache
+from importlib import import_module
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clipcli.cli import (
-    audit,
-    cache,
-    classify,
-    config,
-    dedup,
-    diff,
-    doctor,
-    embed,
-    explain,
-    labels,
-    locate,
-    models,
-    options,
-    probe,
-    search,
-    sort,
-    train,
-    train_text,
-    undo,
-)
-from clipcli.cli import eval as evaluation
+from clipcli.cli import options
 from clipcli.cli.option_groups import Command, grouped
 from clipcli.cli.typer_patch import take_as_they_are
 from clipcli.errors import ClipcliError, ExitCode
 
 if TYPE_CHECKING:
-    from typer.models import CommandInfo
-
     from clipcli.cli.settings import Settings
 
 # Typer carries its own copy of click since 0.26; its usage errors share this ancestor.
@@ -53,34 +30,45 @@ _ClickError: type[Exception] = next(
     cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException"
 )
 
-app = typer.Typer(
-    name="clipcli",
-    no_args_is_help=True,
-    rich_markup_mode=None,  # rich is not worth its import for a help text
-    pretty_exceptions_enable=False,  # tracebacks of bugs stay whole
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Say which words fit which pictures: zero-shot image classification with CLIP.",
+# In the order of the help text. A command is a module and a function of its name; only the one that
+# is called is imported.
+COMMANDS = (
+    *("classify", "explain", "locate", "embed", "search", "diff", "sort", "undo", "eval", "audit"),
+    *("dedup", "probe", "labels", "cache", "config", "models", "doctor", "train", "train-text"),
 )
-_add = partial(app.command, cls=Command)
-_add()(grouped(classify.classify))
-_add()(grouped(explain.explain))
-_add()(grouped(locate.locate))
-_add()(grouped(embed.embed))
-_add()(grouped(search.search))
-_add()(grouped(diff.diff))
-_add()(grouped(sort.sort))
-_add()(undo.undo)
-_add(name="eval")(grouped(evaluation.eval_))
-_add()(grouped(audit.audit))
-_add()(grouped(dedup.dedup))
-app.add_typer(probe.app, name="probe")
-app.add_typer(labels.app, name="labels")
-app.add_typer(cache.app, name="cache")
-app.add_typer(config.app, name="config")
-app.add_typer(models.app, name="models")
-_add()(doctor.doctor)
-_add()(train.train)
-_add()(train_text.train_text)
+GROUPS = {"probe", "labels", "cache", "config", "models"}  # have commands of their own
+PLAIN = {"undo", "doctor", "train", "train-text"}  # take no groups of options
+
+
+def __getattr__(name: str) -> Any:
+    """Make ``app``, the app with all commands, when it is asked for."""
+    if name == "app":
+        return _app(COMMANDS)
+    raise AttributeError(name)
+
+
+@cache
+def _app(names: tuple[str, ...]) -> typer.Typer:
+    """Return the app with some of the commands."""
+    made = typer.Typer(
+        name="clipcli",
+        no_args_is_help=True,
+        rich_markup_mode=None,  # rich is not worth its import for a help text
+        pretty_exceptions_enable=False,  # tracebacks of bugs stay whole
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help="Say which words fit which pictures: zero-shot image classification with CLIP.",
+    )
+    made.callback()(_main)
+    for name in names:
+        plain_name = name.replace("-", "_")
+        module = import_module(f"clipcli.cli.{plain_name}")
+        if name in GROUPS:
+            made.add_typer(module.app, name=name)
+            continue
+        # A function cannot be called as a built-in of Python's.
+        function = getattr(module, f"{plain_name}_" if name == "eval" else plain_name)
+        made.command(name=name, cls=Command)(function if name in PLAIN else grouped(function))
+    return made
 
 
 def _print_versions(is_asked: bool) -> None:
@@ -93,7 +81,6 @@ def _print_versions(is_asked: bool) -> None:
     raise typer.Exit
 
 
-@app.callback()
 def _main(
     version: Annotated[
         bool,
@@ -142,7 +129,7 @@ def _invoke(arguments: list[str]) -> Any:
     if arguments[:1] == ["help"]:  # as `git help commit` does
         arguments = [*arguments[1:], "--help"]
     if "_CLIPCLI_COMPLETE" in os.environ:
-        return typer.main.get_command(app).main(arguments, prog_name="clipcli")
+        return typer.main.get_command(_app(COMMANDS)).main(arguments, prog_name="clipcli")
     command = typer.main.get_command(_app_for(arguments))
     try:
         settings = _settings_for(arguments)
@@ -183,7 +170,7 @@ def _defaults(command: Any, settings: Settings, path: str = "") -> dict[str, Any
     }
     settings.check_options(path, set(parameters))
     if any(not s.command and s.option not in parameters for s in settings.from_files):
-        settings.check_options("", _all_options(typer.main.get_command(app)))
+        settings.check_options("", _all_options(typer.main.get_command(_app(COMMANDS))))
     return settings.defaults(path, parameters)
 
 
@@ -199,16 +186,7 @@ def _app_for(arguments: list[str]) -> typer.Typer:
     Where the first argument is none of them (``--help``, a slip), all are needed.
     """
     asked = arguments[0] if arguments else None
-    narrow = copy.copy(app)
-    narrow.registered_commands = [c for c in app.registered_commands if _name(c) == asked]
-    narrow.registered_groups = [g for g in app.registered_groups if g.name == asked]
-    return narrow if narrow.registered_commands or narrow.registered_groups else app
-
-
-def _name(command: CommandInfo) -> str:
-    if command.name or command.callback is None:
-        return command.name or ""
-    return command.callback.__name__.replace("_", "-")
+    return _app((asked,) if asked in COMMANDS else COMMANDS)
 
 
 def _tell_usage(error: Exception) -> int:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from clipcli.results import Classified, Decision, LabelScore
-from clipcli.vectors import FloatArray, best_places, sigmoid, similarities, six_digits, softmax
+from clipcli.vectors import best_places, sigmoid, similarities, six_digits, softmax
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from clipcli.vectors import FloatArray
 
 _PROBABILITY = attrgetter("probability")
 

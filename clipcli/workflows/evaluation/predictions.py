@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clipcli.pipeline.scoring import ScoringRules, neutral_shares, probabilities
-from clipcli.vectors import FloatArray, similarities
+from clipcli.vectors import similarities
 from clipcli.workflows.evaluation.metrics import Flags, Numbers, Places, ranks_of_truth
 
 if TYPE_CHECKING:
     from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.embed import Embedded
+    from clipcli.vectors import FloatArray
 
 
 @dataclass(frozen=True)
