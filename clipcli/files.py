@@ -13,6 +13,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar
@@ -149,6 +150,30 @@ def write_atomically(path: Path, content: str | bytes, *, is_shared: bool = Fals
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
         raise
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Keep other processes out as long as the block runs; False where one of them is in.
+
+    The system lets go of the lock when a process ends, however it ends; the file stays. Where
+    nothing can be locked, as on some network file systems, nobody is kept out.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    except (OSError, NotImplementedError):
+        yield True
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def decode_text(raw: bytes, source: str, error: type[ClipcliError]) -> str:

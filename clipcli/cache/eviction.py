@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from clipcli.cache.schema import CHUNK_BITS, CONTENT_BITS
+from clipcli.cache.schema import CHUNK_BITS, CONTENT_BITS, SETTING_BITS, checked_number
 
 KEPT_SHARE = 0.9  # of the limit: making room for each new vector anew would be slow
 CHUNKS_AT_ONCE = 64
@@ -45,6 +45,8 @@ def evict(connection: sqlite3.Connection, limit_bytes: int) -> int:
 
 def delete_chunk(connection: sqlite3.Connection, content: int, setting: int) -> int:
     """Delete a chunk of a setting; its contents too where no other setting has them."""
+    content = checked_number(content, CONTENT_BITS - CHUNK_BITS)
+    setting = checked_number(setting, SETTING_BITS)
     start = (setting << CONTENT_BITS) + (content << CHUNK_BITS)
     n_gone = connection.execute(
         "DELETE FROM entry WHERE id BETWEEN ? AND ?", (start, start + (1 << CHUNK_BITS) - 1)

@@ -19,8 +19,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 VERSION = 1
 FILE_NAME = f"vectors-{VERSION}.sqlite"
@@ -29,6 +31,7 @@ PAGE_BYTES = 16384  # 15 vectors of 512 halves; the usual 4096 would leave a qua
 WAL_BYTES = 16 * 2**20  # that the write-ahead file keeps on disk
 CONTENT_BITS = 40
 CHUNK_BITS = 6
+SETTING_BITS = 63 - CONTENT_BITS
 
 TABLES = """
 CREATE TABLE file (device INTEGER, place INTEGER, size INTEGER, mtime INTEGER, ctime INTEGER,
@@ -47,6 +50,35 @@ class ForeignStoreError(sqlite3.DatabaseError):
     """The file was made by another version, or by another program."""
 
 
+class DamagedStoreError(sqlite3.DatabaseError):
+    """The file is a store, but a row in it is none of ours."""
+
+
+def checked_row(row: Sequence[Any], *kinds: type | tuple[type, ...]) -> tuple[Any, ...]:
+    """Return a row's values if each is of its type: SQLite keeps any type in any column.
+
+    Raises
+    ------
+    DamagedStoreError
+    """
+    if len(row) != len(kinds) or not all(map(isinstance, row, kinds)):
+        raise DamagedStoreError("a value of another type")
+    return tuple(row)
+
+
+def checked_number(value: Any, bits: int) -> int:
+    """Return a number of a setting, a content or a chunk, which is made into a key.
+
+    Raises
+    ------
+    DamagedStoreError
+        If it is no number, or a key of it would not fit.
+    """
+    if not isinstance(value, int) or not 0 <= value < 1 << bits:
+        raise DamagedStoreError("a number out of bounds")
+    return value
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """Open the store, and make it if it is not there.
 
@@ -54,6 +86,9 @@ def connect(path: Path) -> sqlite3.Connection:
     ------
     sqlite3.Error, OSError
     """
+    # A named pipe would keep SQLite waiting, and a view or trigger could do so with any query.
+    if path.exists() and not path.is_file():
+        raise ForeignStoreError("not a file")
     connection = sqlite3.connect(
         path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
     )
@@ -73,6 +108,9 @@ def connect(path: Path) -> sqlite3.Connection:
             _make_tables(connection)
         if _version(connection) != VERSION:
             raise ForeignStoreError("made by another version of clipcli")
+        others = "SELECT count(*) FROM sqlite_master WHERE type IN ('view', 'trigger')"
+        if connection.execute(others).fetchone()[0]:
+            raise ForeignStoreError("changed by another program")
     except BaseException:
         connection.close()
         raise

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from clipcli.cache.codec import tag_of
 from clipcli.cache.eviction import evict
 from clipcli.cache.identity import Identity
-from clipcli.cache.schema import CHUNK_BITS, CONTENT_BITS, connect
+from clipcli.cache.schema import (
+    CHUNK_BITS,
+    CONTENT_BITS,
+    SETTING_BITS,
+    checked_number,
+    checked_row,
+    connect,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -38,6 +45,8 @@ LEFT JOIN entry AS reason ON reason.id = :reasons + content.id
 WHERE content.hash = :hash
 """
 NOWHERE = -1  # a setting that has no entries
+VALUE = (bytes, type(None))
+ROW_TYPES = (int, int, int, int, int, int, VALUE, VALUE)  # of FIND_FILES
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +96,11 @@ class Store:
         for device in {identity.device for identity in identities if identity}:
             asked = [i for i, own in enumerate(identities) if own and own.device == device]
             places = [identities[i].place for i in asked]  # type: ignore[union-attr]
-            for key, *told in self._find(device, places, vectors, reasons):
+            for row in self._find(device, places, vectors, reasons):
+                key, *facts = checked_row(row, *ROW_TYPES)
                 identity = identities[asked[key]]
-                if identity is not None and identity[2:] == tuple(told[:3]):
-                    answers[asked[key]] = Found(*told[3:])
+                if identity is not None and identity[2:] == tuple(facts[:3]):
+                    answers[asked[key]] = Found(*facts[3:])
         return answers
 
     def _find(
@@ -107,7 +117,10 @@ class Store:
         values = {"hash": content, **_starts(vectors, reasons)}
         with self._lock:
             row = self._connection.execute(FIND_CONTENT, values).fetchone()
-        return Found(row[0], tag_of(content), row[1], row[2]) if row else None
+        if row is None:
+            return None
+        number, vector, reason = checked_row(row, int, VALUE, VALUE)
+        return Found(number, tag_of(content), vector, reason)
 
     def setting(self, setting: Setting, *, make: bool = False) -> int | None:
         """Return the number of a setting; ``make`` gives it one."""
@@ -120,7 +133,7 @@ class Store:
                     setting,
                 )
                 row = self._connection.execute(query, (setting.facts,)).fetchone()
-        return int(row[0]) if row else None
+        return checked_number(row[0], SETTING_BITS) if row else None
 
     def knows_model(self, fingerprint: str) -> bool:
         """Say whether there may be vectors of a model."""
@@ -133,7 +146,10 @@ class Store:
         query = "SELECT device, precision FROM choice WHERE facts = ?"
         with self._lock:
             row = self._connection.execute(query, (facts,)).fetchone()
-        return (str(row[0]), str(row[1])) if row else None
+        if row is None:
+            return None
+        device, precision = checked_row(row, str, str)
+        return device, precision
 
     def note_choice(self, facts: str, device: str, precision: str) -> None:
         """Note which device and precision were chosen."""
@@ -162,7 +178,8 @@ class Store:
     def _content(self, content: bytes) -> int:
         self._connection.execute("INSERT OR IGNORE INTO content (hash) VALUES (?)", (content,))
         query = "SELECT id FROM content WHERE hash = ?"
-        return int(self._connection.execute(query, (content,)).fetchone()[0])
+        row = self._connection.execute(query, (content,)).fetchone()
+        return checked_number(row and row[0], CONTENT_BITS)
 
     def _put_file(self, identity: Identity, number: int, tag: int) -> None:
         query = "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?)"

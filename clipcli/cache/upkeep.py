@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -13,10 +14,12 @@ from typing import TypeVar
 
 from clipcli.cache.eviction import delete_chunk, evict, forget_files, used_bytes
 from clipcli.cache.file_hashes import FOLDER as FINGERPRINTS
+from clipcli.cache.image_cache import FOLDER as IMAGES
 from clipcli.cache.image_cache import in_words, store_path
-from clipcli.cache.schema import CONTENT_BITS
+from clipcli.cache.schema import CONTENT_BITS, DamagedStoreError, checked_row
 from clipcli.cache.store import Store
 from clipcli.errors import OutputError
+from clipcli.strict_json import parse_json
 
 TEXTS = "text"
 DAY_S = 86400.0
@@ -46,6 +49,7 @@ def clear(folder: Path) -> int:
     """
     n_gone = clear_images(folder)
     n_gone += sum(_remove(path) for path, _ in _files(folder / TEXTS))
+    n_gone += sum(_remove(folder / name) for name in (TEXTS, IMAGES) if (folder / name).is_file())
     for path, _ in _files(folder / FINGERPRINTS):
         _remove(path)
     return n_gone
@@ -153,6 +157,8 @@ def clear_images(folder: Path) -> int:
 
 def _unlink(path: Path) -> None:
     try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
         for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
             path.with_name(name).unlink(missing_ok=True)
     except OSError as error:
@@ -207,12 +213,16 @@ def _count(store: Store) -> tuple[list[Held], int]:
     with store.transaction() as connection:
         rows = connection.execute(COUNT, (CONTENT_BITS,)).fetchall()
         size = used_bytes(connection)
-    return [_held(*row) for row in rows], size
+    return [_held(*checked_row(row, str, str, str, int, int)) for row in rows], size
 
 
 def _held(facts: str, model: str, fingerprint: str, n: int, n_bytes: int) -> Held:
-    told = json.loads(facts)
-    precision, exact = (told[2], told[4]) if told[0] == "vector" else ("", told[2])
+    try:
+        named = parse_json(facts)
+        precision, exact = (named[2], named[4]) if named[0] == "vector" else ("", named[2])
+    except (ValueError, LookupError, TypeError) as error:
+        raise DamagedStoreError("a setting that makes no sense") from error
+    checked_row((precision, exact), str, (bool, int))
     return Held(model, fingerprint, precision, bool(exact), n, n_bytes)
 
 

@@ -9,7 +9,7 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.prompt import ask
-from clipcli.errors import ExitCode, InputError, several
+from clipcli.errors import ExitCode, InputError, UsageError, several
 
 if TYPE_CHECKING:
     from clipcli.cli.progress import Notes
@@ -46,9 +46,15 @@ def undo(
     A file that has changed since stays where it is, and is reported (exit code 5).
     """
     from clipcli.cli.progress import Notes
-    from clipcli.workflows.sorting.journal import open_journal
+    from clipcli.workflows.sorting.journal import is_ours, open_journal
 
     path = journal or _newest()
+    if yes and not dry_run and not is_ours(path):
+        raise UsageError(
+            f"{path}: --yes is not taken for a journal that lies outside of clipcli's own folder",
+            hint="leave --yes out, and look at the folders that are named; or set CLIPCLI_STATE to "
+            "the folder above the journal's",
+        )
     with open_journal(path) as opened:
         return _undo(opened, opened.read(), Notes(quiet=quiet), is_dry=dry_run, is_agreed=yes)
 
@@ -89,7 +95,7 @@ def _undo(journal: Journal, log: Log, notes: Notes, *, is_dry: bool, is_agreed: 
         reasons.conclude()
         return ExitCode.SKIPPED if reasons.n or log.problems else ExitCode.DONE
     if is_asked:
-        ask(f"take back the sort into {log.places.into}?", is_agreed=False)
+        ask(f"take files from {log.places.into} back to {log.places.source}?", is_agreed=False)
     return _take_back(journal, log, plan, lines, notes)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from clipcli.pipeline.classifier import Classifier
 
 # What numbers depend on, besides our own code.
-PACKAGES = ("torch", "onnxruntime", "numpy", "pillow", "ftfy", "regex", "safetensors")
+PACKAGES = ("torch", "onnxruntime", "numpy", "pillow", "ftfy", "regex")
 
 
 def versions() -> dict[str, str]:

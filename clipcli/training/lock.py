@@ -11,12 +11,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from clipcli.errors import OutputError, OutputExistsError
+from clipcli.files import locked as file_lock
+from clipcli.files import open_regular
 
 NAME = "run.lock"
-FAR = 2**30  # Windows locks bytes and lets nobody read them: one that the file never has
+MAX_DIGITS = 20
 
 
 @contextmanager
@@ -30,48 +31,28 @@ def locked(out: Path) -> Iterator[None]:
     OutputError
         If the folder cannot be written.
     """
+    path = out / NAME
     try:
         out.mkdir(parents=True, exist_ok=True)
-        file = (out / NAME).open("a+b")
+        path.touch()
     except OSError as error:
         raise OutputError(f"{out}: {error.strerror or error}") from error
-    with file:
-        if not _try_lock(file):
-            file.seek(0)
-            who = file.read().decode("ascii", "replace").strip()
+    with file_lock(path) as is_alone:
+        if not is_alone:
+            who = _who(path)
             raise OutputExistsError(
                 f"{out}: another training is running in it" + (f" (process {who})" if who else ""),
                 hint="wait for it, or choose another --out; several processes train one model "
                 "under torchrun",
             )
         with contextlib.suppress(OSError):  # a full disk: who it is is only for the message
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n".encode("ascii"))
-            file.flush()
+            path.write_text(f"{os.getpid()}\n", encoding="ascii")
         yield
 
 
-def _try_lock(file: BinaryIO) -> bool:
-    """Take the lock and tell whether that went well; so it did where nothing can be locked."""
-    try:
-        import fcntl
-    except ImportError:
-        return _try_lock_on_windows(file)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # some network file systems have no locks
-        return True
-    return True
-
-
-def _try_lock_on_windows(file: BinaryIO) -> bool:
-    import msvcrt
-
-    file.seek(FAR)
-    try:
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined, unused-ignore]
-    except OSError:
-        return False
-    return True
+def _who(path: Path) -> str:
+    """Return the number of the process that has the folder, if it can be read: not on Windows."""
+    with contextlib.suppress(OSError), open_regular(path) as file:
+        who = file.read(MAX_DIGITS).decode("ascii", "replace").strip()
+        return who if who.isdecimal() else ""
+    return ""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from clipcli.cache import schema, store
+from clipcli.cache import schema, store, upkeep
 from clipcli.cache.image_cache import ImageCache, limit_bytes, parse_size, store_path
 from clipcli.cache.store import Store
 from clipcli.errors import UsageError
@@ -297,3 +297,58 @@ def test_the_first_failure_is_the_one_that_is_told(cache_folder: Path) -> None:
 
     assert "disk I/O error" in str(cache.problem)
     assert cache.is_off
+
+
+def change(statement: str) -> Callable[[Path], None]:
+    def trouble(path: Path) -> None:
+        with sqlite3.connect(path) as connection:
+            connection.execute(statement)
+
+    return trouble
+
+
+WRONG_TYPES = {
+    "vector": change("UPDATE entry SET value = 'text'"),
+    "number": change("UPDATE entry SET value = 5"),
+    "content": change("UPDATE file SET content = 'x'"),
+    "time": change("UPDATE file SET mtime = 'soon'"),
+    "tag": change("UPDATE file SET tag = x'00'"),
+    "huge content": change(f"UPDATE content SET id = id + {2**62}"),
+    "chunk": change("UPDATE chunk SET used = 'never'"),
+    "setting": change("UPDATE setting SET facts = '[[[', model = x'ff', fingerprint = 7"),
+    "deep setting": change(f"UPDATE setting SET facts = '{'[' * 5000}'"),
+    "table": change("DROP TABLE entry"),
+    "trigger": change("CREATE TRIGGER t AFTER INSERT ON entry BEGIN DELETE FROM file; END"),
+    "view": change("CREATE VIEW v AS SELECT 1"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_TYPES)
+def test_a_store_of_wrong_types_costs_nothing_but_itself(
+    name: str, run: Runner, pictures: Path, cache_folder: Path
+) -> None:
+    expected = run(pictures).answers
+    WRONG_TYPES[name](store_path(cache_folder))
+
+    outcome = run(pictures)
+
+    assert outcome.answers == expected
+    upkeep.clear(cache_folder)
+    assert upkeep.look(cache_folder).images == ()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes")
+@pytest.mark.parametrize("kind", ["folder", "pipe", "noise"])
+def test_whatever_lies_in_the_stores_place_is_cleared(kind: str, tmp_path: Path) -> None:
+    path = store_path(tmp_path)
+    path.parent.mkdir()
+    if kind == "folder":
+        (path / "in it").mkdir(parents=True)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.write_bytes(random.Random(1).randbytes(100_000))
+
+    upkeep.clear(tmp_path)
+
+    assert not os.path.lexists(path)

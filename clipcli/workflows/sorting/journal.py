@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.errors import InputError, OutputError, UsageError
+from clipcli.files import locked
 from clipcli.workflows.sorting.filestate import sync_folder
 from clipcli.workflows.sorting.plan import Action, Places
 from clipcli.workflows.sorting.records import MAGIC, VERSION, Log, parse
 
 STATE_ENVIRONMENT = "CLIPCLI_STATE"
+MAX_BYTES = 2 * 1024**3  # of four million files
 _OPEN_FLAGS = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -60,6 +62,8 @@ class Journal:
         InputError
             If it is no journal.
         """
+        if os.fstat(self._handle).st_size > MAX_BYTES:
+            raise InputError(f"{self.path}: is larger than any journal")
         os.lseek(self._handle, 0, os.SEEK_SET)
         with open(self._handle, "rb", closefd=False) as stream:
             content = stream.read()
@@ -93,6 +97,14 @@ def journal_folder() -> Path:
             hint=f"set {STATE_ENVIRONMENT} to a folder",
         )
     return folder.absolute() / "sorts"
+
+
+def is_ours(path: Path) -> bool:
+    """Tell whether a journal lies where clipcli puts them, in a folder of the user's alone."""
+    try:
+        return path.resolve().parent == journal_folder().resolve()
+    except (OSError, OutputError):
+        return False
 
 
 def journals() -> list[Path]:
@@ -153,8 +165,13 @@ def open_journal(path: Path) -> Iterator[Journal]:
 @contextmanager
 def _held_open(path: Path, handle: int) -> Iterator[Journal]:
     try:
-        _lock(path, handle)
-        yield Journal(path, handle)
+        with locked(path.with_suffix(".lock")) as is_alone:
+            if not is_alone:
+                raise UsageError(
+                    f"{path}: another clipcli is at work on this journal",
+                    hint="wait until it has ended",
+                )
+            yield Journal(path, handle)
     finally:
         os.close(handle)
 
@@ -169,40 +186,6 @@ def prepare_folder(folder: Path) -> None:
             raise PermissionError(errno.EPERM, "belongs to another user")
         if stat.S_IMODE(status.st_mode) & 0o077 and not stat.S_ISLNK(status.st_mode):
             folder.chmod(0o700)
-
-
-def _lock(path: Path, handle: int) -> None:
-    """Keep others off until the file is closed; the system lets go when a process is killed."""
-    try:
-        import fcntl
-    except ImportError:
-        _lock_on_windows(path, handle)
-        return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise _busy(path) from error
-    except OSError:  # some network file systems know no locks; most users are alone
-        return
-
-
-def _lock_on_windows(path: Path, handle: int) -> None:
-    import importlib
-
-    msvcrt = importlib.import_module("msvcrt")  # mypy checks for one system at a time
-    os.lseek(handle, 2**40, os.SEEK_SET)  # far behind the text: others may still read it
-    try:
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-    except OSError as error:
-        raise _busy(path) from error
-    finally:
-        os.lseek(handle, 0, os.SEEK_END)
-
-
-def _busy(path: Path) -> UsageError:
-    return UsageError(
-        f"{path}: another clipcli is at work on this journal", hint="wait until it has ended"
-    )
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:

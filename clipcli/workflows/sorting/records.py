@@ -107,7 +107,10 @@ def _parse_head(head: Mapping[str, Any]) -> Log:
 
 def _take_in(record: Mapping[str, Any], log: Log, voided: set[int]) -> None:
     if "step" in record:
-        log.steps.append(_parse_step(record))
+        step = _parse_step(record)
+        if any(step.number <= other.number for other in log.steps[-1:]):
+            raise ValueError("steps are numbered in their order")
+        log.steps.append(step)
     elif "void" in record:  # its name was taken when it came to it
         voided.add(_count(record, "void"))
     elif "done" in record:
@@ -123,6 +126,8 @@ def _parse_step(record: Mapping[str, Any]) -> Step:
     target = _relative(record, "to")
     if action == "folder":
         return Step(number, action, target)
+    if not target or not record.get("from"):
+        raise ValueError("a file without a name")
     state = FileState(
         size=_count(record, "size"),
         mtime_ns=_time(record, "mtime_ns"),

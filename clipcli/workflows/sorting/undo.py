@@ -130,7 +130,8 @@ def _restore_mtime(step: Step, home: str) -> None:
     assert step.state is not None
     status = os.lstat(home)
     if status.st_mtime_ns != step.state.mtime_ns:
-        os.utime(home, ns=(status.st_atime_ns, step.state.mtime_ns))
+        with contextlib.suppress(OSError, OverflowError):  # a time that this file system has not
+            os.utime(home, ns=(status.st_atime_ns, step.state.mtime_ns))
 
 
 # --- looking
@@ -257,7 +258,7 @@ def _untouched_folders(log: Log, journal: Journal) -> dict[str, int]:
 def _restore_folders(log: Log, mtimes: dict[str, int]) -> None:
     """Set times back, and have all on the disk before the journal says that it is done."""
     for folder in log.folders:
-        with contextlib.suppress(OSError, RefusedError):  # gone, or another user's
+        with contextlib.suppress(OSError, OverflowError, RefusedError):  # gone, another user's
             path = place(log.places.source, folder)
             if folder in mtimes:
                 os.utime(path, ns=(os.stat(path).st_atime_ns, mtimes[folder]))
