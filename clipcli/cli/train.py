@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from clipcli.cli.progress import Notes
 from clipcli.errors import ExitCode
+
+if TYPE_CHECKING:
+    from clipcli.training.config import TrainingConfig
 
 
 def train(
@@ -126,10 +129,6 @@ def train(
     clipcli train captions.csv --init ViT-B/32 --freeze image --minutes 30 --out runs/mine
     """
     from clipcli.training.config_file import read_config, with_options
-    from clipcli.training.distributed.group import PeerError
-    from clipcli.training.distributed.launch import joined
-    from clipcli.training.loop import DivergedError
-    from clipcli.training.train import train as run_training
 
     settings = with_options(
         read_config(config),
@@ -147,11 +146,21 @@ def train(
         seed=seed,
         device=device,
     )
+    return _train(settings, data or [], out, init, quiet=quiet)
+
+
+def _train(
+    settings: TrainingConfig, data: Sequence[Path], out: Path, init: str | None, *, quiet: bool
+) -> ExitCode:
+    # Here, below the reading of options: a mistake in them should not wait for torch.
+    from clipcli.training.distributed.group import PeerError
+    from clipcli.training.distributed.launch import joined
+    from clipcli.training.loop import DivergedError
+    from clipcli.training.train import train as run_training
+
     with joined() as group, watching(quiet=quiet or not group.is_first) as (say, advance):
         try:
-            run_training(
-                data or [], out, settings, init=init, say=say, advance=advance, group=group
-            )
+            run_training(data, out, settings, init=init, say=say, advance=advance, group=group)
         except PeerError as error:
             return error.exit_code
         except (KeyboardInterrupt, DivergedError):

@@ -77,8 +77,6 @@ def train_text(
     clipcli train-text vectors.npz --vocabulary merges.txt --minutes 60 --out runs/tower
     """
     from clipcli.training.config_file import read_text_config
-    from clipcli.training.loop import DivergedError
-    from clipcli.training.text.run import train_text as run_training
 
     settings = read_text_config(
         config,
@@ -90,6 +88,10 @@ def train_text(
         lr=lr,
         seed=seed,
     )
+    # Below the reading of options: a mistake in them should not wait for torch.
+    from clipcli.training.loop import DivergedError
+    from clipcli.training.text.run import train_text as run_training
+
     with watching(quiet=quiet) as (say, advance):
         try:
             run_training(corpus, out, settings, model=model, say=say, advance=advance)

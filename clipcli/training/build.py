@@ -1,4 +1,4 @@
-"""Putting a run's parts together: data, targets, objective, score."""
+"""Putting a run's parts together: data, objective, student, score."""
 
 from __future__ import annotations
 
@@ -17,13 +17,19 @@ from clipcli.labels.templates import DEFAULT_TEMPLATES, template_set
 from clipcli.models.tokenizer.clip import Tokenizer
 from clipcli.training.config import TrainingConfig
 from clipcli.training.data.packed import Pairs, open_packed
-from clipcli.training.distributed.group import Group
+from clipcli.training.distributed.group import ProcessGroup
 from clipcli.training.init import Start
 from clipcli.training.log import Say
-from clipcli.training.objectives import PLAIN, Contrastive, ObjectiveFunction, Targets, pad_tokens
+from clipcli.training.mini import (
+    Targets,
+    TargetTable,
+    balance_offsets,
+    classifier_by_vectors,
+    let_texts_move,
+)
+from clipcli.training.objectives import PLAIN, Contrastive, ObjectiveFunction, pad_tokens
 from clipcli.training.schedule import Budget
 from clipcli.training.student import Student
-from clipcli.training.targets import TargetTable, balance_offsets, build_targets, read_vectors
 from clipcli.training.zero_shot import MakeClassifier, Scorer, evaluation_sets
 
 DEFAULT_EPOCHS, DEFAULT_STEPS = 10.0, 100  # whichever is longer
@@ -43,7 +49,7 @@ def make_budget(config: TrainingConfig, batches_per_epoch: int) -> Budget:
     return Budget(steps=max(DEFAULT_STEPS, round(DEFAULT_EPOCHS * batches_per_epoch)))
 
 
-def with_batch_size(config: TrainingConfig, n_pairs: int, group: Group) -> TrainingConfig:
+def with_batch_size(config: TrainingConfig, n_pairs: int, group: ProcessGroup) -> TrainingConfig:
     """Choose how many pairs make a step, where the configuration leaves it open."""
     if config.batch_size:
         return config
@@ -62,18 +68,6 @@ def split_held_out(pairs: Pairs, config: TrainingConfig) -> tuple[Pairs, Pairs |
     rows = np.random.default_rng(config.seed).permutation(pairs.rows)
     held = replace(pairs.take(np.sort(rows[:n_held])), sources=["held out"] * len(pairs.sources))
     return pairs.take(np.sort(rows[n_held:])), held
-
-
-def make_targets(pairs: Pairs, start: Start, config: TrainingConfig) -> TargetTable | None:
-    """Read the fixed text vectors, where the objective has them."""
-    if config.objective != "targets":
-        return None
-    vectors = read_vectors(Path(config.targets.vectors))
-    if vectors.width != (width := start.model.architecture.embed_dim):
-        raise InputError(
-            f"{config.targets.vectors}: vectors have {vectors.width} numbers, the model's {width}"
-        )
-    return build_targets(pairs, vectors, config.targets)
 
 
 def make_objective(
@@ -127,7 +121,7 @@ def make_student(start: Start, config: TrainingConfig, table: TargetTable | None
     with_classifier = table is not None and config.targets.classifier > 0
     student = start.student(table.n_fixed if table and with_classifier else 0, config.seed)
     if table is not None and config.targets.pull > 0:
-        student.let_move(table.n_fixed)
+        let_texts_move(student, table.n_fixed)
     scale = config.targets.scale if table is not None else config.contrastive.scale
     if scale is not None:
         with torch.no_grad():
@@ -144,21 +138,9 @@ def make_scorer(
     path = config.evaluation.vectors or (
         config.targets.vectors if config.objective == "targets" else ""
     )
-    by_names = _by_vectors(path, table) if path else _by_tower(held_out, start, config)
+    by_names = classifier_by_vectors(path, table) if path else _by_tower(held_out, start, config)
     sets = list(evaluation_sets(held_out, config.evaluation.limit))
     return Scorer(held_out, sets, by_names, start.model.preprocessing)
-
-
-def _by_vectors(path: str, table: TargetTable | None) -> MakeClassifier:
-    vectors = read_vectors(Path(path))
-
-    def classifier(student: Student, classes: Sequence[Sequence[str]]) -> Tensor:
-        """Average over names, those that moved where they are now: (c, d)."""
-        if student.text_shift is None or table is None:
-            return vectors.means(classes)
-        return vectors.moved(table.texts, student.text_shift).means(classes)
-
-    return classifier
 
 
 def _by_tower(held_out: Pairs, start: Start, config: TrainingConfig) -> MakeClassifier:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from clipcli.training.distributed.group import ALONE, Group
+from clipcli.training.distributed.group import ALONE, ProcessGroup
 from clipcli.training.student import Student
 
 
@@ -69,7 +69,7 @@ class Towers:
     student: Student
     forward: Forward  # the student, maybe compiled
     chunk_size: int = 0  # 0: all at once
-    group: Group = ALONE
+    group: ProcessGroup = ALONE
 
     @property
     def scale(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""Reading a training configuration: strictly, with a suggestion for typos."""
+"""Reading a training configuration strictly, without importing torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import yaml
 
 from clipcli.errors import UsageError
 from clipcli.training.config import Loss, Precision, Tower, TrainingConfig
-from clipcli.training.text.run import TextConfig, check_text_config
+from clipcli.training.text.config import TextConfig, check_text_config
 
 Settings = TypeVar("Settings", TrainingConfig, TextConfig)
 
@@ -108,10 +108,10 @@ def _with(config: Settings, options: Mapping[str, Any]) -> Settings:
     return dataclasses.replace(config, **given)
 
 
-def _weights(told: Sequence[str]) -> dict[str, float]:
+def _weights(texts: Sequence[str]) -> dict[str, float]:
     """Read ``name=number``; a name may have an ``=`` of its own."""
     weights = {}
-    for text in told:
+    for text in texts:
         name, _, number = text.rpartition("=")
         try:
             weights[name] = float(number)

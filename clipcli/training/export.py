@@ -50,7 +50,7 @@ def write_model(
     return write_model_folder(out, tensors, model, start.vocabulary, card, overwrite=True)
 
 
-def _told_blend(blend: float | None) -> str:
+def _blend_in_words(blend: float | None) -> str:
     if blend is None or blend == 1:
         return "as trained"
     return f"{blend:.0%} of the way from the start to the trained ones"
@@ -81,7 +81,7 @@ def model_card(
         f"- Objective: {config.objective}, batch {config.batch_size}",
         f"- Learning rate: {config.optimiser.lr:g}",
         f"- Text tower: {text_tower}",
-        f"- Weights: {_told_blend(config.blend)}",
+        f"- Weights: {_blend_in_words(config.blend)}",
         f"- Time: {state.seconds / 60:.0f} minutes of training",
         f"- Licence: {config.licence or 'none stated'}",
         "",

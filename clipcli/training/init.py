@@ -1,4 +1,4 @@
-"""Where a run starts: from a model folder, or from random weights."""
+"""What a run starts from: a model, an image trunk, or random weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learning curves: what a run's log says, as lines over its steps."""
+"""A run's log: writing it, and reading learning curves from it."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ EVERY = 1 / 400  # share of a run after which figures are written, for the curve
 SHOWN = ("step", "loss", "accuracy", "lr", "scale", "pictures_per_s", "size_px")
 
 
-class Journal:
+class RunLog:
     """Appends records to a file; says figures every so many seconds, or moves a bar with them."""
 
     def __init__(
@@ -144,7 +144,7 @@ class Journal:
                 file.close()
 
 
-class Silence(Journal):
+class SilentLog(RunLog):
     """Tells nobody: for the processes beside the first."""
 
     def __init__(self) -> None:

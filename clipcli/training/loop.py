@@ -1,4 +1,4 @@
-"""The run itself: steps, stages, checkpoints, scores, and stopping well."""
+"""The training loop: steps, stages, checkpoints, scores, and a clean stop."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from clipcli.training.checkpoint import checkpoint_paths, read_checkpoint, write
 from clipcli.training.chunks import Forward, Towers
 from clipcli.training.config import TrainingConfig
 from clipcli.training.data.batches import Batches
-from clipcli.training.distributed.group import ALONE, Group
-from clipcli.training.log import Journal
+from clipcli.training.distributed.group import ALONE, ProcessGroup
+from clipcli.training.log import RunLog
 from clipcli.training.objectives import Figures, ObjectiveFunction
 from clipcli.training.schedule import Budget, learning_rate, stage_size
 from clipcli.training.signals import StopSignal
@@ -43,12 +43,12 @@ class Run:
         objective: ObjectiveFunction,
         budget: Budget,
         checkpoints: Path,
-        journal: Journal,
+        log: RunLog,
         *,
         native_px: int,
         scorer: Scorer | None = None,
         precision: str = "fp32",
-        group: Group = ALONE,
+        group: ProcessGroup = ALONE,
     ) -> None:
         self.config = config
         self.state = state
@@ -56,7 +56,7 @@ class Run:
         self.objective = objective
         self.budget = budget
         self.checkpoints = checkpoints
-        self.journal = journal
+        self.log = log
         self.native_px = native_px
         self.scorer = scorer
         self.precision = precision
@@ -79,8 +79,8 @@ class Run:
         self._check_same_step()
         if not paths:
             return False
-        self.journal.record(event="resume", step=self.state.step)
-        self.journal.say(f"going on from {paths[-1]}")
+        self.log.record(event="resume", step=self.state.step)
+        self.log.say(f"going on from {paths[-1]}")
         return True
 
     def _check_same_step(self) -> None:
@@ -101,7 +101,7 @@ class Run:
                 self._enter_stage()
                 figures = self.train_step()
                 self.state.seconds += timer.lap(self.config.batch_size)
-                self.journal.step(self.progress, partial(self._fields, figures, timer))
+                self.log.step(self.progress, partial(self._fields, figures, timer))
                 # Processes must agree when to stop, or some would wait for the others for ever.
                 agreed = self.group.highest(self.state.seconds, stop.is_set)
                 self.state.seconds, is_stopped = agreed
@@ -135,8 +135,8 @@ class Run:
         if size != self.state.size_px:
             self.state.resize(size)
             self._towers = self._make_towers()
-            self.journal.record(event="stage", step=self.state.step, size_px=size)
-            self.journal.say(f"step {self.state.step}: pictures of {size} px from here on")
+            self.log.record(event="stage", step=self.state.step, size_px=size)
+            self.log.say(f"step {self.state.step}: pictures of {size} px from here on")
 
     def _make_towers(self) -> Towers:
         student, forward = self.state.student, self.state.student
@@ -160,7 +160,7 @@ class Run:
             return
         latest = checkpoint_paths(self.checkpoints)[-1:]
         kept = f"the last good state is {latest[0]}" if latest else "there is no checkpoint yet"
-        self.journal.record(event="diverged", step=self.state.step)
+        self.log.record(event="diverged", step=self.state.step)
         raise DivergedError(
             f"step {self.state.step}: the training has diverged to {found}; {kept}",
             hint="lower --lr and run the same command again to go on from there",
@@ -172,7 +172,7 @@ class Run:
         return bool(by_steps) or timer.is_due("checkpoint", settings.minutes)
 
     def _save(self, *, is_needed: bool) -> None:
-        """Write a checkpoint; on the way, a failure is told and the run goes on."""
+        """Write a checkpoint; a failure on the way is logged and the run continues."""
         if not self.group.is_first:
             return
         self._check_weights()
@@ -185,9 +185,9 @@ class Run:
             reason = f"{self.checkpoints}: no checkpoint at step {self.state.step}: {why}"
             if is_needed:
                 raise OutputError(reason, hint="free some space and run it again") from error
-            self.journal.say(f"{reason}; training goes on")
+            self.log.say(f"{reason}; training goes on")
         else:
-            self.journal.record(event="checkpoint", step=self.state.step, path=path.name)
+            self.log.record(event="checkpoint", step=self.state.step, path=path.name)
 
     def _fields(self, figures: Figures, timer: _Timer) -> dict[str, Any]:
         state = self.state
@@ -205,9 +205,9 @@ class Run:
             scores = self.scorer.scores(student, self.state.size_px, self.autocast())
         self.last_scores = scores
         step, size_px = self.state.step, self.state.size_px
-        self.journal.record(event="score", step=step, size_px=size_px, **scores)
+        self.log.record(event="score", step=step, size_px=size_px, **scores)
         shown = " · ".join(f"{name} {value:.1%}" for name, value in scores.items())
-        self.journal.say(f"step {step}: zero-shot top-1: {shown}")
+        self.log.say(f"step {step}: zero-shot top-1: {shown}")
         return scores
 
 

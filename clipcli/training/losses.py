@@ -1,4 +1,4 @@
-"""Losses: pictures against the texts of their batch, or against fixed ones.
+"""Losses of pictures against the texts of their batch, or fixed ones.
 
 All take unit rows and return float32 scalars.
 """

@@ -1,4 +1,4 @@
-"""What a step minimises: a batch in, a loss and its figures out."""
+"""The contrastive objective: a batch in, a loss and its figures out."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from torch import Tensor
 
 from clipcli.models.tokenizer.clip import Tokenizer
 from clipcli.training.chunks import Towers
-from clipcli.training.config import ContrastiveConfig, TargetsConfig
+from clipcli.training.config import ContrastiveConfig
 from clipcli.training.data.packed import Pairs, Rows
-from clipcli.training.losses import contrastive_loss, masked_cross_entropy, sigmoid_loss, top1
-from clipcli.training.targets import SHIFT_UNIT, TargetTable, Truths
+from clipcli.training.losses import contrastive_loss, sigmoid_loss
 
 Figures: TypeAlias = dict[str, Tensor]
 PLAIN = ("{}",)
@@ -89,85 +88,6 @@ class Contrastive:
             templates[t].replace("{}", caption)
             for templates, t, caption in zip(sets, chosen, captions, strict=True)
         ]
-
-
-class Targets:
-    """Pictures find their name among all concepts and captions, whose vectors are fixed."""
-
-    def __init__(
-        self,
-        pairs: Pairs,
-        table: TargetTable,
-        config: TargetsConfig,
-        offsets: Tensor | None = None,
-    ) -> None:
-        self._pairs = pairs
-        self._table = table
-        self._config = config
-        self._offsets = offsets  # (m,), what evens out how frequent the targets are
-
-    def __call__(self, towers: Towers, batch: Batch) -> tuple[Tensor, Figures]:
-        """Add the loss against the vectors and that of the classifier."""
-        embeddings, logits = towers.images(batch.pixels)
-        device = embeddings.device
-        truths = [self._truths(row) for row in batch.rows.tolist()]
-        names = [_one_of(own.names, batch.draw) for own in truths]
-        drawn = [
-            self._maybe_general(n, own, batch.draw) for n, own in zip(names, truths, strict=True)
-        ]
-        columns = self._columns(drawn)  # (c,), numbers of the table's rows
-        own = self._mask(truths)  # (n, m)
-        place = {row: i for i, row in enumerate(columns)}
-        target = torch.tensor([place[row] for row in drawn], device=device)  # (n,)
-        chosen = torch.tensor(columns, device=device)
-        images = self._config.scale * F.normalize(embeddings.float(), dim=1)  # (n, d)
-        vectors = self._table.moved(towers.student.text_shift)  # (m, d)
-        similarity = images @ vectors[chosen].T  # (n, c)
-        ignored = (own | self._table.related[torch.tensor(drawn, device=device)])[:, chosen]
-        even = similarity if self._offsets is None else similarity + self._offsets[chosen]
-        loss = masked_cross_entropy(even, target, ignored).mean()
-        figures = {"accuracy": top1(similarity.detach(), target, ignored)}
-        if towers.student.text_shift is not None:
-            shift = SHIFT_UNIT * towers.student.text_shift  # (n_fixed, d)
-            figures["shift"] = shift.detach().norm(dim=1).mean()
-            loss = loss + self._config.pull * shift.square().sum()
-        if logits is not None:
-            auxiliary = self._classifier_loss(logits, names, own)
-            figures |= {"targets_loss": loss.detach(), "classifier_loss": auxiliary.detach()}
-            loss = loss + self._config.classifier * auxiliary
-        return loss, figures
-
-    def _classifier_loss(self, logits: Tensor, names: Sequence[int], own: Tensor) -> Tensor:
-        """Average over the pictures whose name is a class: (n, classes) -> ()."""
-        n_classes = logits.shape[1]
-        known = [i for i, row in enumerate(names) if row < n_classes]
-        if not known:
-            return logits.sum() * 0
-        first = torch.tensor([names[i] for i in known], device=logits.device)
-        ignored = own[known, :n_classes] | self._table.related[first, :n_classes]
-        return masked_cross_entropy(logits[known], first, ignored).mean()
-
-    def _truths(self, row: int) -> Truths:
-        return self._table.truths(self._pairs.captions[row], self._pairs.concepts[row])
-
-    def _maybe_general(self, name: int, own: Truths, draw: np.random.Generator) -> int:
-        if own.general and draw.random() < self._config.ancestors:
-            return _one_of(own.general, draw)
-        return name
-
-    def _columns(self, targets: Sequence[int]) -> list[int]:
-        n_fixed = self._table.n_fixed
-        return [*range(n_fixed), *sorted({row for row in targets if row >= n_fixed})]
-
-    def _mask(self, truths: Sequence[Truths]) -> Tensor:
-        mask = np.zeros((len(truths), len(self._table.vectors)), dtype=bool)
-        for i, own in enumerate(truths):
-            mask[i, [*own.names, *own.general]] = True
-        return torch.from_numpy(mask).to(self._table.vectors.device)
-
-
-def _one_of(rows: Sequence[int], draw: np.random.Generator) -> int:
-    return rows[int(draw.integers(len(rows)))] if len(rows) > 1 else rows[0]
 
 
 def pad_tokens(ids: Sequence[Sequence[int]]) -> Tensor:

@@ -1,4 +1,4 @@
-"""How precisely a run computes; its weights are fp32 whatever happens."""
+"""A run's precision, length, learning rate and picture size over time."""
 
 from __future__ import annotations
 
@@ -58,8 +58,3 @@ def stage_size(stages: tuple[Stage, ...], progress: float, native_px: int) -> in
     """Return the pictures' size at this point of the run; native where no stage has begun."""
     begun = [stage for stage in stages if stage.start <= progress]
     return max(begun, key=lambda stage: stage.start).size_px if begun else native_px
-
-
-def ema_decay(decay: float, n_updates: int) -> float:
-    """Return the average's decay after ``n_updates``: short memory first, so no stale start."""
-    return min(decay, (1 + n_updates) / (10 + n_updates))

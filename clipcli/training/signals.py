@@ -1,4 +1,4 @@
-"""Being asked to stop: Ctrl-C and its like wait for the end of a step."""
+"""Ctrl-C and other signals to stop wait for the end of a step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class StopSignal:
         if threading.current_thread() is threading.main_thread():
             for name in SIGNALS:
                 number = getattr(signal, name, None)
-                # What was told to be ignored (``nohup``, a shell's background job) stays so.
+                # A signal that is ignored already (``nohup``, a shell's background job) stays so.
                 if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._remember)
         return self

@@ -1,4 +1,4 @@
-"""What a run is made of between two steps, and how that is kept."""
+"""The state of a run between two steps, and its checkpoint."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from clipcli.encoder.torch.resize import resize_positions, resized_architecture
 from clipcli.errors import ModelError, UsageError
+from clipcli.training.averaging import MovingAverage, between, ema_decay
 from clipcli.training.config import TrainingConfig
 from clipcli.training.distributed.batch_norm import share_batch_norms
-from clipcli.training.distributed.group import ALONE, Group
-from clipcli.training.ema import MovingAverage
-from clipcli.training.schedule import ema_decay
-from clipcli.training.student import Student, parameter_groups
+from clipcli.training.distributed.group import ALONE, ProcessGroup
+from clipcli.training.parameter_groups import parameter_groups
+from clipcli.training.student import Student
 
 TEXT_PREFIXES = (
     "token_embedding",
@@ -39,7 +39,7 @@ class TrainingState:
         student: Student,
         device: torch.device,
         precision: str = "fp32",
-        group: Group = ALONE,
+        group: ProcessGroup = ALONE,
     ) -> None:
         self._config = config
         self._device = device
@@ -82,10 +82,10 @@ class TrainingState:
 
     def _freeze(self) -> None:
         names = [name for name, _ in self.student.clip.named_parameters()]
-        for told in self._config.frozen:
-            if told not in WHOLE and not any(name.startswith(told) for name in names):
+        for prefix in self._config.frozen:
+            if prefix not in WHOLE and not any(name.startswith(prefix) for name in names):
                 raise UsageError(
-                    f"frozen: no parameter's name begins with {told!r}",
+                    f"frozen: no parameter's name begins with {prefix!r}",
                     hint=f"'image', 'text', or a name such as {names[-1]}",
                 )
         self.student.freeze(frozen_prefixes(self._config))
@@ -155,7 +155,7 @@ class TrainingState:
             return trained
         start = resize_positions(self._start, self._start_architecture, self.size_px)
         return {
-            name: _between(start, name, tensor, self._config.blend)
+            name: between(start, name, tensor, self._config.blend)
             for name, tensor in trained.items()
         }
 
@@ -227,22 +227,15 @@ def _clip_state(student: Student) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in student.clip.state_dict().items()}
 
 
-def _between(start: Mapping[str, Tensor], name: str, trained: Tensor, share: float) -> Tensor:
-    """Return the weight that lies so far on the way; counters and classifiers have no start."""
-    begin = start.get(name.removeprefix("clip."))
-    if begin is None or not trained.is_floating_point():
-        return trained
-    return begin.to(trained.device).lerp(trained, share)
-
-
 def frozen_prefixes(config: TrainingConfig) -> tuple[str, ...]:
-    """Return which parameters stay: as told, and those that the objective does not train."""
-    told = tuple(prefix for name in config.frozen for prefix in WHOLE.get(name, (name,)))
+    """Return which parameters stay as they are: the configured ones and the objective's."""
+    prefixes = tuple(prefix for name in config.frozen for prefix in WHOLE.get(name, (name,)))
     if config.objective == "targets":
-        return (*told, *TEXT_PREFIXES, "logit_scale", "logit_bias")
+        return (*prefixes, *TEXT_PREFIXES, "logit_scale", "logit_bias")
     if config.contrastive.scale is not None:
-        told = (*told, "logit_scale")
-    return told if config.contrastive.loss == "sigmoid" else (*told, "logit_bias")
+        prefixes = (*prefixes, "logit_scale")
+    is_sigmoid = config.contrastive.loss == "sigmoid"
+    return prefixes if is_sigmoid else (*prefixes, "logit_bias")
 
 
 def _differing(expected: Mapping[str, Any], found: Mapping[str, Any], prefix: str = "") -> str:

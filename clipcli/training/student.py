@@ -12,13 +12,12 @@ from clipcli.encoder.torch.efficientnet import FEATURES, EfficientNetTower
 from clipcli.encoder.torch.resize import resize_positions, resized_architecture
 from clipcli.encoder.torch.resnet import ResNetTower
 from clipcli.models.config import Architecture
-from clipcli.training.layer_decay import rate_factors
 
 
 class Student(nn.Module):
     """A CLIP whose image tower also shows what its trunk sees before the last projection.
 
-    ``text_shift`` (n_texts, d) is how far text targets have moved, in units of their own.
+    An objective may register parameters of its own here; they are trained and kept as well.
     """
 
     def __init__(self, architecture: Architecture, n_classes: int = 0) -> None:
@@ -39,11 +38,6 @@ class Student(nn.Module):
             self.classifier = nn.Linear(width, n_classes)
             head.register_forward_pre_hook(self._see)
         self._seen: Tensor | None = None
-        self.text_shift: nn.Parameter | None = None
-
-    def let_move(self, n_texts: int) -> None:
-        """Train, besides the network, where so many text targets are."""
-        self.text_shift = nn.Parameter(torch.zeros(n_texts, self.architecture.embed_dim))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
         """Embed, and classify the trunk's mean feature: (n, 3, h, w) -> (n, d), (n, classes)."""
@@ -61,8 +55,8 @@ class Student(nn.Module):
         """Return a copy for pictures of another size, its positions interpolated."""
         n_classes = 0 if self.classifier is None else self.classifier.out_features
         other = Student(resized_architecture(self.architecture, image_size), n_classes)
-        if self.text_shift is not None:
-            other.let_move(len(self.text_shift))
+        for name, parameter in self.named_parameters(recurse=False):
+            other.register_parameter(name, nn.Parameter(torch.empty_like(parameter)))
         other.load_state_dict(self.resized_state(self.state_dict(), image_size))
         return other
 
@@ -96,34 +90,3 @@ class Student(nn.Module):
 def is_clip(name: str) -> bool:
     """Tell whether a tensor of a student's state belongs to the finished model."""
     return name.startswith("clip.")
-
-
-def parameter_groups(
-    model: nn.Module, weight_decay: float, layer_decay: float = 1.0
-) -> list[dict[str, object]]:
-    """Split what is trained into matrices, which decay, and all else, which does not.
-
-    Gains, biases, embeddings, positions and the logit scale stay out: pulling them to zero
-    changes what the network computes and regularises nothing (Radford et al. 2021, section 2.5).
-    Layers that learn slower than others come apart as well; ``factor`` is theirs.
-    """
-    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    factors = rate_factors((name for name, _ in model.named_parameters()), layer_decay)
-    return [
-        {
-            "params": [
-                parameter
-                for name, parameter in trained.items()
-                if factors[name] == factor and has_decay(name, parameter) == decays
-            ],
-            "weight_decay": weight_decay if decays else 0.0,
-            "factor": factor,
-        }
-        for factor in sorted(set(factors.values()), reverse=True)
-        for decays in (True, False)
-    ]
-
-
-def has_decay(name: str, parameter: Tensor) -> bool:
-    """Tell whether weight decay applies to a parameter."""
-    return parameter.ndim >= 2 and "embedding" not in name

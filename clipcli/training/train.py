@@ -18,7 +18,6 @@ from clipcli.training.build import (
     make_objective,
     make_scorer,
     make_student,
-    make_targets,
     split_held_out,
     with_batch_size,
 )
@@ -26,13 +25,14 @@ from clipcli.training.checkpoint import checkpoint_paths
 from clipcli.training.config import SourceConfig, TrainingConfig
 from clipcli.training.data.batches import Batches
 from clipcli.training.data.open import open_data, source_weights
-from clipcli.training.distributed.group import ALONE, Group, LostPeerError, peer_error
+from clipcli.training.distributed.group import ALONE, LostPeerError, ProcessGroup, peer_error
 from clipcli.training.distributed.launch import device_of
 from clipcli.training.export import write_model
 from clipcli.training.init import Start, starting_point
 from clipcli.training.lock import locked
-from clipcli.training.log import Advance, Journal, Say, Silence
+from clipcli.training.log import Advance, RunLog, Say, SilentLog
 from clipcli.training.loop import Run
+from clipcli.training.mini import make_targets
 from clipcli.training.schedule import short_warmup, training_precision
 from clipcli.training.state import TrainingState
 from clipcli.version import __version__
@@ -49,7 +49,7 @@ def train(
     say: Say = print,
     say_every_s: float = 10.0,
     advance: Advance | None = None,
-    group: Group = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> ModelFolder:
     """Train on ``data``, or if there is none on the configuration's, and write ``out/model``.
 
@@ -75,11 +75,11 @@ def train(
 
     def prepare() -> Prepared:
         if not group.is_first:
-            return prepare_run(out, config, init, Silence(), group)
+            return prepare_run(out, config, init, SilentLog(), group)
         stack.enter_context(locked(out))
-        journal = Journal(out / "log.jsonl", say, say_every_s, advance)
-        stack.callback(journal.close)
-        return prepare_run(out, config, init, journal, group)
+        log = RunLog(out / "log.jsonl", say, say_every_s, advance)
+        stack.callback(log.close)
+        return prepare_run(out, config, init, log, group)
 
     with ExitStack() as stack:
         ready = group.first_first(prepare)
@@ -106,10 +106,10 @@ def prepare_run(
     out: Path,
     config: TrainingConfig,
     init: str | None,
-    journal: Journal,
-    group: Group,
+    log: RunLog,
+    group: ProcessGroup,
 ) -> Prepared:
-    """Open data and model, and put a run together; what cannot work is told here."""
+    """Open data and model, and put a run together; what cannot work is refused here."""
     device = device_of(config.device, group)
     _check_out(out)
     start = starting_point(config, init)
@@ -118,7 +118,7 @@ def prepare_run(
         start, loss = start.for_loss(config.contrastive.loss)
         config = replace(config, contrastive=replace(config.contrastive, loss=loss))
     config = replace(config, sources=source_weights(config.data, config.sources))
-    pairs = open_data(config.data, out / "pictures", start.model.preprocessing, journal.say)
+    pairs = open_data(config.data, out / "pictures", start.model.preprocessing, log.say)
     pairs, held_out = split_held_out(pairs, config)
     table = make_targets(pairs, start, config)
     precision = training_precision(config.precision, device)
@@ -130,10 +130,10 @@ def prepare_run(
         config,
         TrainingState(config, make_student(start, config, table), device, precision, group),
         batches,
-        make_objective(pairs, start, config, table, device, journal.say),
+        make_objective(pairs, start, config, table, device, log.say),
         budget,
         out / "checkpoints",
-        journal,
+        log,
         native_px=start.model.preprocessing.size,
         scorer=make_scorer(held_out, start, config, table),
         precision=precision,
@@ -152,9 +152,9 @@ def _with_defaults(config: TrainingConfig, start: Start) -> TrainingConfig:
     return config
 
 
-def _run(ready: Prepared, out: Path, group: Group) -> ModelFolder:
+def _run(ready: Prepared, out: Path, group: ProcessGroup) -> ModelFolder:
     run = ready.run
-    run.journal.record(event="start", **_provenance(run, run.state, ready.n_pictures))
+    run.log.record(event="start", **_provenance(run, run.state, ready.n_pictures))
     run.resume()
     run.run()
 

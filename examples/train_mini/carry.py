@@ -18,15 +18,16 @@ import torch
 from build import newest
 from torch import Tensor
 
-from clipcli.training.build import make_student, make_targets
+from clipcli.training.build import make_student
 from clipcli.training.checkpoint import read_checkpoint, write_checkpoint
 from clipcli.training.config import TrainingConfig
 from clipcli.training.config_file import read_config
 from clipcli.training.data.packed import open_packed
 from clipcli.training.init import Start, starting_point
+from clipcli.training.mini import TargetTable, make_targets
+from clipcli.training.parameter_groups import parameter_groups
 from clipcli.training.state import frozen_prefixes
-from clipcli.training.student import Student, parameter_groups
-from clipcli.training.targets import TargetTable
+from clipcli.training.student import Student
 
 BY_ROW = ("classifier.weight", "classifier.bias", "text_shift")
 KEEP = 2  # checkpoints in the folder

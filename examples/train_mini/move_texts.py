@@ -26,7 +26,7 @@ from target_vectors import LONGEST_NAME
 from torch import Tensor
 
 from clipcli.training.checkpoint import read_checkpoint
-from clipcli.training.targets import read_vectors
+from clipcli.training.mini import read_vectors
 from clipcli.training.text.corpus import Corpus, read_corpus
 
 SHARE = {"name": 0.7, "compound": 0.7, "sentence": 0.35}  # of the shift of a name it contains

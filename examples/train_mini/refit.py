@@ -26,8 +26,8 @@ from clipcli.encoder.torch.text import TextTower
 from clipcli.labels.templates import load_templates
 from clipcli.models.tokenizer.clip import Tokenizer
 from clipcli.training.checkpoint import read_checkpoint
+from clipcli.training.mini import TextVectors, read_vectors
 from clipcli.training.objectives import pad_tokens
-from clipcli.training.targets import TextVectors, read_vectors
 
 BATCH = 256
 RIDGE = 1.0  # beside a few thousand names

@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from clipcli.training.config_file import config_from_dict
 from clipcli.training.distributed.group import ALONE
-from clipcli.training.log import Silence
+from clipcli.training.log import SilentLog
 from clipcli.training.loop import Run
 from clipcli.training.train import prepare_run
 
@@ -70,7 +70,7 @@ def make_run(folder: Path, batch_size: int, device: str, frozen: list[str]) -> R
         },
         "benchmark",
     )
-    return prepare_run(folder / "out", config, "mini", Silence(), ALONE).run
+    return prepare_run(folder / "out", config, "mini", SilentLog(), ALONE).run
 
 
 def pictures_per_s(run: Run, seconds: float) -> float:

@@ -98,6 +98,20 @@ def test_help_version_and_label_lists_import_nothing_heavy(poison: Path) -> None
     assert finished.returncode == 0, finished.stderr
 
 
+@pytest.mark.parametrize("command", ["train", "train-text"])
+def test_a_mistake_in_a_training_configuration_costs_no_torch(command: str, tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise RuntimeError('torch was imported')\n", "utf-8")
+    config = tmp_path / "run.yaml"
+    config.write_text("batchsize: 64\n", encoding="utf-8")
+
+    options = ["--out", str(tmp_path / "run"), "--config", str(config)]
+    finished = python(tmp_path, "-m", "clipcli", command, "data", *options)
+
+    assert finished.returncode == 2
+    assert "batchsize: unknown key" in finished.stderr
+    assert "did you mean batch_size?" in finished.stderr
+
+
 def test_completion_imports_nothing_heavy(poison: Path) -> None:
     words = {"COMP_WORDS": "clipcli classify --labels anim", "COMP_CWORD": "3"}
 

@@ -8,8 +8,8 @@ import torch
 
 from clipcli.training.config import TargetsConfig, TrainingConfig
 from clipcli.training.data.packed import Pairs
-from clipcli.training.objectives import Batch, Targets
-from clipcli.training.targets import TargetTable, balance_offsets
+from clipcli.training.mini import Targets, TargetTable, balance_offsets
+from clipcli.training.objectives import Batch
 
 CAT, DOG, OWL, ANIMAL, RARE = range(5)
 

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from clipcli.training.averaging import ema_decay
 from clipcli.training.config import OptimiserConfig, Stage
-from clipcli.training.schedule import Budget, ema_decay, learning_rate, short_warmup, stage_size
+from clipcli.training.schedule import Budget, learning_rate, short_warmup, stage_size
 
 
 @pytest.mark.parametrize(

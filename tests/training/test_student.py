@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from clipcli.models.config import Architecture, ModifiedResNet, TextTransformer, VisionTransformer
-from clipcli.training.ema import MovingAverage
-from clipcli.training.student import Student, has_decay, parameter_groups
+from clipcli.training.averaging import MovingAverage
+from clipcli.training.parameter_groups import has_decay, parameter_groups
+from clipcli.training.student import Student
 
 TEXT = TextTransformer(8, 520, 8, 1, 2, 16)
 RESNET = Architecture(8, ModifiedResNet(64, 4, (1, 1, 1, 1), 2), TEXT, "gelu")

@@ -122,7 +122,7 @@ def normalise(
     generator: Generator | None = None,
     part: Part | None = None,
 ) -> Tensor:
-    """Return network input, colours varied if told: uint8 (n, 3, h, w) -> float (n, 3, h, w).
+    """Return network input, colours varied if asked: uint8 (n, 3, h, w) -> float (n, 3, h, w).
 
     Brightness, saturation, contrast and the normalisation are all affine, so one matrix and one
     offset a picture does them. Values are not clipped: the tower need not see possible photos.

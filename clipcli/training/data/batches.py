@@ -12,7 +12,7 @@ from clipcli.training.config import TrainingConfig
 from clipcli.training.data import augment
 from clipcli.training.data.packed import Pairs
 from clipcli.training.data.sampler import BatchOrder
-from clipcli.training.distributed.group import ALONE, Group
+from clipcli.training.distributed.group import ALONE, ProcessGroup
 from clipcli.training.objectives import Batch
 
 
@@ -24,7 +24,7 @@ class Batches:
         config: TrainingConfig,
         pairs: Pairs,
         preprocessing: Preprocessing,
-        group: Group = ALONE,
+        group: ProcessGroup = ALONE,
     ) -> None:
         if config.batch_size % group.size:
             raise UsageError(

@@ -67,12 +67,12 @@ def with_names(sources: Sequence[SourceConfig]) -> list[SourceConfig]:
     ]
 
 
-def source_weights(sources: Sequence[SourceConfig], told: dict[str, float]) -> dict[str, float]:
-    """Return the weights by source name: those told by name, then each source's own."""
+def source_weights(sources: Sequence[SourceConfig], named: dict[str, float]) -> dict[str, float]:
+    """Return the weights by source name: those given by name, then each source's own."""
     own = {one.name: one.weight for one in with_names(sources) if one.weight != 1}
-    if both := sorted(own.keys() & told.keys()):
+    if both := sorted(own.keys() & named.keys()):
         raise UsageError(f"{both[0]}: has two weights", hint="give one of them")
-    return told | own
+    return named | own
 
 
 def _renamed(pairs: Pairs, source: SourceConfig) -> Pairs:

@@ -61,8 +61,8 @@ def _key(pairs: Sequence[Pair], preprocessing: Preprocessing) -> str:
     for pair in pairs:
         status = statuses.get(pair.path) or pair.path.stat()
         statuses[pair.path] = status  # a tar is many pairs'
-        told = (pair.title, pair.captions, pair.is_name, pair.source)
-        row = (*told, status.st_size, status.st_mtime_ns)
+        facts = (pair.title, pair.captions, pair.is_name, pair.source)
+        row = (*facts, status.st_size, status.st_mtime_ns)
         digest.update(json.dumps(row).encode("ascii"))
     return digest.hexdigest()
 

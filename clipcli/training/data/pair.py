@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ArchiveMember:
     """A file inside an archive that holds its files as they are."""
 
     name: str
@@ -24,7 +24,7 @@ class Pair:
     path: Path
     captions: tuple[str, ...]  # at least one
     is_name: bool = False  # captions are names, which prompts are made of, and not sentences
-    place: Place | None = None  # in the archive at ``path``
+    place: ArchiveMember | None = None  # in the archive at ``path``
     source: str = ""
 
     @property

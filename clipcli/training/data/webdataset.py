@@ -20,7 +20,7 @@ from typing import BinaryIO
 from clipcli.errors import InputError
 from clipcli.files import decode_text, open_regular, read_regular
 from clipcli.strict_json import JsonError, parse_json, short
-from clipcli.training.data.pair import Pair, Place
+from clipcli.training.data.pair import ArchiveMember, Pair
 
 PICTURES = frozenset(
     ("jpg", "jpeg", "png", "webp", "gif", "bmp", "ppm", "tif", "tiff", "avif", "heic", "jp2")
@@ -69,7 +69,7 @@ def read_shards(path: Path) -> list[Pair]:
 class _Sample:
     tar: Path
     key: str
-    picture: Place | None
+    picture: ArchiveMember | None
     captions: tuple[str, ...]
     is_name: bool
 
@@ -173,7 +173,7 @@ def _sample(
         captions = _captions(kind, text, names, where)
     place = None
     if picture is not None:
-        place = Place(picture.name, picture.offset_data, picture.size)
+        place = ArchiveMember(picture.name, picture.offset_data, picture.size)
     return _Sample(path, key, place, captions, is_name=kind == "cls")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from clipcli.training.distributed.group import Group
+from clipcli.training.distributed.group import ProcessGroup
 
 
 class SharedBatchNorm2d(nn.BatchNorm2d):
@@ -18,7 +18,7 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
     It has the names and tensors of the norm whose place it takes.
     """
 
-    def __init__(self, norm: nn.BatchNorm2d, group: Group) -> None:
+    def __init__(self, norm: nn.BatchNorm2d, group: ProcessGroup) -> None:
         super().__init__(norm.num_features, norm.eps, norm.momentum)
         self.weight, self.bias = norm.weight, norm.bias
         self.running_mean, self.running_var = norm.running_mean, norm.running_var
@@ -51,7 +51,7 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
 
 
-def share_batch_norms(model: nn.Module, group: Group) -> None:
+def share_batch_norms(model: nn.Module, group: ProcessGroup) -> None:
     """Put a shared norm in the place of each batch norm."""
     for module in list(model.modules()):
         for name, child in module.named_children():

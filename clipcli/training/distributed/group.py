@@ -30,7 +30,7 @@ class LostPeerError(ClipcliError):
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ProcessGroup:
     """A process among those that train together; by default it is alone."""
 
     rank: int = 0
@@ -83,9 +83,9 @@ class Group:
         """Return the largest of each value over the processes."""
         if self.size == 1:
             return values
-        told = torch.tensor(values, dtype=torch.float64)
-        self.guarded(lambda: dist.all_reduce(told, dist.ReduceOp.MAX, group=self.handle))
-        return tuple(told.tolist())
+        highest = torch.tensor(values, dtype=torch.float64)
+        self.guarded(lambda: dist.all_reduce(highest, dist.ReduceOp.MAX, group=self.handle))
+        return tuple(highest.tolist())
 
     def first_first(self, work: Callable[[], T]) -> T:
         """Do something once the first process has done it; if that failed, so does this.
@@ -98,26 +98,26 @@ class Group:
         if self.size == 1:
             return work()
         if not self.is_first:
-            if (failed := self._told(None)) is not None:
+            if (failed := self._exit_code_of_first(None)) is not None:
                 raise peer_error(failed)
             return work()
         try:
             done = work()
         except BaseException as error:
             code = error.exit_code if isinstance(error, ClipcliError) else ExitCode.BUG
-            self._told(int(code))
+            self._exit_code_of_first(int(code))
             raise
-        self._told(None)
+        self._exit_code_of_first(None)
         return done
 
-    def _told(self, code: int | None) -> int | None:
+    def _exit_code_of_first(self, code: int | None) -> int | None:
         """Hear from the first process with which exit code it has failed, if it has."""
-        told: list[int | None] = [code]
-        self.guarded(lambda: dist.broadcast_object_list(told, src=0, group=self.handle))
-        return told[0]
+        codes: list[int | None] = [code]
+        self.guarded(lambda: dist.broadcast_object_list(codes, src=0, group=self.handle))
+        return codes[0]
 
     def guarded(self, talk: Callable[[], object]) -> None:
-        """Talk to the others; one that is gone is told and is not a bug of ours."""
+        """Talk to the others; one that is gone is an expected error."""
         try:
             talk()
         except RuntimeError as error:
@@ -131,7 +131,7 @@ class Group:
         ) from error
 
 
-ALONE = Group()
+ALONE = ProcessGroup()
 
 
 def peer_error(code: int) -> PeerError:
@@ -145,7 +145,7 @@ class _Gather(torch.autograd.Function):
     """All parts, one after the other; each part's gradient is the sum of what all found."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, group: Group) -> Tensor:
+    def forward(ctx: Any, x: Tensor, group: ProcessGroup) -> Tensor:
         ctx.group = group
         parts = [
             torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(group.size)
@@ -163,7 +163,7 @@ class _Mean(torch.autograd.Function):
     """The mean over the processes; its gradient is that mean again."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, group: Group) -> Tensor:
+    def forward(ctx: Any, x: Tensor, group: ProcessGroup) -> Tensor:
         ctx.group = group
         return group.sum_in_place(x.clone(memory_format=torch.contiguous_format)) / group.size
 

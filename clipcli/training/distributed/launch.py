@@ -1,4 +1,4 @@
-"""Being started several times at once, which is torchrun's business.
+"""Joining the processes that torchrun has started.
 
 torchrun tells each process its number and where the others are by four variables of the
 environment. Without them a process trains alone.
@@ -16,7 +16,7 @@ import torch.distributed as dist
 
 from clipcli.encoder.torch.device import resolve_device
 from clipcli.errors import UsageError
-from clipcli.training.distributed.group import ALONE, Group
+from clipcli.training.distributed.group import ALONE, ProcessGroup
 
 NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 HINT = (
@@ -28,7 +28,7 @@ GREETING = timedelta(minutes=5)
 
 
 @contextmanager
-def joined() -> Iterator[Group]:
+def joined() -> Iterator[ProcessGroup]:
     """Join the processes that this one was started with, and leave them at the end.
 
     Raises
@@ -36,41 +36,42 @@ def joined() -> Iterator[Group]:
     UsageError
         If the environment speaks of several processes, but not as torchrun does.
     """
-    told = os.environ
-    if told.get("WORLD_SIZE", "1") == "1" and told.get("RANK", "0") == "0":
+    if os.environ.get("WORLD_SIZE", "1") == "1" and os.environ.get("RANK", "0") == "0":
         yield ALONE
         return
-    rank, size, local_rank = _numbers(told)
-    handle = _meet(told, rank, size)
+    rank, size, local_rank = _numbers(os.environ)
+    handle = _meet(os.environ, rank, size)
     try:
-        yield Group(rank, size, local_rank, handle)
+        yield ProcessGroup(rank, size, local_rank, handle)
     finally:
         dist.destroy_process_group()
 
 
-def _numbers(told: Mapping[str, str]) -> tuple[int, int, int]:
-    missing = [name for name in NEEDED if not told.get(name)]
+def _numbers(variables: Mapping[str, str]) -> tuple[int, int, int]:
+    missing = [name for name in NEEDED if not variables.get(name)]
     if missing:
-        known = next(name for name in NEEDED if told.get(name))
+        known = next(name for name in NEEDED if variables.get(name))
         raise UsageError(
             f"{known} is set, but {missing[0]} is not: several processes are started by torchrun",
             hint=HINT,
         )
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT")
     try:
-        rank, size, local_rank, _ = (int(told.get(name) or told["RANK"]) for name in names)
+        rank, size, local_rank, _ = (
+            int(variables.get(name) or variables["RANK"]) for name in names
+        )
     except ValueError:
-        wrong = next(name for name in names if not told.get(name, "0").isdecimal())
-        raise UsageError(f"{wrong}={told[wrong]}: not a whole number", hint=HINT) from None
+        wrong = next(name for name in names if not variables.get(name, "0").isdecimal())
+        raise UsageError(f"{wrong}={variables[wrong]}: not a whole number", hint=HINT) from None
     if not 0 <= rank < size:
         raise UsageError(f"RANK={rank}: not below WORLD_SIZE={size}", hint=HINT)
     return rank, size, local_rank
 
 
-def _meet(told: Mapping[str, str], rank: int, size: int) -> object:
+def _meet(variables: Mapping[str, str], rank: int, size: int) -> object:
     if not dist.is_available():
         raise UsageError("this build of torch trains in one process only", hint="unset WORLD_SIZE")
-    where = f"{told['MASTER_ADDR']}:{told['MASTER_PORT']}"
+    where = f"{variables['MASTER_ADDR']}:{variables['MASTER_PORT']}"
     # Numbers of ours travel by gloo also where the network itself is on GPUs.
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
@@ -86,7 +87,7 @@ def _meet(told: Mapping[str, str], rank: int, size: int) -> object:
         ) from error
 
 
-def device_of(name: str, group: Group) -> torch.device:
+def device_of(name: str, group: ProcessGroup) -> torch.device:
     """Return the device that a name means for this process: a GPU each."""
     device = resolve_device(name)
     if group.size == 1 or device.type != "cuda":

@@ -54,7 +54,7 @@ def open_corpus(path: Path, teacher: ModelSource | None, templates: Sequence[str
         raise UsageError(
             f"{path}: has no vectors, and no teacher is named", hint="name one with --model"
         )
-    read = [[t.replace("{}", told) for t in templates] for _, told in pairs]
+    read = [[t.replace("{}", text) for t in templates] for _, text in pairs]
     vectors = teacher_vectors(teacher, read)
     return Corpus([text for text, _ in pairs], ["name"] * len(pairs), np.ones(len(pairs)), vectors)
 

@@ -24,12 +24,12 @@ from clipcli.models.config import Activation, TextTransformer
 from clipcli.models.tokenizer.clip import Tokenizer
 from clipcli.training.checkpoint import checkpoint_paths, read_checkpoint, write_checkpoint
 from clipcli.training.config import OptimiserConfig
-from clipcli.training.log import Advance, Journal, Say
+from clipcli.training.log import Advance, RunLog, Say
 from clipcli.training.loop import DivergedError
 from clipcli.training.objectives import pad_tokens
+from clipcli.training.parameter_groups import parameter_groups
 from clipcli.training.schedule import Budget, learning_rate, short_warmup
 from clipcli.training.signals import StopSignal
-from clipcli.training.student import parameter_groups
 from clipcli.training.text.corpus import Corpus
 from clipcli.training.text.init import fit_token_vectors, start_as_sum
 
@@ -229,19 +229,19 @@ def distil(
     """Distil a tower, or go on from ``out/checkpoints``; Ctrl-C keeps the state."""
     folder = out / "checkpoints"
     paths = checkpoint_paths(folder)
-    with closing(Journal(out / "log.jsonl", say, advance=advance)) as journal:
+    with closing(RunLog(out / "log.jsonl", say, advance=advance)) as log:
         run = Distillation(corpus, tokenizer, config, start=not paths)
         if paths:
             run.load_dict(read_checkpoint(paths[-1]), str(paths[-1]))
-            journal.record(event="resume", step=run.step)
+            log.record(event="resume", step=run.step)
             say(f"going on from {paths[-1]}")
         else:
-            _score(run, journal)
-        _run(run, folder, journal)
+            _score(run, log)
+        _run(run, folder, log)
     return run.tower
 
 
-def _run(run: Distillation, folder: Path, journal: Journal) -> None:
+def _run(run: Distillation, folder: Path, log: RunLog) -> None:
     config = run.config
     budget = run.budget
     saved_s = time.monotonic()
@@ -254,11 +254,11 @@ def _run(run: Distillation, folder: Path, journal: Journal) -> None:
                 raise _diverged(run, folder, loss)
             figures = {"step": run.step, "loss": loss, "seconds": run.seconds}
             done = budget.progress(run.step, run.seconds)
-            journal.step(done, figures.copy)
+            log.step(done, figures.copy)
             is_due = time.monotonic() - saved_s > 60 * config.checkpoint_minutes
             if stop.is_set or done >= 1 or is_due:
                 _save(run, folder)
-                _score(run, journal)
+                _score(run, log)
                 saved_s = time.monotonic()
             stop.raise_if_set()
 
@@ -271,12 +271,12 @@ def _save(run: Distillation, folder: Path) -> None:
         raise OutputError(reason, hint="free some space and run it again") from error
 
 
-def _score(run: Distillation, journal: Journal) -> None:
+def _score(run: Distillation, log: RunLog) -> None:
     if not len(run.draws.held_out):
         return
     scores = run.score()
-    journal.record(event="score", step=run.step, **scores)
-    journal.say(
+    log.record(event="score", step=run.step, **scores)
+    log.say(
         f"step {run.step}: held-out texts: cosine to the teacher {scores['cosine']:.3f}, "
         f"nearest {scores['nearest']:.1%}"
     )

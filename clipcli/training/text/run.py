@@ -9,23 +9,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipcli.encoder.torch.device import has_fast_bf16
 from clipcli.encoder.torch.load import load_model, stored_tensors
-from clipcli.errors import InputError, ModelError, OutputExistsError, UsageError
-from clipcli.models.config import Activation, Architecture, TextTransformer
+from clipcli.errors import InputError, ModelError, OutputExistsError
+from clipcli.models.config import Architecture, TextTransformer
 from clipcli.models.folder import ModelFolder, write_model_folder
 from clipcli.models.open import ModelSource
 from clipcli.models.resolve import open_named
 from clipcli.models.tokenizer.clip import Tokenizer
 from clipcli.models.tokenizer.learn import learn_vocabulary
 from clipcli.models.tokenizer.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
-from clipcli.training.config import OptimiserConfig
 from clipcli.training.lock import locked
 from clipcli.training.log import Advance, Say
+from clipcli.training.text.config import TextConfig
 from clipcli.training.text.corpus import Corpus, open_corpus
 from clipcli.training.text.distil import DistilConfig, distil
 from clipcli.training.train import use_threads
@@ -36,32 +36,6 @@ if TYPE_CHECKING:
 
 DEFAULT_EPOCHS = 20.0
 MERGES_NAME = "merges.txt"
-
-
-@dataclass(frozen=True, slots=True)
-class TextConfig:
-    """Everything that decides what a run does; the tower's sizes are mini's."""
-
-    context_length: int = 32  # tokens; longer texts are cut
-    width: int = 256
-    layers: int = 4
-    heads: int = 4
-    mlp_width: int = 768
-    activation: Activation = "quick_gelu"  # with a model: the model's
-    vocabulary: str = ""  # merges file; absent: learned from the corpus
-    merges: int = 5300  # of a vocabulary that is learned
-    templates: tuple[str, ...] = ("{}",)  # for names and compounds; one is drawn each time
-    seed: int = 0
-    epochs: float | None = None  # one of the three says how long; default: 20 epochs
-    steps: int | None = None
-    minutes: float | None = None
-    batch_size: int = 256
-    held_out: float = 0.02  # share of the texts that is scored and never trained on
-    name: str = ""  # of the model; default: the out folder's name
-    licence: str = ""
-    optimiser: OptimiserConfig = field(
-        default_factory=lambda: OptimiserConfig(lr=1e-3, weight_decay=0.02, warmup_steps=200)
-    )
 
 
 def train_text(
@@ -207,18 +181,3 @@ def _write(
     )
     tensors = stored_tensors({**kept, **tower})
     return write_model_folder(out, tensors, model, vocabulary, card, overwrite=True)
-
-
-def check_text_config(config: TextConfig) -> TextConfig:
-    """Return the configuration, or raise a UsageError where its values contradict each other."""
-    lengths = [n for n in ("epochs", "steps", "minutes") if getattr(config, n) is not None]
-    if len(lengths) > 1:
-        raise UsageError(f"{' and '.join(lengths)}: give one of them")
-    for name in ("batch_size", "merges", "width", "layers", "heads", "mlp_width", *lengths):
-        if getattr(config, name) <= 0:
-            raise UsageError(f"{name}: must be above zero")
-    if config.width % config.heads:
-        raise UsageError(f"width {config.width}: is not a multiple of heads {config.heads}")
-    if not 0 <= config.held_out < 1:
-        raise UsageError(f"held_out {config.held_out}: expected a share of the texts, 0 to 1")
-    return config

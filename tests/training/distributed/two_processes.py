@@ -16,7 +16,7 @@ from clipcli.errors import InputError
 from clipcli.models.config import Architecture, ModifiedResNet, TextTransformer, VisionTransformer
 from clipcli.training.chunks import Towers
 from clipcli.training.distributed.batch_norm import share_batch_norms
-from clipcli.training.distributed.group import ALONE, Group, PeerError
+from clipcli.training.distributed.group import ALONE, PeerError, ProcessGroup
 from clipcli.training.distributed.launch import joined
 from clipcli.training.losses import contrastive_loss, sigmoid_loss
 from clipcli.training.student import Student
@@ -31,7 +31,9 @@ TOWERS = {
 N = 12
 
 
-def gradients(architecture: Architecture, group: Group, chunk_size: int) -> dict[str, Tensor]:
+def gradients(
+    architecture: Architecture, group: ProcessGroup, chunk_size: int
+) -> dict[str, Tensor]:
     """Return all gradients, and what the batch norms remember."""
     torch.manual_seed(3)
     student = Student(architecture, 5).double().train()
@@ -53,7 +55,7 @@ def gradients(architecture: Architecture, group: Group, chunk_size: int) -> dict
     return found | dict(student.named_buffers())
 
 
-def failing(group: Group) -> str:
+def failing(group: ProcessGroup) -> str:
     """Return what a process sees when the first one fails."""
 
     def fail() -> None:

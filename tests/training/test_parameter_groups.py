@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from clipcli.models.config import Architecture, ModifiedResNet, TextTransformer, VisionTransformer
-from clipcli.training.layer_decay import rate_factors
-from clipcli.training.student import Student, parameter_groups
+from clipcli.training.parameter_groups import parameter_groups, rate_factors
+from clipcli.training.student import Student
 
 TEXT = TextTransformer(8, 520, 8, 2, 2, 16)
 VIT = Architecture(8, VisionTransformer(16, 8, 8, 12, 2, 16), TEXT, "gelu", logit_bias=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from clipcli.training.targets import SHIFT_UNIT, TargetTable, TextVectors
+from clipcli.training.mini import SHIFT_UNIT, TargetTable, TextVectors
 
 EAST, NORTH = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
 

@@ -1,4 +1,4 @@
-"""Averaging weights over the last steps of a run."""
+"""Averaging weights: over a run's last steps, and with its start."""
 
 from __future__ import annotations
 
@@ -30,3 +30,20 @@ class MovingAverage:
                 self.state[name].copy_(tensor)
         torch._foreach_lerp_(mine, theirs, 1 - decay)
         self.n_updates += 1
+
+
+def ema_decay(decay: float, n_updates: int) -> float:
+    """Return the average's decay after ``n_updates``: short memory first, so no stale start."""
+    return min(decay, (1 + n_updates) / (10 + n_updates))
+
+
+def between(start: Mapping[str, Tensor], name: str, trained: Tensor, share: float) -> Tensor:
+    """Return the weight that lies ``share`` of the way from a run's start to its end.
+
+    Counters and classifiers have no start: they stay as trained (Wortsman et al. 2021,
+    arXiv:2109.01903).
+    """
+    begin = start.get(name.removeprefix("clip."))
+    if begin is None or not trained.is_floating_point():
+        return trained
+    return begin.to(trained.device).lerp(trained, share)

@@ -1,4 +1,4 @@
-"""How deep in its tower a parameter lies, and how fast it learns for that.
+"""Which parameters decay, and how fast each of them learns.
 
 A trained tower's first layers hold what all pictures share and its last ones what a task asks for,
 so each layer learns slower than the one above it (Howard & Ruder 2018, section 3.1; Clark et al.
@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 BLOCK = re.compile(r"(transformer\.resblocks\.|layer|blocks\.)(\d+)\.(?:(\d+)\.)?")
 BOTTOM = re.compile(
@@ -17,6 +21,37 @@ BOTTOM = re.compile(
 STAGES = ("layer", "blocks.")  # of a ResNet and of an EfficientNet
 TOWERS = {"image": "clip.visual.", "text": "clip."}
 NEITHER = ("clip.logit_scale", "clip.logit_bias", "classifier.")
+
+
+def parameter_groups(
+    model: nn.Module, weight_decay: float, layer_decay: float = 1.0
+) -> list[dict[str, object]]:
+    """Split what is trained into matrices, which decay, and all else, which does not.
+
+    Gains, biases, embeddings, positions and the logit scale stay out: pulling them to zero
+    changes what the network computes and regularises nothing (Radford et al. 2021, section 2.5).
+    Layers that learn slower than others come apart as well; ``factor`` is theirs.
+    """
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    factors = rate_factors((name for name, _ in model.named_parameters()), layer_decay)
+    return [
+        {
+            "params": [
+                parameter
+                for name, parameter in trained.items()
+                if factors[name] == factor and has_decay(name, parameter) == decays
+            ],
+            "weight_decay": weight_decay if decays else 0.0,
+            "factor": factor,
+        }
+        for factor in sorted(set(factors.values()), reverse=True)
+        for decays in (True, False)
+    ]
+
+
+def has_decay(name: str, parameter: Tensor) -> bool:
+    """Tell whether weight decay applies to a parameter."""
+    return parameter.ndim >= 2 and "embedding" not in name
 
 
 def rate_factors(names: Iterable[str], decay: float) -> dict[str, float]:
