@@ -34,7 +34,8 @@ _ClickError: type[Exception] = next(
 # is called is imported.
 COMMANDS = (
     *("classify", "explain", "locate", "embed", "search", "diff", "sort", "undo", "eval", "audit"),
-    *("dedup", "probe", "labels", "cache", "config", "models", "doctor", "train", "train-text"),
+    *("dedup", "serve", "probe", "labels", "cache", "config", "models", "doctor"),
+    *("train", "train-text"),
 )
 GROUPS = {"probe", "labels", "cache", "config", "models"}  # have commands of their own
 PLAIN = {"undo", "doctor", "train", "train-text"}  # take no groups of options

@@ -1,0 +1,1 @@
+"""Serving: the same answers over HTTP, for other programs."""
