@@ -110,12 +110,28 @@ def eval_(
         ),
     ] = None,
     reject_threshold: options.RejectThreshold = None,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="Judge boxes (see: clipcli locate) on the pictures in DIR by COCO's annotations. "
+            "Left out: judge labels.",
+        ),
+    ] = None,
 ) -> ExitCode:
     """Measure accuracy on pictures of known classes; calibrate.
 
     clipcli eval photos-by-class/
     clipcli eval photos-by-class/ --compare model=ViT-B/32 -o report.html
     """
+    if boxes is not None:
+        from clipcli.cli.eval_boxes import eval_boxes
+
+        others = (labels.labels, labels.templates, labels.probe, compare, calibration, out_of_set)
+        more = (reject_threshold, output.confusion, output.pictures, calibrate, no_calibration)
+        return eval_boxes(
+            Path(source), boxes, model, output, notes, is_alone=not any(others + more)
+        )
     from clipcli.cli.conclude import conclude, note_files
     from clipcli.output.report import send
     from clipcli.pipeline.decisions import check_alone, check_uncalibrated

@@ -1,0 +1,55 @@
+"""``clipcli eval --boxes``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from clipcli.cli.groups import ModelOptions, NoteOptions, OutputOptions
+from clipcli.errors import ExitCode, UsageError
+
+
+def eval_boxes(
+    folder: Path,
+    annotations: Path,
+    model: ModelOptions,
+    output: OutputOptions,
+    notes: NoteOptions,
+    *,
+    is_alone: bool,
+) -> ExitCode:
+    """Judge located boxes by annotated ones, and send the figures to the outputs.
+
+    Raises
+    ------
+    UsageError
+        If options were given that are about labels (not ``is_alone``).
+    """
+    from clipcli.cli.conclude import conclude_inputs, note_files
+    from clipcli.encoder.locator import Question
+    from clipcli.output.report import send
+    from clipcli.pipeline.inputs import Inputs
+    from clipcli.pipeline.provenance import now
+    from clipcli.workflows.locate.annotations import read_annotations
+    from clipcli.workflows.locate.boxes_report import FORMATS, BoxesReport
+    from clipcli.workflows.locate.judging import judge, paths_of
+    from clipcli.workflows.locate.opened import open_for
+    from clipcli.workflows.locate.precision import MOST
+
+    if not is_alone:
+        raise UsageError(
+            "--boxes: the options about labels, calibration and rivals do not go with it",
+            hint="only the model, the outputs and the messages can be chosen",
+        )
+    request, started = output.request(FORMATS), now()
+    known = read_annotations(annotations)
+    paths = paths_of(known, folder)
+    session = model.session(Inputs(tuple(paths)), notes)
+    question = Question.of_names(list(dict.fromkeys(known.categories.values())))
+    opened = open_for(session, question, 0.0, MOST, None)
+    with session.notes.progress(lambda: len(paths)) as advance:
+        judged = judge(known, session.tally(opened.locate(session.find_files())), paths, advance)
+    if session.n_ok:
+        told = opened.provenance(started, session.counts())
+        send(BoxesReport(judged, told | {"annotations": str(annotations)}), request)
+        note_files(session, request)
+    return conclude_inputs(session)
