@@ -184,7 +184,7 @@ def _choose(
     may = np.where(counting, counts, may)
     values = np.where(may, shares, -1.0)
     last = may.shape[1] - 1 - np.argmax(values[:, ::-1], axis=1)
-    found: NDArray[np.bool_] = may.any(axis=1)
+    found: NDArray[np.bool_] = np.asarray(may.any(axis=1))
     return last, found
 
 
