@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pytest
+import pytest  # noqa: TC002
 
 from clipcli.labels.label_set import builtin_label_sets, load_label_set
 from clipcli.labels.templates import choose_templates, prompts_for_label
@@ -24,44 +24,46 @@ def test_the_promised_sets_are_there() -> None:
     assert promised <= set(NAMES)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_lint_finds_nothing(name: str) -> None:
-    label_set = load_label_set(name)
+def test_lint_finds_nothing(subtests: pytest.Subtests) -> None:
+    for name in NAMES:
+        label_set = load_label_set(name)
 
-    findings = lint(label_set, choose_templates(None, label_set.templates))
+        findings = lint(label_set, choose_templates(None, label_set.templates))
 
-    assert findings == []
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_has_a_description_and_a_useful_size(name: str) -> None:
-    label_set = load_label_set(name)
-
-    assert 15 <= len(label_set.labels) <= 80
-    assert 10 <= len(label_set.description) <= 80
-    assert label_set.source == "built-in"
-    label_set.check()
+        with subtests.test(name):
+            assert findings == []
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_prompts_are_short_enough_for_any_model(name: str) -> None:
-    label_set = load_label_set(name)
-    templates = choose_templates(None, label_set.templates)
+def test_has_a_description_and_a_useful_size(subtests: pytest.Subtests) -> None:
+    for name in NAMES:
+        label_set = load_label_set(name)
 
-    longest = max(
-        len(prompt) for label in label_set.labels for prompt in prompts_for_label(label, templates)
-    )
+        with subtests.test(name):
+            assert 15 <= len(label_set.labels) <= 80
+            assert 10 <= len(label_set.description) <= 80
+            assert label_set.source == "built-in"
+            label_set.check()
 
-    assert longest <= 75  # a token is a character at least, so 77 always hold it
+
+def test_prompts_are_short_enough_for_any_model(subtests: pytest.Subtests) -> None:
+    for name in NAMES:
+        label_set = load_label_set(name)
+        templates = choose_templates(None, label_set.templates)
+
+        prompts = [p for label in label_set.labels for p in prompts_for_label(label, templates)]
+
+        with subtests.test(name):  # a token is a character at least, so 77 always hold it
+            assert max(map(len, prompts)) <= 75
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_file_is_utf8_with_plain_line_ends(name: str) -> None:
-    raw = builtin_label_sets()[name].read_bytes()
+def test_file_is_utf8_with_plain_line_ends(subtests: pytest.Subtests) -> None:
+    for name in NAMES:
+        raw = builtin_label_sets()[name].read_bytes()
 
-    assert raw.decode("utf-8").endswith("\n")
-    assert b"\r" not in raw
-    assert not raw.startswith(b"\xef\xbb\xbf")
+        with subtests.test(name):
+            assert raw.decode("utf-8").endswith("\n")
+            assert b"\r" not in raw
+            assert not raw.startswith(b"\xef\xbb\xbf")
 
 
 def test_names_are_lower_case_words() -> None:

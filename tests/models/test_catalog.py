@@ -12,7 +12,6 @@ import pytest
 from clipcli.errors import ModelError
 from clipcli.models.catalog.catalog import (
     CATALOG,
-    CatalogEntry,
     find_by_sha256,
     find_entry,
     normalise,
@@ -20,8 +19,42 @@ from clipcli.models.catalog.catalog import (
 )
 from clipcli.models.catalog.entry import wanted_files
 
-NAMES = [entry.name for entry in CATALOG]
 INSTALLABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+# Names as other programs and pages write them, and ours.
+ELSEWHERE = {
+    "ViT-B/32": "ViT-B-32.openai",
+    "ViT-B-32": "ViT-B-32.openai",
+    "vit_b_32": "ViT-B-32.openai",
+    "  RN50x4 ": "RN50x4.openai",
+    "openai/clip-vit-base-patch32": "ViT-B-32.openai",
+    "ViT-L/14@336px": "ViT-L-14-336.openai",
+    "ViT-L-14-336": "ViT-L-14-336.openai",
+    "https://huggingface.co/openai/clip-vit-large-patch14/": "ViT-L-14.openai",
+    "ViT-B-32-quickgelu:openai": "ViT-B-32.openai",
+    "ViT-B-32/laion2b_s34b_b79k": "ViT-B-32.laion2b_s34b_b79k",
+    "ViT-B-32,laion2b_s34b_b79k": "ViT-B-32.laion2b_s34b_b79k",
+    "hf-hub:laion/CLIP-ViT-B-32-laion2B-s34B-b79K": "ViT-B-32.laion2b_s34b_b79k",
+    "CLIP-ViT-bigG-14-laion2B-39B-b160k": "ViT-bigG-14.laion2b_s39b_b160k",
+    "facebook/metaclip-h14-fullcc2.5b": "ViT-H-14.metaclip_fullcc",
+    "hf-hub:apple/DFN5B-CLIP-ViT-H-14-378": "ViT-H-14-378.dfn5b",
+    "wkcn/TinyCLIP-ViT-8M-16-Text-3M-YFCC15M": "TinyCLIP-ViT-8M-16-Text-3M-YFCC15M",
+    "google/siglip2-so400m-patch16-512": "siglip2-so400m-patch16-512",
+    "ViT-B-16-SigLIP/webli": "siglip-base-patch16-224",
+}
+
+# https://github.com/mlfoundations/open_clip/blob/main/src/open_clip/pretrained.py
+ACTIVATIONS = {
+    "ViT-B-32.openai": "quick_gelu",
+    "ViT-B-32.laion400m_e32": "quick_gelu",
+    "ViT-B-16.laion400m_e32": "gelu",
+    "ViT-B-32.laion2b_s34b_b79k": "gelu",
+    "ViT-H-14.metaclip_fullcc": "quick_gelu",
+    "ViT-H-14.metaclip_altogether": "gelu",
+    "ViT-L-14.dfn2b": "quick_gelu",
+    "ViT-L-14.dfn2b_s39b": "gelu",
+    "siglip2-base-patch16-224": "gelu_tanh",
+}
 
 # What the hub showed at https://huggingface.co/REPOSITORY/tree/main (folders left out).
 HUB = {
@@ -47,42 +80,20 @@ HUB = {
 }
 
 
-@pytest.mark.parametrize(
-    ("spelling", "name"),
-    [
-        ("ViT-B/32", "ViT-B-32.openai"),
-        ("ViT-B-32", "ViT-B-32.openai"),
-        ("vit_b_32", "ViT-B-32.openai"),
-        ("  RN50x4 ", "RN50x4.openai"),
-        ("openai/clip-vit-base-patch32", "ViT-B-32.openai"),
-        ("ViT-L/14@336px", "ViT-L-14-336.openai"),
-        ("ViT-L-14-336", "ViT-L-14-336.openai"),
-        ("https://huggingface.co/openai/clip-vit-large-patch14/", "ViT-L-14.openai"),
-        ("ViT-B-32-quickgelu:openai", "ViT-B-32.openai"),
-        ("ViT-B-32/laion2b_s34b_b79k", "ViT-B-32.laion2b_s34b_b79k"),
-        ("ViT-B-32,laion2b_s34b_b79k", "ViT-B-32.laion2b_s34b_b79k"),
-        ("hf-hub:laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "ViT-B-32.laion2b_s34b_b79k"),
-        ("CLIP-ViT-bigG-14-laion2B-39B-b160k", "ViT-bigG-14.laion2b_s39b_b160k"),
-        ("facebook/metaclip-h14-fullcc2.5b", "ViT-H-14.metaclip_fullcc"),
-        ("hf-hub:apple/DFN5B-CLIP-ViT-H-14-378", "ViT-H-14-378.dfn5b"),
-        ("wkcn/TinyCLIP-ViT-8M-16-Text-3M-YFCC15M", "TinyCLIP-ViT-8M-16-Text-3M-YFCC15M"),
-        ("google/siglip2-so400m-patch16-512", "siglip2-so400m-patch16-512"),
-        ("ViT-B-16-SigLIP/webli", "siglip-base-patch16-224"),
-    ],
-)
-def test_finds_a_model_by_names_from_elsewhere(spelling: str, name: str) -> None:
-    entry = find_entry(spelling)
+def test_finds_a_model_by_names_from_elsewhere(subtests: pytest.Subtests) -> None:
+    for spelling, name in ELSEWHERE.items():
+        entry = find_entry(spelling)
 
-    assert entry is not None
-    assert entry.name == name
+        with subtests.test(spelling):
+            assert entry is not None
+            assert entry.name == name
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_finds_a_model_by_its_own_names(name: str) -> None:
-    entry = find_entry(name)
-
-    assert entry is not None
-    assert all(find_entry(other) is entry for other in (entry.repository, *entry.aliases))
+def test_finds_a_model_by_its_own_names(subtests: pytest.Subtests) -> None:
+    for entry in CATALOG:
+        for name in (entry.name, entry.repository, *entry.aliases):
+            with subtests.test(name):
+                assert find_entry(name) is entry
 
 
 @pytest.mark.parametrize("name", ["", "/", "ViT-H-14", "mini", "./ViT-B-32.pt", "openai"])
@@ -119,27 +130,29 @@ def test_suggests_nothing_where_nothing_is_near(typed: str) -> None:
     assert suggest(typed) == []
 
 
-@pytest.mark.parametrize("entry", CATALOG, ids=NAMES)
-def test_every_figure_and_digest_has_a_source(entry: CatalogEntry) -> None:
-    sources = [entry.imagenet_source] * (entry.imagenet_top1 is not None)
-    sources += [entry.sha256_source] * bool(entry.sha256)
+def test_every_figure_and_digest_has_a_source(subtests: pytest.Subtests) -> None:
+    for entry in CATALOG:
+        sources = [entry.imagenet_source] * (entry.imagenet_top1 is not None)
+        sources += [entry.sha256_source] * bool(entry.sha256)
 
-    assert all(source.startswith("https://") for source in sources)
-    assert bool(entry.imagenet_source) == (entry.imagenet_top1 is not None)
-    assert bool(entry.sha256_source) == bool(entry.sha256)
+        with subtests.test(entry.name):
+            assert all(source.startswith("https://") for source in sources)
+            assert bool(entry.imagenet_source) == (entry.imagenet_top1 is not None)
+            assert bool(entry.sha256_source) == bool(entry.sha256)
 
 
-@pytest.mark.parametrize("entry", CATALOG, ids=NAMES)
-def test_every_value_is_one_that_can_be(entry: CatalogEntry) -> None:
-    digests = entry.sha256.values()
+def test_every_value_is_one_that_can_be(subtests: pytest.Subtests) -> None:
+    for entry in CATALOG:
+        digests = entry.sha256.values()
 
-    assert INSTALLABLE.fullmatch(entry.name)
-    assert re.fullmatch(r"[\w-]+/[\w.-]+", entry.repository)
-    assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in digests)
-    assert all(re.fullmatch(r"[\w.-]+", file) for file in (*entry.files, *entry.sha256))
-    assert entry.imagenet_top1 is None or 1 < entry.imagenet_top1 < 100
-    assert entry.preprocessing.size == entry.image_size
-    assert entry.scoring == ("sigmoid" if "siglip" in entry.name else "softmax")
+        with subtests.test(entry.name):
+            assert INSTALLABLE.fullmatch(entry.name)
+            assert re.fullmatch(r"[\w-]+/[\w.-]+", entry.repository)
+            assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in digests)
+            assert all(re.fullmatch(r"[\w.-]+", file) for file in (*entry.files, *entry.sha256))
+            assert entry.imagenet_top1 is None or 1 < entry.imagenet_top1 < 100
+            assert entry.preprocessing.size == entry.image_size
+            assert entry.scoring == ("sigmoid" if "siglip" in entry.name else "softmax")
 
 
 def test_no_two_models_have_the_same_digest_or_repository() -> None:
@@ -160,26 +173,13 @@ def test_knows_a_published_file_by_its_digest() -> None:
     assert find_by_sha256("0" * 64) is None
 
 
-@pytest.mark.parametrize(
-    ("name", "activation"),
-    # https://github.com/mlfoundations/open_clip/blob/main/src/open_clip/pretrained.py
-    [
-        ("ViT-B-32.openai", "quick_gelu"),
-        ("ViT-B-32.laion400m_e32", "quick_gelu"),
-        ("ViT-B-16.laion400m_e32", "gelu"),
-        ("ViT-B-32.laion2b_s34b_b79k", "gelu"),
-        ("ViT-H-14.metaclip_fullcc", "quick_gelu"),
-        ("ViT-H-14.metaclip_altogether", "gelu"),
-        ("ViT-L-14.dfn2b", "quick_gelu"),
-        ("ViT-L-14.dfn2b_s39b", "gelu"),
-        ("siglip2-base-patch16-224", "gelu_tanh"),
-    ],
-)
-def test_knows_the_activation(name: str, activation: str) -> None:
-    entry = find_entry(name)
+def test_knows_the_activation(subtests: pytest.Subtests) -> None:
+    for name, activation in ACTIVATIONS.items():
+        entry = find_entry(name)
 
-    assert entry is not None
-    assert entry.architecture.activation == activation
+        with subtests.test(name):
+            assert entry is not None
+            assert entry.architecture.activation == activation
 
 
 @pytest.mark.parametrize("name", HUB)

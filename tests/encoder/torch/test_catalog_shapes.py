@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from clipcli.encoder.torch.clip import CLIP
 from clipcli.encoder.torch.load import empty_model
 from clipcli.models.catalog.architectures import N_PARAMETERS, SHAPES
-from clipcli.models.catalog.catalog import CATALOG, CatalogEntry
+from clipcli.models.catalog.catalog import CATALOG
 from clipcli.models.config import SiglipArchitecture
 from clipcli.models.formats.huggingface_keys import huggingface_clip, huggingface_siglip
 from clipcli.models.formats.tensor_map import TensorSpec
@@ -52,13 +53,21 @@ def golden_shapes(name: str) -> Shapes:
 
 
 @functools.cache
+def network(name: str) -> CLIP:
+    return empty_model(SHAPES[name])
+
+
 def our_shapes(name: str) -> Shapes:
-    tensors = empty_model(SHAPES[name]).state_dict().items()
+    tensors = network(name).state_dict().items()
     return {
         key: tuple(tensor.shape)
         for key, tensor in tensors
         if not key.endswith("num_batches_tracked")
     }
+
+
+def n_parameters(name: str) -> int:
+    return sum(parameter.numel() for parameter in network(name).parameters())
 
 
 def shape_made(wanted: TensorSpec, theirs: Shapes) -> tuple[int, ...]:
@@ -75,50 +84,52 @@ def shape_made(wanted: TensorSpec, theirs: Shapes) -> tuple[int, ...]:
     return shape
 
 
-@pytest.mark.parametrize("name", SHAPES)
-def test_has_exactly_the_tensors_of_the_reference(name: str) -> None:
+def expected_from(name: str, theirs: Shapes) -> tuple[Shapes, set[str]]:
+    """Return our shapes as they follow from the reference's list, and the tensors they are of."""
     architecture = SHAPES[name]
-    expected = golden_shapes(name)
-
-    ours = our_shapes(name)
-
     if not name.startswith(("TinyCLIP", "siglip")):
-        assert ours == expected  # OpenCLIP's names are ours
-        return
+        return theirs, set(theirs)  # OpenCLIP's names are ours
     wanted = (
         huggingface_siglip(architecture)
         if isinstance(architecture, SiglipArchitecture)
         else huggingface_clip(architecture)
     )
-    assert {key: shape_made(want, expected) for key, want in wanted.items()} == ours
-    assert {part for want in wanted.values() for part in want.names} == set(expected)
+    made = {key: shape_made(want, theirs) for key, want in wanted.items()}
+    return made, {part for want in wanted.values() for part in want.names}
 
 
-@pytest.mark.parametrize("name", SHAPES)
-def test_counts_the_parameters_that_the_network_has(name: str) -> None:
-    model = empty_model(SHAPES[name])
+def test_has_exactly_the_tensors_of_the_reference(subtests: pytest.Subtests) -> None:
+    for name in SHAPES:
+        theirs = golden_shapes(name)
 
-    assert sum(parameter.numel() for parameter in model.parameters()) == N_PARAMETERS[name]
+        with subtests.test(name):
+            ours = our_shapes(name)
+
+            expected, taken = expected_from(name, theirs)
+            assert ours == expected
+            assert taken == set(theirs)
+            assert n_parameters(name) == N_PARAMETERS[name]
 
 
-@pytest.mark.parametrize("name", OPENCLIP_COUNTS)
-def test_has_as_many_parameters_as_published(name: str) -> None:
-    assert round(N_PARAMETERS[name] / 1e6, 2) == OPENCLIP_COUNTS[name]
+def test_has_as_many_parameters_as_published(subtests: pytest.Subtests) -> None:
+    for name, millions in OPENCLIP_COUNTS.items():
+        with subtests.test(name):
+            assert round(N_PARAMETERS[name] / 1e6, 2) == millions
 
 
-@pytest.mark.parametrize("entry", CATALOG, ids=lambda entry: entry.name)
-def test_every_entry_has_a_shape_that_is_held_to_a_golden_list(entry: CatalogEntry) -> None:
+def test_every_entry_has_a_shape_that_is_held_to_a_golden_list(subtests: pytest.Subtests) -> None:
     counts = {N_PARAMETERS[name] for name in SHAPES}
+    towers = [(shape.image, shape.text) for shape in SHAPES.values()]
 
-    assert entry.n_parameters in counts
-    assert any(
-        (entry.architecture.image, entry.architecture.text) == (shape.image, shape.text)
-        for shape in SHAPES.values()
-    )
+    for entry in CATALOG:
+        with subtests.test(entry.name):
+            assert entry.n_parameters in counts
+            assert (entry.architecture.image, entry.architecture.text) in towers
 
 
-@pytest.mark.parametrize("name", TINYCLIP_FILES)
-def test_downloads_are_as_large_as_foretold(name: str) -> None:
-    entry = next(entry for entry in CATALOG if entry.name == name)
+def test_downloads_are_as_large_as_foretold(subtests: pytest.Subtests) -> None:
+    entries = {entry.name: entry for entry in CATALOG}
 
-    assert entry.download_bytes / 1e6 == pytest.approx(TINYCLIP_FILES[name], rel=2e-3)
+    for name, megabytes in TINYCLIP_FILES.items():
+        with subtests.test(name):
+            assert entries[name].download_bytes / 1e6 == pytest.approx(megabytes, rel=2e-3)
