@@ -15,7 +15,7 @@ BIN = $(VENV)/bin
 DEMO = $(addprefix examples/photos/,cat.jpg bison.jpg castle.jpg stream.jpg)
 INSTALL = examples/install.py --into $(VENV) --torch-index "$(TORCH_INDEX)"
 
-.PHONY: demo test check fix lint types wheel docs bench soak clean
+.PHONY: demo test check fix lint types wheel docs map bench soak clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/installed: constraints.txt pyproject.toml
@@ -59,6 +59,10 @@ wheel: $(VENV)/installed-dev
 # Renews the lines that README.md and docs/ print, and docs/cli.md; shows what changed.
 docs: $(VENV)/installed-dev
 	$(BIN)/python -m tests.docs.renew
+
+# Prints the rooms of the code, what they import, and how large everything is.
+map: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.map
 
 # Writes tests/benchmarks/RESULTS.md. Some sections only, or in a hurry: make bench ONLY="640x480 limit" QUICK=1
 bench: $(VENV)/installed-dev

@@ -10,7 +10,7 @@ from clipcli.output.text import visible
 from clipcli.workflows.evaluation.report_text import sections
 
 if TYPE_CHECKING:
-    from clipcli.workflows.evaluation.report import Evaluated
+    from clipcli.workflows.evaluation.evaluated import Evaluated
 
 PAIRS_SHOWN = 15
 MATRIX_LABELS = 60  # more do not fit on a screen; --confusion has them

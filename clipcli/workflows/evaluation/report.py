@@ -1,4 +1,4 @@
-"""What an evaluation found, and how it is written in each format."""
+"""How an evaluation is written, in each format."""
 
 from __future__ import annotations
 
@@ -10,11 +10,7 @@ from clipcli.errors import UsageError
 
 if TYPE_CHECKING:
     from clipcli.output.formats import Sink
-    from clipcli.results import Provenance, Skipped
-    from clipcli.workflows.evaluation.calibrate import CalibrationOutcome
-    from clipcli.workflows.evaluation.comparison import RivalComparison
-    from clipcli.workflows.evaluation.figures import Figures
-    from clipcli.workflows.evaluation.predictions import Predictions, Scores
+    from clipcli.workflows.evaluation.evaluated import Evaluated
 
 FORMATS = ("table", "tsv", "csv", "json", "html")
 CSV_END = "\r\n"  # of a line, as RFC 4180 has it
@@ -35,22 +31,6 @@ def csv_tables(confusion: Path | None, pictures: Path | None) -> list[tuple[Path
         if path is not None:
             tables.append((path, name))
     return tables
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """The figures of one classifier, and what was asked for besides."""
-
-    source: str
-    predictions: Predictions
-    figures: Figures
-    ood: Scores | None  # of pictures that no label fits
-    ood_source: str | None
-    calibration: CalibrationOutcome | None
-    calibration_file: str | None  # where the calibration was stored
-    comparisons: tuple[RivalComparison, ...]
-    skipped: tuple[Skipped, ...]
-    provenance: Provenance
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,10 @@ from clipcli.version import __version__
 
 if TYPE_CHECKING:
     from clipcli.workflows.evaluation.calibrate import CalibrationOutcome
-    from clipcli.workflows.evaluation.comparison import RivalComparison
+    from clipcli.workflows.evaluation.evaluated import Evaluated, RivalComparison
     from clipcli.workflows.evaluation.figures import Figures, OutOfDistribution
     from clipcli.workflows.evaluation.out_of_distribution import Rejection
     from clipcli.workflows.evaluation.reliability import Bin
-    from clipcli.workflows.evaluation.report import Evaluated
 
 Cell = str | float | int | None
 

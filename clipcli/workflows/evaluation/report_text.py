@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
     from clipcli.workflows.evaluation.calibrate import CalibrationOutcome
     from clipcli.workflows.evaluation.chance import Interval
-    from clipcli.workflows.evaluation.comparison import RivalComparison
+    from clipcli.workflows.evaluation.evaluated import Evaluated, RivalComparison
     from clipcli.workflows.evaluation.figures import Figures, LabelFigures, OutOfDistribution
     from clipcli.workflows.evaluation.reliability import Bin, Coverage
-    from clipcli.workflows.evaluation.report import Evaluated
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.embed import Embedded
     from clipcli.workflows.evaluation.calibrate import CalibrationOutcome
-    from clipcli.workflows.evaluation.comparison import Rival
+    from clipcli.workflows.evaluation.evaluated import Evaluated, Rival
     from clipcli.workflows.evaluation.predictions import Predictions, Scores
-    from clipcli.workflows.evaluation.report import Evaluated
 
 LABEL_CHARACTERS = 200  # of the labels that a calibration serves, in a note
 
@@ -63,9 +62,8 @@ class Evaluation:
         """Do all of it, and return what came of it."""
         from clipcli.images.class_tree import read_class_tree
         from clipcli.pipeline.provenance import now
-        from clipcli.workflows.evaluation.comparison import compare_all
+        from clipcli.workflows.evaluation.evaluated import Evaluated, compare_all
         from clipcli.workflows.evaluation.figures import compute_figures
-        from clipcli.workflows.evaluation.report import Evaluated
 
         started = now()
         self._tree = read_class_tree(self.task.source)
@@ -200,7 +198,7 @@ class Evaluation:
         return outcome, str(path)
 
     def _rival(self, variant: Variant, classifier: Classifier, places: dict[str, int]) -> Rival:
-        from clipcli.workflows.evaluation.comparison import Rival
+        from clipcli.workflows.evaluation.evaluated import Rival
 
         predictions = self._predictions(variant.settings, classifier, places)
         return Rival(variant.name, predictions, _classes(classifier, self._tree, places))

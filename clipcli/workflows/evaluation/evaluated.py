@@ -1,13 +1,15 @@
-"""Classifiers side by side on the same pictures."""
+"""One evaluation as a whole, and classifiers side by side on the same pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from clipcli.results import Provenance, Skipped
+from clipcli.workflows.evaluation.calibrate import CalibrationOutcome
 from clipcli.workflows.evaluation.chance import PairedDifference, compare, holm
 from clipcli.workflows.evaluation.figures import Figures, compute_figures
-from clipcli.workflows.evaluation.predictions import Predictions
+from clipcli.workflows.evaluation.predictions import Predictions, Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,22 @@ class RivalComparison:
     figures: Figures
     difference: PairedDifference
     p_adjusted: float  # for having been compared several times
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The figures of one classifier, and what was asked for besides."""
+
+    source: str
+    predictions: Predictions
+    figures: Figures
+    ood: Scores | None  # of pictures that no label fits
+    ood_source: str | None
+    calibration: CalibrationOutcome | None
+    calibration_file: str | None  # where the calibration was stored
+    comparisons: tuple[RivalComparison, ...]
+    skipped: tuple[Skipped, ...]
+    provenance: Provenance
 
 
 def compare_all(first: Predictions, rivals: Sequence[Rival]) -> list[RivalComparison]:
