@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 Decision: TypeAlias = Literal["label", "below_threshold", "rejected"]
@@ -33,6 +33,7 @@ class Classified:
     # Where labels are asked one by one: all that were answered with yes, best first.
     labels: tuple[LabelScore, ...] | None = None
     reject_score: float | None = None  # 0..1, high where no label fits; None: nobody asked
+    note: str = ""  # what is wrong with the file, although all its pixels are there
 
     @property
     def label(self) -> str | None:
@@ -89,6 +90,11 @@ class Provenance:
     engine: str = ""  # the package that ran the image tower; empty where all was cached
 
 
+def noted(result: Classified, note: str) -> Classified:
+    """Return a result that says what is wrong with its file; nothing, as a rule."""
+    return replace(result, note=note) if note else result
+
+
 def path_fields(path: str) -> dict[str, str]:
     """Return the record keys of a path; names that are not UTF-8 also travel as base64.
 
@@ -120,6 +126,8 @@ def to_record(result: Result) -> dict[str, Any]:
         record["reject_score"] = result.reject_score
     if result.parents:
         record["parents"] = [_score_fields(score) for score in result.parents]
+    if result.note:
+        record["note"] = result.note
     return record
 
 

@@ -1,6 +1,7 @@
-"""The form of what is stored: rounded vectors, reasons, and their checks.
+"""How vectors and reasons are stored: rounded, with a checksum each.
 
-A value is: the picture's pixels by its header (8 bytes), the payload, a checksum. The checksum also
+A value is: the number of a note on the file (1 byte), the picture's pixels by its header (7 bytes),
+the payload, a checksum. The checksum also
 covers the hash of the picture, so that a value which a damaged index leads to is found out.
 """
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HEAD_BYTES, CHECK_BYTES = 8, 4
+_NOTE_BITS = 56  # a note stands above them
 HALF, SINGLE = "<f2", "<f4"
 
 
@@ -52,9 +54,9 @@ def tag_of(content: bytes) -> int:
     return zlib.crc32(content)
 
 
-def pack(payload: bytes, n_pixels: int, tag: int) -> bytes:
+def pack(payload: bytes, n_pixels: int, tag: int, note: int = 0) -> bytes:
     """Return a value for the store."""
-    body = struct.pack("<Q", n_pixels) + payload
+    body = struct.pack("<Q", n_pixels | note << _NOTE_BITS) + payload
     return body + struct.pack("<I", zlib.crc32(body, tag))
 
 
@@ -71,13 +73,18 @@ def unpack_reason(value: bytes) -> str:
 
 def unpack_vectors(
     values: Sequence[bytes], width: int, kind: str
-) -> tuple[NDArray[np.float32], NDArray[np.uint64]]:
-    """Return rows (n, width) and pictures' pixels (n,) of values of the right size."""
+) -> tuple[NDArray[np.float32], NDArray[np.uint64], NDArray[np.uint64]]:
+    """Return rows (n, width), pixels (n,) and notes (n,) of values of the right size."""
     import numpy as np
 
     record = np.dtype([("n_pixels", "<u8"), ("row", kind, (width,)), ("check", "<u4")])
     block = np.frombuffer(b"".join(values), dtype=record)  # (n,)
-    return restored(block["row"]), block["n_pixels"]
+    heads = block["n_pixels"]
+    return (
+        restored(block["row"]),
+        heads & np.uint64(2**_NOTE_BITS - 1),
+        heads >> np.uint64(_NOTE_BITS),
+    )
 
 
 def value_bytes(width: int, kind: str) -> int:

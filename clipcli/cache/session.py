@@ -11,9 +11,9 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from clipcli.cache import codec as form
+from clipcli.cache import codec
 from clipcli.cache.identity import Identity
 from clipcli.cache.image_cache import ImageCache
 from clipcli.cache.store import Found, Kept, Setting
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Row: TypeAlias = NDArray[np.float32]
+
+    # What the cache knows of a picture: its vector, or why it is skipped, or nothing.
+    Answer: TypeAlias = "Known | str | None"
 
 KEPT_AT_ONCE = 512  # values
 KEPT_FOR_S = 5.0
@@ -42,23 +45,30 @@ class Facts:
 
     def vectors(self, precision: str) -> Setting:
         """Return the setting of vectors; each says its pixels, so no limit belongs to it."""
-        told = ["vector", self.fingerprint, precision, self.width, self.exact, self.decoder]
-        return Setting(json.dumps(told), self.model, self.fingerprint)
+        facts = ["vector", self.fingerprint, precision, self.width, self.exact, self.decoder]
+        return Setting(json.dumps(facts), self.model, self.fingerprint)
 
     def reasons(self) -> Setting:
         """Return the setting of reasons; they do not depend on the model, its input size aside."""
-        told = ["reason", self.size_px, self.exact, self.max_pixels, self.decoder]
-        return Setting(json.dumps(told))
+        facts = ["reason", self.size_px, self.exact, self.max_pixels, self.decoder]
+        return Setting(json.dumps(facts))
 
 
-class Shelf:
+class Known(NamedTuple):
+    """A picture's vector (d,), and the number of what its record is to say of the file."""
+
+    row: Row
+    note: int = 0
+
+
+class CacheSession:
     """What the cache has for a run; ``precision`` is None as long as nobody knows it."""
 
     def __init__(self, cache: ImageCache, facts: Facts, precision: str | None) -> None:
         self._cache, self._facts, self._precision = cache, facts, precision
         cache.precision = precision or ""
-        self._kind = form.vector_type(exact=facts.exact)
-        self._length = form.value_bytes(facts.width, self._kind)
+        self._kind = codec.vector_type(exact=facts.exact)
+        self._length = codec.value_bytes(facts.width, self._kind)
         self._vectors: int | None = None
         self._reasons: int | None = None
         self._kept: list[Kept] = []
@@ -88,11 +98,11 @@ class Shelf:
 
     def rounded(self, rows: Row) -> Row:
         """Return new rows (n, d) as they will come back from the cache."""
-        return form.rounded(rows, self._kind)
+        return codec.rounded(rows, self._kind)
 
-    def look_up(self, identities: Sequence[Identity | None]) -> list[Row | str | None]:
+    def look_up(self, identities: Sequence[Identity | None]) -> list[Answer]:
         """Return the vector (d,) of each file, or why it is skipped, or None: not known."""
-        nothing: list[Row | str | None] = [None] * len(identities)
+        nothing: list[Answer] = [None] * len(identities)
         if self.is_empty:
             return nothing
         none: list[Found | None] = []
@@ -101,7 +111,7 @@ class Shelf:
         )
         return self._unpack(found) if found else nothing
 
-    def look_up_content(self, content: bytes) -> Row | str | None:
+    def look_up_content(self, content: bytes) -> Answer:
         """Return the vector (d,) of a picture by its bytes, or why it is skipped, or None."""
         if self.is_empty:
             return None
@@ -110,35 +120,33 @@ class Shelf:
         )
         return self._unpack([found])[0]
 
-    def _unpack(self, found: Sequence[Found | None]) -> list[Row | str | None]:
-        answers: list[Row | str | None] = [None] * len(found)
+    def _unpack(self, found: Sequence[Found | None]) -> list[Answer]:
+        answers: list[Answer] = [None] * len(found)
         places, values = [], []
         for i, one in enumerate(found):
             if one is None:
                 continue
             if one.vector is not None:
-                if len(one.vector) == self._length and form.is_sound(one.vector, one.tag):
+                if len(one.vector) == self._length and codec.is_sound(one.vector, one.tag):
                     places.append(i)
                     values.append(one.vector)
-            elif one.reason is not None and form.is_sound(one.reason, one.tag):
-                answers[i] = form.unpack_reason(one.reason)
+            elif one.reason is not None and codec.is_sound(one.reason, one.tag):
+                answers[i] = codec.unpack_reason(one.reason)
         self._fill(answers, places, values)
         self._note_use(found, answers)
         return answers
 
-    def _fill(
-        self, answers: list[Row | str | None], places: list[int], values: list[bytes]
-    ) -> None:
+    def _fill(self, answers: list[Answer], places: list[int], values: list[bytes]) -> None:
         """Put vectors into their places, but for pictures that are too large for this run."""
         if not values:
             return
-        rows, n_pixels = form.unpack_vectors(values, self._facts.width, self._kind)
+        rows, n_pixels, notes = codec.unpack_vectors(values, self._facts.width, self._kind)
         fits = (n_pixels <= self._facts.max_pixels).tolist()
-        for place, row, is_fit in zip(places, rows, fits, strict=True):
+        for place, row, note, is_fit in zip(places, rows, notes.tolist(), fits, strict=True):
             if is_fit:
-                answers[place] = row
+                answers[place] = Known(row, note)
 
-    def _note_use(self, found: Sequence[Found | None], answers: Sequence[Row | str | None]) -> None:
+    def _note_use(self, found: Sequence[Found | None], answers: Sequence[Answer]) -> None:
         from clipcli.cache.schema import CHUNK_BITS
 
         for setting, wanted in ((self._vectors, False), (self._reasons, True)):
@@ -152,7 +160,12 @@ class Shelf:
                     self._used |= {(chunk, setting) for chunk in chunks}
 
     def keep_vector(
-        self, row: Row, content: bytes, identity: Identity | None, n_pixels: int, precision: str
+        self,
+        known: Known,
+        content: bytes,
+        identity: Identity | None,
+        n_pixels: int,
+        precision: str,
     ) -> None:
         """Remember the vector of a picture; ``precision`` is what it was really computed in."""
         if self._cache.is_off:
@@ -161,8 +174,8 @@ class Shelf:
             self._precision = precision
             vectors = self._facts.vectors(precision)
             self._vectors = self._cache.ask(lambda store: store.setting(vectors, make=True), None)
-        payload = row.astype(self._kind).tobytes()
-        value = form.pack(payload, n_pixels, form.tag_of(content))
+        payload = known.row.astype(self._kind).tobytes()
+        value = codec.pack(payload, n_pixels, codec.tag_of(content), known.note)
         self._keep(self._vectors, content, identity, value)
 
     def keep_reason(self, reason: str, content: bytes, identity: Identity | None) -> None:
@@ -170,10 +183,10 @@ class Shelf:
         if self._reasons is None:
             setting = self._facts.reasons()
             self._reasons = self._cache.ask(lambda store: store.setting(setting, make=True), None)
-        value = form.pack(reason.encode("utf-8", "replace"), 0, form.tag_of(content))
+        value = codec.pack(reason.encode("utf-8", "replace"), 0, codec.tag_of(content))
         self._keep(self._reasons, content, identity, value)
 
-    def keep_identity(self, answer: Row | str, content: bytes, identity: Identity) -> None:
+    def keep_identity(self, answer: Known | str, content: bytes, identity: Identity) -> None:
         """Remember that a file has a content that is known."""
         setting = self._reasons if isinstance(answer, str) else self._vectors
         self._keep(setting, content, identity, None)

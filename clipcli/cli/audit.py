@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clipcli.cli import options
 from clipcli.cli.groups import ClassLabelOptions, FindingsOutput, ModelOptions, NoteOptions
 from clipcli.errors import ExitCode, InputError
 
@@ -21,14 +22,6 @@ Source = Annotated[
         metavar="DIR",
         help="A folder with a folder for each class, or with train, val or test above those, or a "
         ".csv or .tsv with the columns path, label and, if there are any, split.",
-    ),
-]
-Splits = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAMES",
-        help="Top folders that are splits, with commas between them. Left out: recognised if all "
-        "of them are called train, val, test or the like.",
     ),
 ]
 FailOn = Annotated[
@@ -47,7 +40,7 @@ def audit(
     model: ModelOptions,
     output: FindingsOutput,
     notes: NoteOptions,
-    splits: Splits = None,
+    splits: options.Splits = None,
     fail_on: FailOn = None,
 ) -> ExitCode:
     """Find wrong labels, copies and broken files in a data set.
@@ -56,7 +49,7 @@ def audit(
     clipcli audit dataset/ --fail-on leak,broken
     """
     from clipcli.cli.conclude import conclude, note_files
-    from clipcli.images.class_tree import read_class_tree
+    from clipcli.images.class_tree import read_class_tree, split_names
     from clipcli.output.html.thumbnails import spooled
     from clipcli.output.report import send
     from clipcli.pipeline.inputs import Inputs
@@ -65,8 +58,9 @@ def audit(
 
     selectors = check_selectors(fail_on)
     request = output.guarded_request(FORMATS)
-    tree = read_class_tree(source, splits.split(",") if splits else None)
+    tree = read_class_tree(source, split_names(splits))
     session = model.session(Inputs((source,)), notes)
+    session.notes.say(tree.in_words())
     with spooled(is_wanted=request.wants("html")) as spool:
         report = _audit(session, tree, labels, spool, is_guarded=output.guard_formulas)
         send(report, request)

@@ -74,6 +74,7 @@ def conclude_inputs(session: Session) -> ExitCode:
     if session.report.ignored:
         left_out = several(session.report.ignored, "other file")
         session.notes.say(f"{left_out} left out, no picture by ending or content")
+    _note_links(session)
     if not session.n_ok:
         raise InputError(f"{session.inputs.in_words()}: no picture could be read")
     return ExitCode.SKIPPED if session.n_skipped else ExitCode.DONE
@@ -145,8 +146,22 @@ def _note_details(session: Session) -> None:
         say(f"no model was loaded, all is from the cache, in {session.image_cache.precision}")
     say(f"{several(n, 'input')} in {total_s:.2f} s, {n / total_s:.1f} a second")
     say(", ".join(f"{seconds:.2f} s {phase}" for phase, seconds in phases.items()))
-    if session.report.repeated:
-        say(f"{several(session.report.repeated, 'path')} led to an input a second time")
+
+
+def _note_links(session: Session) -> None:
+    """Say which inputs have no record of their own, and which folders were not entered."""
+    report, notes = session.report, session.notes
+    if report.repeated:
+        paths = several(report.repeated, "path")
+        notes.say(f"{paths} named a picture again; a picture has one record")
+    if report.n_linked_folders:
+        folders = several(report.n_linked_folders, "linked folder")
+        n_more = report.n_linked_folders - len(report.linked_folders)
+        more = f" and {n_more:,} more" if n_more else ""
+        were = "was" if report.n_linked_folders == 1 else "were"
+        named = ", ".join(report.linked_folders)
+        it = "it" if report.n_linked_folders == 1 else "them"
+        notes.say(f"{folders} {were} not entered: {named}{more}; name {it} to include {it}")
 
 
 def reason_of(error: BaseException) -> str:

@@ -72,8 +72,8 @@ def eval_(
         str,
         typer.Argument(
             metavar="DIR",
-            help="A folder with a folder for each class, or a .csv or .tsv with the columns path "
-            "and label.",
+            help="A folder with a folder for each class, or with train, val or test above those, "
+            "or a .csv or .tsv with the columns path and label.",
         ),
     ],
     compare: Annotated[
@@ -118,6 +118,7 @@ def eval_(
             "Left out: judge labels.",
         ),
     ] = None,
+    splits: options.Splits = None,
 ) -> ExitCode:
     """Measure accuracy on pictures of known classes; calibrate.
 
@@ -128,11 +129,19 @@ def eval_(
         from clipcli.cli.eval_boxes import eval_boxes
 
         others = (labels.labels, labels.templates, labels.probe, compare, calibration, out_of_set)
-        more = (reject_threshold, output.confusion, output.pictures, calibrate, no_calibration)
+        more = (
+            splits,
+            reject_threshold,
+            output.confusion,
+            output.pictures,
+            calibrate,
+            no_calibration,
+        )
         return eval_boxes(
             Path(source), boxes, model, output, notes, is_alone=not any(others + more)
         )
     from clipcli.cli.conclude import conclude, note_files
+    from clipcli.images.class_tree import split_names
     from clipcli.output.report import send
     from clipcli.pipeline.decisions import check_alone, check_uncalibrated
     from clipcli.workflows.evaluation.report import FORMATS, EvaluationReport, csv_tables
@@ -155,7 +164,7 @@ def eval_(
         check_alone(labels.labels, labels.templates, decisions)
         check_uncalibrated(calibrate=calibrate)
     evaluation = Evaluation(
-        Task(source, out_of_set, decisions, calibrate, calibration, variants),
+        Task(source, out_of_set, decisions, calibrate, calibration, variants, split_names(splits)),
         first,
         model.options(),
         notes.notes(),

@@ -248,6 +248,15 @@ NoCalibration: TypeAlias = Annotated[
     bool,
     typer.Option("--no-calibration", help="Use no calibration. Left out: one that fits is used."),
 ]
+Splits: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--splits",
+        metavar="NAMES",
+        help="Top folders that are splits, with commas between them; none if there are none. Left "
+        "out: those called train, val, test or the like that hold folders of classes.",
+    ),
+]
 ProbeFile: TypeAlias = Annotated[
     Path | None,
     typer.Option(

@@ -28,8 +28,8 @@ def fit(
         str,
         typer.Argument(
             metavar="DIR",
-            help="A folder with a folder for each class, or a .csv or .tsv with the columns path "
-            "and label.",
+            help="A folder with a folder for each class, or with train, val or test above those, "
+            "or a .csv or .tsv with the columns path and label.",
         ),
     ],
     output: Annotated[
@@ -68,6 +68,7 @@ def fit(
     ] = False,
     as_json: AsJson = False,
     overwrite: options.Overwrite = False,
+    splits: options.Splits = None,
 ) -> ExitCode:
     """Fit a linear classifier on pictures whose classes are known.
 
@@ -75,11 +76,20 @@ def fit(
     clipcli probe fit photos-by-class/ --shots 16 -o mine.safetensors
     """
     from clipcli.cli.conclude import conclude
+    from clipcli.images.class_tree import split_names
     from clipcli.pipeline.inputs import Inputs
     from clipcli.workflows.probe.report import print_fit, save
     from clipcli.workflows.probe.run import Fitting, Wishes, check_target
 
-    wishes = Wishes(source, shots, seed, labels, templates, is_zero_shot=not no_zero_shot)
+    wishes = Wishes(
+        source,
+        shots,
+        seed,
+        labels,
+        templates,
+        is_zero_shot=not no_zero_shot,
+        splits=split_names(splits),
+    )
     check_target(output, wishes, overwrite=overwrite)
     session = model.session(Inputs((source,)), notes)
     outcome = Fitting(session, wishes).fit()

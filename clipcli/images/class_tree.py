@@ -24,10 +24,14 @@ TABLE_DELIMITERS = {".csv": ",", ".tsv": "\t"}
 PATH_COLUMNS = ("path", "image", "file", "filename")  # the first that is there
 LABEL_COLUMNS = ("label", "class", "caption")
 SPLIT_COLUMN = "split"
-# Folder names that are splits without being told, if all folders of the tree are such.
+# Folder names that are splits without being told, if they hold folders of classes.
 SPLIT_NAMES = frozenset(
     {"train", "training", "trainval", "val", "valid", "validation", "dev", "test", "testing"}
 )
+NO_SPLITS = "none"  # in place of names: there are no splits
+# What archives, disks and servers put beside one's own folders.
+JUNK = frozenset({"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"})
+NAMED = 6  # folders or classes in a note; the rest is a count
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,21 @@ class ClassTree:
     classes: tuple[str, ...]  # in natural order, empty ones included
     splits: tuple[str, ...] = ()
     rows: Mapping[str, Place] | None = field(default=None, repr=False)
+    left_out: tuple[str, ...] = ()  # top folders that are neither splits nor classes
+
+    def in_words(self) -> str:
+        """Say in a line what was taken for what."""
+        classes = f"{_several(self.classes, 'class', 'classes')}"
+        splits = f"{_several(self.splits, 'split', 'splits')}, " if self.splits else ""
+        strays = f"; left out: {_first_few(self.left_out)}" if self.left_out else ""
+        return f"{self.source}: {splits}{classes}{strays}"
 
     def find(self, report: FindReport) -> Iterator[ImageFile | Skipped]:
-        """Yield every picture once, as ``clipcli classify`` finds them."""
+        """Yield every picture by each of its names: a link is a picture of its own class."""
         if self.rows is None:
-            yield from find_images([self.source], report=report)
+            for entry in find_images([self.source], report=report, by_name=True):
+                if not self.left_out or self._top_of(entry.path) not in self.left_out:
+                    yield entry
             return
         for path in self.rows:
             if os.path.lexists(path) and not Path(path).is_dir():
@@ -62,9 +76,15 @@ class ClassTree:
         """Return a picture's class and split."""
         if self.rows is not None:
             return self.rows[path]
-        folders = list(Path(os.path.relpath(path, self.source)).parts[:-1])
+        folders = self._folders_of(path)
         split = folders.pop(0) if self.splits and folders and folders[0] in self.splits else ""
         return Place(folders[0] if folders else None, split)
+
+    def _top_of(self, path: str) -> str:
+        return Path(os.path.relpath(path, self.source)).parts[0]
+
+    def _folders_of(self, path: str) -> list[str]:
+        return list(Path(os.path.relpath(path, self.source)).parts[:-1])
 
     def label_of(self, path: str) -> str | None:
         """Return a picture's class, None where it is in none."""
@@ -83,13 +103,14 @@ def read_class_tree(source: str, splits: Sequence[str] | None = None) -> ClassTr
     source
         A folder, or a ``.csv`` or ``.tsv`` file; a table's paths are relative to it.
     splits
-        Names of the top folders that are splits; None: recognised if all of them are called
-        ``train``, ``val``, ``test`` or the like.
+        Names of the top folders that are splits, ``["none"]`` if there are none; None: those that
+        are called ``train``, ``val``, ``test`` or the like and hold folders of classes.
 
     Raises
     ------
     InputError, UsageError
-        If there is no such folder or table, or it has no classes.
+        If there is no such folder or table, if it has no classes, or if a folder may as well be a
+        split as a class.
     """
     path = Path(source)
     if path.is_dir():
@@ -104,23 +125,66 @@ def read_class_tree(source: str, splits: Sequence[str] | None = None) -> ClassTr
     return _read_table(path, delimiter)
 
 
+def split_names(text: str | None) -> tuple[str, ...] | None:
+    """Return what ``--splits`` names; None where it is left out."""
+    return tuple(name.strip() for name in text.split(",")) if text else None
+
+
 def _read_folder(source: str, splits: Sequence[str] | None) -> ClassTree:
     folders = _folders(source)
+    own = [name for name in folders if name.lower() not in JUNK]
     if splits is None:
-        known = [name for name in folders if name.lower() in SPLIT_NAMES]
-        splits = known if known and len(known) == len(folders) else ()
+        splits = _recognised(source, own)
+    elif [name.lower() for name in splits] == [NO_SPLITS]:
+        splits = ()
     for split in splits:
         if split not in folders:
             raise UsageError(f"{source}: has no folder {split!r} for that split")
-    classes = {name for name in folders if name not in splits}
+    classes = set() if splits else set(own)
     for split in splits:
-        classes |= set(_folders(str(Path(source) / split)))
+        classes |= {name for name in _folders(_in(source, split)) if name.lower() not in JUNK}
     if not classes:
         raise InputError(
             f"{source}: has no folders in it, so no classes",
             hint="put the pictures of each class into a folder of its name",
         )
-    return ClassTree(source, tuple(natural_sort(classes)), tuple(splits))
+    left_out = tuple(name for name in folders if name not in (splits or own))
+    return ClassTree(source, tuple(natural_sort(classes)), tuple(splits), left_out=left_out)
+
+
+def _recognised(source: str, folders: Sequence[str]) -> Sequence[str]:
+    """Return the folders that are splits; refuse what may as well be something else.
+
+    ``train`` and ``val`` are splits where they share a class, whatever lies beside them. A lone
+    ``train`` beside ``bus`` is a class if it holds pictures, and nobody knows if it holds folders.
+    """
+    known = [name for name in folders if name.lower() in SPLIT_NAMES]
+    inside = {name: set(_folders(_in(source, name))) for name in known}
+    if not known or len(known) == len(folders):
+        return known
+    if not any(inside.values()):
+        return ()
+    several = [inside[name] for name in known if inside[name]]
+    if len(several) > 1 and set.intersection(*several):
+        return known
+    others = [name for name in folders if name not in known]
+    raise UsageError(
+        f"{source}: {_first_few(known)} may be splits or classes, beside {_first_few(others)}",
+        hint=f"say which: --splits {','.join(known)}, or --splits {NO_SPLITS}",
+    )
+
+
+def _in(folder: str, name: str) -> str:
+    return str(Path(folder) / name)
+
+
+def _several(names: Sequence[str], one: str, many: str) -> str:
+    return f"{len(names):,} {one if len(names) == 1 else many} ({_first_few(names)})"
+
+
+def _first_few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def _folders(folder: str) -> list[str]:

@@ -10,25 +10,29 @@ from __future__ import annotations
 import importlib
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from clipcli.errors import ImageError
+from clipcli.images import tiff
 from clipcli.images.colour import to_rgb
 from clipcli.images.contents import describe
 from clipcli.images.failures import explain
 from clipcli.images.files import failure_reason, open_regular
-from clipcli.images.kinds import HEAD_BYTES, HEIF, JPEG, TIFF, Kind, sniff
+from clipcli.images.kinds import HEAD_BYTES, HEIF, JPEG, RAW, TIFF, Kind, sniff
+from clipcli.images.mending import is_filled_up, mend
 from clipcli.images.quiet import keep_libtiff_quiet, keep_pillow_quiet
+from clipcli.images.raw import decode_raw
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
 MAX_PIXELS = 200_000_000
-DECODER_VERSION = 2  # part of every cache key: raise it when decoding gives other pixels
+DECODER_VERSION = 3  # part of every cache key: raise it when decoding gives other pixels
 
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -49,6 +53,7 @@ class Decoded:
     image: Image
     box: Box
     n_pixels: int  # by the header, before any reduction
+    note_number: int = 0  # of damage that cost no pixel; see ``mending.NOTES``
 
 
 def decode_image(
@@ -100,18 +105,47 @@ def _decode_stream(stream: BinaryIO, max_pixels: int, at_least_px: int | None) -
     keep_pillow_quiet()
     kind = _identify(stream, max_pixels)
     with _failures_become_reasons(kind, stream):
-        image = _reader(kind)(stream)
-        _check_size(image.size, max_pixels)
-        n_pixels = image.size[0] * image.size[1]
-        reduced = None
-        if kind is JPEG and at_least_px is not None:
-            reduced = _reduce_jpeg(image, at_least_px)
-        image.load()
-        _check_size(image.size, max_pixels)  # a damaged HEIC's header may have said otherwise
-        box = reduced or (0.0, 0.0, *image.size)
-        orientation = _orientation(image)
-        upright = _turn(to_rgb(image), orientation)
-        return Decoded(upright, _turn_box(box, image.size, orientation), n_pixels)
+        try:
+            if kind is JPEG and is_filled_up(stream):
+                raise EOFError("zeros in place of the end")
+            return _decode_kind(kind, stream, max_pixels, at_least_px)
+        except (ImageError, MemoryError):
+            raise
+        except Exception:
+            mended = mend(kind, stream, partial(_all_pixels, kind, max_pixels))
+            if mended is None:
+                raise
+            with suppress(Exception):  # then it was something else, and the first failure says what
+                whole = io.BytesIO(mended.content)
+                decoded = _decode_kind(kind, whole, max_pixels, at_least_px)
+                return replace(decoded, note_number=mended.note_number)
+            raise
+
+
+def _decode_kind(kind: Kind, stream: BinaryIO, max_pixels: int, at_least_px: int | None) -> Decoded:
+    if kind is RAW:
+        developed, n_pixels = decode_raw(stream, max_pixels=max_pixels, at_least_px=at_least_px)
+        return Decoded(developed, (0.0, 0.0, *developed.size), n_pixels)
+    page = tiff.first_full_page(stream) if kind is TIFF else 0
+    stream.seek(0)
+    image = _reader(kind)(stream)
+    if page:
+        image.seek(page)
+    _check_size(image.size, max_pixels)
+    n_pixels = image.size[0] * image.size[1]
+    reduced = None
+    if kind is JPEG and at_least_px is not None:
+        reduced = _reduce_jpeg(image, at_least_px)
+    image.load()
+    _check_size(image.size, max_pixels)  # a damaged HEIC's header may have said otherwise
+    box = reduced or (0.0, 0.0, *image.size)
+    orientation = _orientation(image)
+    upright = _turn(to_rgb(image), orientation)
+    return Decoded(upright, _turn_box(box, image.size, orientation), n_pixels)
+
+
+def _all_pixels(kind: Kind, max_pixels: int, content: bytes) -> bytes:
+    return _decode_kind(kind, io.BytesIO(content), max_pixels, None).image.tobytes()
 
 
 def _identify(stream: BinaryIO, max_pixels: int) -> Kind:
@@ -131,7 +165,7 @@ def _identify(stream: BinaryIO, max_pixels: int) -> Kind:
     # Some readers take the whole file into memory first; a sparse file of terabytes is cheap.
     if n_bytes > most_bytes(max_pixels):
         raise ImageError(f"{kind.name} of {n_bytes / 1e9:.1f} GB is too large to be a picture")
-    return kind
+    return RAW if kind is TIFF and tiff.is_raw(stream) else kind
 
 
 def most_bytes(max_pixels: int) -> int:

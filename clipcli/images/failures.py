@@ -6,12 +6,15 @@ import re
 import struct
 from typing import BinaryIO
 
+from clipcli.images import tiff
 from clipcli.images.files import failure_reason
-from clipcli.images.kinds import Kind
+from clipcli.images.kinds import TIFF, Kind
 from clipcli.images.lengths import is_cut_short
 
 _MAX_CHARACTERS = 80  # kept of a decoder's own words, which may quote the file
 _CUT_SHORT = ("truncated", "unexpected end", "end of file", "chunk b''")
+# Pillow's words for sound TIFFs whose numbers of bands, bits or compression it does not know.
+_UNKNOWN_TIFF = ("unknown pixel mode", "unknown data organization", "Invalid value for samples")
 _BOMB = re.compile(r"\((\d+) pixels\) exceeds limit of (\d+) pixels")
 # Words of Pillow that tell a user nothing, or repeat what the reason says already.
 _EMPTY_WORDS = re.compile(
@@ -32,9 +35,17 @@ def explain(error: Exception, kind: Kind, stream: BinaryIO) -> str:
         return f"{kind.name} metadata is too large"
     if _says_cut_short(error) or is_cut_short(stream, kind):
         return f"truncated {kind.name}"
-    if "not identified by this driver" in words:
-        return f"broken {kind.name}: no usable size in its header"
+    unknown = kind is TIFF and any(said in words for said in _UNKNOWN_TIFF)
+    if unknown and (what := tiff.describe(stream)):
+        return f"a TIFF of a kind that is not read: {what}"
+    return _broken(error, kind)
+
+
+def _broken(error: Exception, kind: Kind) -> str:
+    words = str(error)
     detail = "" if isinstance(_origin(error), KeyError) else _plain(words)  # a key says nothing
+    if "not identified by this driver" in words:
+        detail = "no usable size in its header"
     return f"broken {kind.name}: {detail}" if detail else f"broken {kind.name}"
 
 

@@ -20,6 +20,8 @@ from clipcli.images.lists import STANDARD_INPUT, read_paths
 from clipcli.images.order import natural_sort
 from clipcli.results import Skipped
 
+LINKS_NAMED = 3  # linked folders that a report names
+
 _Key = TypeVar("_Key")
 
 
@@ -39,6 +41,8 @@ class FindReport:
     ignored: int = 0  # files in folders that are no pictures, by ending and by content
     repeated: int = 0  # paths that had been found before
     n_folders: int = 0  # folders that were walked
+    linked_folders: list[str] = field(default_factory=list)  # were not walked; the first few
+    n_linked_folders: int = 0
     links: list[str] | None = None  # with a list, links in folders go there and are no inputs
 
 
@@ -46,11 +50,14 @@ class FindReport:
 class _Seen:
     """Which files were found, as compactly as it goes: a set of inode numbers a device."""
 
+    by_name: bool = False  # then links to a file are inputs beside it
     inodes: dict[int, set[int]] = field(default_factory=dict)
     paths: set[str] = field(default_factory=set)
 
     def add(self, path: str, status: os.stat_result) -> bool:
         """Remember a file; say whether it is new."""
+        if self.by_name:
+            return _add(self.paths, os.path.abspath(path))  # noqa: PTH100 - links are kept
         # Hard links share an inode, and some file systems have none: there the path must tell.
         if status.st_nlink > 1 or status.st_ino == 0:
             return _add(self.paths, os.path.realpath(path))
@@ -63,6 +70,7 @@ def find_images(
     from_file: str | os.PathLike[str] | None = None,
     null: bool = False,
     report: FindReport | None = None,
+    by_name: bool = False,
 ) -> Iterator[ImageFile | Skipped]:
     """Yield every input that the arguments stand for, in order, as it is found.
 
@@ -77,6 +85,9 @@ def find_images(
         Lists, standard input's as well, separate paths by NUL characters, not by line ends.
     report
         Is filled with the counts of what was left out.
+    by_name
+        Each name is an input, although several lead to one file: in a data set a picture may be
+        linked into two of its parts.
 
     Yields
     ------
@@ -89,7 +100,7 @@ def find_images(
         If a list cannot be read.
     """
     report = report if report is not None else FindReport()
-    seen = _Seen()
+    seen = _Seen(by_name)
     for argument in arguments:
         if argument == STANDARD_INPUT:
             yield from _find_listed(argument, null, seen, report)
@@ -146,7 +157,7 @@ def _walk(top: str, seen: _Seen, report: FindReport) -> Iterator[ImageFile | Ski
         folder = waiting.pop()
         report.n_folders += 1
         try:
-            files, folders = _list_folder(folder, report.links)
+            files, folders = _list_folder(folder, report)
         except OSError as error:
             yield Skipped(folder, failure_reason(error, folder))
             continue
@@ -155,18 +166,22 @@ def _walk(top: str, seen: _Seen, report: FindReport) -> Iterator[ImageFile | Ski
         waiting.extend(join(folder, name) for name in reversed(folders))
 
 
-def _list_folder(folder: str, links: list[str] | None) -> tuple[list[str], list[str]]:
+def _list_folder(folder: str, report: FindReport) -> tuple[list[str], list[str]]:
     """Return the names of files and of folders, sorted, without hidden ones and linked folders."""
     files, folders = [], []
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):  # AppleDouble files, ._*, are among them
                 continue
-            if links is not None and _is_linked(entry):
-                links.append(join(folder, entry.name))
+            if report.links is not None and _is_linked(entry):
+                report.links.append(join(folder, entry.name))
             elif not _is_folder(entry):
                 files.append(entry.name)
-            elif not _is_linked(entry):
+            elif _is_linked(entry):
+                report.n_linked_folders += 1
+                if len(report.linked_folders) < LINKS_NAMED:
+                    report.linked_folders.append(join(folder, entry.name))
+            else:
                 folders.append(entry.name)
     return natural_sort(files), natural_sort(folders)
 

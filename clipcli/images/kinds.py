@@ -33,7 +33,7 @@ PNG = Kind("PNG", (".png", ".apng"), "PIL.PngImagePlugin", "PngImageFile")
 WEBP = Kind("WebP", (".webp",), "PIL.WebPImagePlugin", "WebPImageFile")
 AVIF = Kind("AVIF", (".avif", ".avifs"), "PIL.AvifImagePlugin", "AvifImageFile")
 GIF = Kind("GIF", (".gif",), "PIL.GifImagePlugin", "GifImageFile")
-TIFF = Kind("TIFF", (".tif", ".tiff"), "PIL.TiffImagePlugin", "TiffImageFile")
+TIFF = Kind("TIFF", (".tif", ".tiff"), "clipcli.images.tiff_reader", "TiffReader")
 BMP = Kind("BMP", (".bmp",), "PIL.BmpImagePlugin", "BmpImageFile")
 JPEG_2000 = Kind(
     "JPEG 2000",
@@ -43,7 +43,17 @@ JPEG_2000 = Kind(
 )
 PPM = Kind("PPM", (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"), "PIL.PpmImagePlugin", "PpmImageFile")
 HEIF = Kind("HEIC", (".heic", ".heif", ".hif"), "pillow_heif", "HeifImageFile")
-KINDS = (JPEG, PNG, WEBP, AVIF, GIF, TIFF, BMP, JPEG_2000, PPM, HEIF)
+# What a camera's sensor saw, in the form of each maker; many are TIFFs with a thumbnail in front.
+RAW = Kind(
+    "raw photograph",
+    (
+        *(".dng", ".nef", ".nrw", ".cr2", ".cr3", ".arw", ".sr2", ".srf", ".srw", ".orf", ".rw2"),
+        *(".rwl", ".raf", ".pef", ".3fr", ".fff", ".iiq", ".erf", ".mrw", ".x3f"),
+    ),
+    "clipcli.images.raw",
+    "",
+)
+KINDS = (JPEG, PNG, WEBP, AVIF, GIF, TIFF, BMP, JPEG_2000, PPM, HEIF, RAW)
 
 ENDINGS = frozenset(ending for kind in KINDS for ending in kind.endings)
 
@@ -58,6 +68,13 @@ _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
     (b"MM\x00\x2b", TIFF),
     (b"\x00\x00\x00\x0cjP  \r\n\x87\n", JPEG_2000),
     (b"\xff\x4f\xff\x51", JPEG_2000),  # the bare codestream
+    (b"IIRO\x08", RAW),  # Olympus
+    (b"IIRS\x08", RAW),
+    (b"MMOR\x00", RAW),
+    (b"IIU\x00", RAW),  # Panasonic, Leica
+    (b"FUJIFILMCCD-RAW", RAW),
+    (b"\x00MRM", RAW),  # Minolta
+    (b"FOVb", RAW),  # Sigma
 )
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIF_BRANDS = frozenset(
@@ -95,4 +112,6 @@ def _sniff_brands(head: bytes) -> Kind | None:
     brands = {major} | {box[at : at + 4] for at in range(8, len(box), 4)}
     if brands & _AVIF_BRANDS and (major in _AVIF_BRANDS or major in {b"mif1", b"msf1"}):
         return AVIF
+    if major == b"crx ":
+        return RAW  # Canon's CR3
     return HEIF if major in _HEIF_BRANDS else None

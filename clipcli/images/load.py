@@ -27,6 +27,7 @@ class Loaded:
 
     pixels: NDArray[np.uint8]
     n_pixels: int
+    note_number: int = 0  # of damage that cost no pixel; see ``mending.NOTES``
 
 
 def load_pixels(
@@ -75,4 +76,6 @@ def load(
     at_least_px = None if exact else max(OVERSAMPLING * preprocessing.size, LEAST_PX)
     decoded = decode(source, max_pixels=max_pixels, at_least_px=at_least_px)
     box = None if exact else decoded.box
-    return Loaded(preprocess(decoded.image, preprocessing, box=box), decoded.n_pixels)
+    return Loaded(
+        preprocess(decoded.image, preprocessing, box=box), decoded.n_pixels, decoded.note_number
+    )

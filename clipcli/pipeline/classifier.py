@@ -22,7 +22,7 @@ from clipcli.pipeline.embed import DecodeOptions, Embedded, embed
 from clipcli.pipeline.inputs import Input
 from clipcli.pipeline.label_rows import LabelRows, Report, encode_labels
 from clipcli.pipeline.sources import in_memory
-from clipcli.results import Classified, Result, Skipped
+from clipcli.results import Classified, Result, Skipped, noted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -173,7 +173,7 @@ class Classifier:
             pictures = [entry for entry in block if isinstance(entry, Embedded)]
             scored = iter(self.score(pictures) if pictures else ())
             for entry in block:
-                yield entry if isinstance(entry, Skipped) else next(scored)
+                yield entry if isinstance(entry, Skipped) else noted(next(scored), entry.note)
 
     def _starting(self, inputs: Iterable[T]) -> Iterator[T]:
         for entry in inputs:

@@ -18,7 +18,7 @@ from clipcli.pipeline.sources import ImageData
 from clipcli.results import Skipped
 
 if TYPE_CHECKING:
-    from clipcli.cache.session import Shelf
+    from clipcli.cache.session import CacheSession
     from clipcli.encoder.encoder import Encoder
     from clipcli.pipeline.prefetch import Entry
 
@@ -39,37 +39,39 @@ def embed(
     so that nobody can tell by the results.
     """
     cache = cache or ImageCache(None)
-    shelf = _open_shelf(cache, encoder, options)
-    with closing(shelf), Feeder(inputs, encoder, options, shelf) as feeder:
+    kept = _open_cache(cache, encoder, options)
+    with closing(kept), Feeder(inputs, encoder, options, kept) as feeder:
         batch_size = FIRST_BATCH
         while pending := feeder.gather(batch_size):
             is_fresh = any(isinstance(entry, Fresh) for entry in pending)
             if is_fresh:
-                _encode(pending, encoder, shelf)
+                _encode(pending, encoder, kept)
                 batch_size = encoder.batch_size
                 cache.note_choice(encoder.asked, encoder.device, encoder.precision)
             yield cast("list[Embedded | Skipped]", pending)
 
 
-def _encode(pending: list[Entry], encoder: Encoder, shelf: Shelf) -> None:
+def _encode(pending: list[Entry], encoder: Encoder, kept: CacheSession) -> None:
     """Put vectors in the place of pictures, which are encoded at once, and keep them."""
     import numpy as np
+
+    from clipcli.cache.session import Known
 
     places = [i for i, entry in enumerate(pending) if isinstance(entry, Fresh)]
     fresh = cast("list[Fresh]", [pending[i] for i in places])
     rows = encoder.encode_images(np.stack([entry.pixels for entry in fresh]))  # (n, d)
-    for place, entry, row, rounded in zip(places, fresh, rows, shelf.rounded(rows), strict=True):
+    for place, entry, row, rounded in zip(places, fresh, rows, kept.rounded(rows), strict=True):
         if entry.content is not None:
-            kept = (entry.content, entry.identity, entry.n_pixels)
-            shelf.keep_vector(row, *kept, precision=encoder.precision)
-        pending[place] = Embedded(entry.path, rounded)
+            facts = (entry.content, entry.identity, entry.n_pixels)
+            kept.keep_vector(Known(row, entry.note_number), *facts, precision=encoder.precision)
+        pending[place] = Embedded(entry.path, rounded, entry.note_number)
 
 
-def _open_shelf(cache: ImageCache, encoder: Encoder, options: DecodeOptions) -> Shelf:
+def _open_cache(cache: ImageCache, encoder: Encoder, options: DecodeOptions) -> CacheSession:
     """Return the part of the cache that is about this model in the precision that it will have."""
     import PIL
 
-    from clipcli.cache.session import Facts, Shelf
+    from clipcli.cache.session import CacheSession, Facts
     from clipcli.images.decode import DECODER_VERSION
 
     config = encoder.config
@@ -82,7 +84,7 @@ def _open_shelf(cache: ImageCache, encoder: Encoder, options: DecodeOptions) -> 
         max_pixels=options.max_pixels,
         decoder=f"{DECODER_VERSION} Pillow {PIL.__version__}",
     )
-    return Shelf(cache, facts, _precision(cache, encoder))
+    return CacheSession(cache, facts, _precision(cache, encoder))
 
 
 def _precision(cache: ImageCache, encoder: Encoder) -> str | None:

@@ -22,7 +22,7 @@ from clipcli.process import usable_cores
 from clipcli.results import Skipped
 
 if TYPE_CHECKING:
-    from clipcli.cache.session import Row, Shelf
+    from clipcli.cache.session import Answer, CacheSession
     from clipcli.encoder.encoder import Encoder
 
 WINDOW_BYTES = 96 * 2**20  # decoded pictures that wait, at most
@@ -59,10 +59,10 @@ class Feeder:
         inputs: Iterable[Input],
         encoder: Encoder,
         options: DecodeOptions,
-        shelf: Shelf,
+        cache: CacheSession,
     ) -> None:
-        self._inputs, self._shelf = inputs, shelf
-        self._reader = Reader(encoder, options, shelf)
+        self._inputs, self._cache = inputs, cache
+        self._reader = Reader(encoder, options, cache)
         picture_bytes = encoder.config.preprocessing.size**2 * 3
         window = max(LEAST_WINDOW, min(WINDOW_BYTES // picture_bytes, WINDOW_IMAGES))
         self._room = threading.Semaphore(window)  # for pictures
@@ -137,13 +137,13 @@ class Feeder:
             elif isinstance(answer, str):
                 known.append(Skipped(item.path, answer))
             else:
-                known.append(Embedded(item.path, answer))
+                known.append(Embedded(item.path, answer.row, answer.note))
         self._put(known)
 
-    def _answers(self, items: list[Input]) -> list[Row | str | None]:
-        if self._shelf.is_empty:
+    def _answers(self, items: list[Input]) -> list[Answer]:
+        if self._cache.is_empty:
             return [None] * len(items)
-        return self._shelf.look_up([_identity(item) for item in items])
+        return self._cache.look_up([_identity(item) for item in items])
 
     def _put(self, known: list[Entry]) -> None:
         if known and not self._stopped.is_set():

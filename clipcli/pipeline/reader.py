@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeAlias
 
 from clipcli.cache.identity import (
@@ -22,6 +22,7 @@ from clipcli.cache.identity import (
 from clipcli.errors import ImageError
 from clipcli.images.files import failure_reason, open_regular
 from clipcli.images.find import ImageFile
+from clipcli.images.mending import NOTES
 from clipcli.pipeline.sources import ImageData
 from clipcli.results import Skipped
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from clipcli.cache.session import Shelf
+    from clipcli.cache.session import CacheSession
     from clipcli.encoder.encoder import Encoder
     from clipcli.images.load import Loaded
 
@@ -45,6 +46,12 @@ class Embedded:
 
     path: str
     row: NDArray[np.float32]
+    note_number: int = 0
+
+    @property
+    def note(self) -> str:
+        """What is to be said of the file: of damage that cost no pixel; "" of sound ones."""
+        return NOTES.get(self.note_number, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +71,14 @@ class Fresh:
     n_pixels: int = 0  # by the header
     content: bytes | None = None  # hash
     identity: Identity | None = None
+    note_number: int = 0
 
 
 class Reader:
     """Reads pictures for one run; any number of threads may ask."""
 
-    def __init__(self, encoder: Encoder, options: DecodeOptions, shelf: Shelf) -> None:
-        self._encoder, self._options, self._shelf = encoder, options, shelf
+    def __init__(self, encoder: Encoder, options: DecodeOptions, cache: CacheSession) -> None:
+        self._encoder, self._options, self._cache = encoder, options, cache
 
     def read(self, item: ImageFile | ImageData) -> Fresh | Embedded | Skipped:
         """Return a picture's pixels, or its vector or reason where the cache knows it."""
@@ -78,7 +86,7 @@ class Reader:
         try:
             if isinstance(item, ImageData):
                 return self._read_data(path, item.read())
-            if self._shelf.is_off:
+            if self._cache.is_off:
                 return self._fresh(path, self._load(path))
             with open_regular(path) as stream:
                 return self._read(path, stream)
@@ -89,35 +97,35 @@ class Reader:
 
     def _read_data(self, path: str, data: bytes) -> Fresh | Embedded | Skipped:
         """Read a picture from memory; the cache knows it by its content alone."""
-        if self._shelf.is_off:
+        if self._cache.is_off:
             return self._fresh(path, self._load(io.BytesIO(data)))
         content = hash_content(data)
-        known = self._shelf.look_up_content(content)
+        known = self._cache.look_up_content(content)
         if known is not None:
-            return Skipped(path, known) if isinstance(known, str) else Embedded(path, known)
+            return Skipped(path, known) if isinstance(known, str) else Embedded(path, *known)
         try:
             loaded = self._load(io.BytesIO(data))
         except ImageError as error:
             if error.is_lasting:
-                self._shelf.keep_reason(error.message, content, None)
+                self._cache.keep_reason(error.message, content, None)
             raise
         fresh = self._fresh(path, loaded)
-        return Fresh(path, fresh.pixels, loaded.n_pixels, content)
+        return replace(fresh, n_pixels=loaded.n_pixels, content=content)
 
     def _read(self, path: str, stream: BinaryIO) -> Fresh | Embedded | Skipped:
         taken = _take(path, stream, self._options.max_pixels)
         if taken is None:
             return self._fresh(path, self._load(stream))
-        known = self._shelf.look_up_content(taken.content)
+        known = self._cache.look_up_content(taken.content)
         if known is not None:
             if taken.identity is not None:
-                self._shelf.keep_identity(known, taken.content, taken.identity)
-            return Skipped(path, known) if isinstance(known, str) else Embedded(path, known)
+                self._cache.keep_identity(known, taken.content, taken.identity)
+            return Skipped(path, known) if isinstance(known, str) else Embedded(path, *known)
         try:
             loaded = self._load(taken.source)
         except ImageError as error:
             if error.is_lasting and taken.still_holds():
-                self._shelf.keep_reason(error.message, taken.content, taken.identity)
+                self._cache.keep_reason(error.message, taken.content, taken.identity)
             raise
         return self._fresh(path, loaded, taken if taken.still_holds() else None)
 
@@ -131,8 +139,9 @@ class Reader:
         # Only now is it certain that the encoder is needed; it loads while others are decoded.
         self._encoder.start()
         if taken is None:
-            return Fresh(path, loaded.pixels)
-        return Fresh(path, loaded.pixels, loaded.n_pixels, taken.content, taken.identity)
+            return Fresh(path, loaded.pixels, note_number=loaded.note_number)
+        kept = (loaded.n_pixels, taken.content, taken.identity)
+        return Fresh(path, loaded.pixels, *kept, note_number=loaded.note_number)
 
 
 class _Taken(NamedTuple):

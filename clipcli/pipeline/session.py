@@ -103,6 +103,7 @@ class Session:
     n_skipped: int = 0
     reasons: Counter[str] = field(default_factory=Counter)  # of skipped inputs
     n_reported: int = 0  # skipped inputs that were named
+    n_noted: int = 0  # pictures that are damaged, but whole
     goes_without_cache: bool = False  # and it was said
     _n_found: int = 0  # inputs, so far, by who counts them on the side
 
@@ -215,7 +216,15 @@ class Session:
                 self._count_skipped(result, is_shown=are_shown)
             else:
                 self.n_ok += 1
+                if note := getattr(result, "note", ""):
+                    self._report_note(getattr(result, "path", ""), note)
             yield result
+
+    def _report_note(self, path: str, note: str) -> None:
+        """Report damage that cost no pixel; of many pictures only the first few."""
+        self.n_noted += 1
+        if self.n_noted <= ALIKE_SHOWN:
+            self.notes.say(f"{path}: {note}")
 
     def _count_skipped(self, skipped: Skipped, *, is_shown: bool) -> None:
         """Report a skipped input; of many with one reason only the first few."""

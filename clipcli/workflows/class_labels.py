@@ -17,6 +17,22 @@ NUMBERING = re.compile(r"^(?:n\d{8}|\d+)[-_. ]+(?=\D)")
 WORD_BREAKS = re.compile(r"[_\-\s]+")
 
 
+# Names that stand for a class and say nothing about it: a number, or an entry of WordNet.
+WORDLESS = re.compile(r"n\d{8}|\d+")
+
+
+def are_wordless(classes: Sequence[str]) -> bool:
+    """Say whether the classes' names are numbers, which no model can judge pictures by."""
+    n_wordless = sum(WORDLESS.fullmatch(name.strip()) is not None for name in classes)
+    return 2 * n_wordless > len(classes)
+
+
+def wordless_note(classes: Sequence[str]) -> str:
+    """Say that the classes' names are numbers."""
+    shown = ", ".join(classes[:3])
+    return f"classes are called {shown}: numbers say nothing to the model"
+
+
 def readable(name: str) -> str:
     """Turn a folder's name into words.
 
@@ -38,8 +54,13 @@ def labels_of_classes(tree: ClassTree) -> LabelSet:
     Raises
     ------
     LabelSetError
-        If two classes have the same name in words, or there is only one.
+        If two classes have the same name in words, if there is only one, or if they are numbers.
     """
+    if are_wordless(tree.classes):
+        raise LabelSetError(
+            f"{tree.source}: {wordless_note(tree.classes)}",
+            hint=f"give --labels FILE with a line such as `cat | {tree.classes[0]}` for each class",
+        )
     names = [readable(name) for name in tree.classes]
     seen: dict[str, str] = {}
     for name in tree.classes:

@@ -59,12 +59,13 @@ def test_exact_rows_are_not_rounded() -> None:
 @pytest.mark.parametrize("kind", [HALF, SINGLE])
 def test_what_is_unpacked_is_what_every_run_sees(kind: str) -> None:
     rows = unit_rows(50, 512, seed=5)
-    values = [pack(row.astype(kind).tobytes(), i, TAG) for i, row in enumerate(rows)]
+    values = [pack(row.astype(kind).tobytes(), i, TAG, i % 3) for i, row in enumerate(rows)]
 
-    unpacked, n_pixels = unpack_vectors(values, 512, kind)
+    unpacked, n_pixels, notes = unpack_vectors(values, 512, kind)
 
     assert (unpacked == rounded(rows, kind)).all()
     assert n_pixels.tolist() == list(range(50))
+    assert notes.tolist() == [i % 3 for i in range(50)]
     assert {len(value) for value in values} == {value_bytes(512, kind)}
 
 

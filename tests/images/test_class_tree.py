@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from clipcli.errors import InputError, UsageError
-from clipcli.images.class_tree import read_class_tree
+from clipcli.images.class_tree import read_class_tree, split_names
 from clipcli.images.find import FindReport, ImageFile
 from clipcli.results import Skipped
 
@@ -51,6 +51,66 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
 
     assert tree.splits == ()
     assert tree.label_of(str(path)) == "train"
+
+
+STRAYS = ["__MACOSX", "annotations", "runs", "unlabeled"]
+
+
+@pytest.mark.parametrize("stray", STRAYS)
+def test_a_stray_folder_beside_splits_leaves_them_splits(tmp_path: Path, stray: str) -> None:
+    for split in ("train", "val"):
+        for name in ("cat", "dog"):
+            picture(tmp_path / split / name / "1.png")
+    picture(tmp_path / stray / "2.png")
+
+    tree = read_class_tree(str(tmp_path))
+
+    assert (tree.classes, tree.splits, tree.left_out) == (
+        ("cat", "dog"),
+        ("train", "val"),
+        (stray,),
+    )
+    assert len(list(tree.find(FindReport()))) == 4
+    assert tree.in_words().endswith(
+        f"2 splits (train, val), 2 classes (cat, dog); left out: {stray}"
+    )
+
+
+def test_what_an_archive_leaves_behind_is_no_class(tmp_path: Path) -> None:
+    picture(tmp_path / "cat" / "1.png")
+    (tmp_path / "__MACOSX").mkdir()
+    (tmp_path / "train" / "cat").mkdir(parents=True)
+    (tmp_path / "train" / "__MACOSX").mkdir()
+
+    assert read_class_tree(str(tmp_path / "train")).classes == ("cat",)
+    assert read_class_tree(str(tmp_path), ["none"]).classes == ("cat", "train")
+
+
+def test_what_may_be_a_split_or_a_class_is_refused_with_both_ways_out(tmp_path: Path) -> None:
+    picture(tmp_path / "train" / "freight" / "1.png")
+    picture(tmp_path / "bus" / "1.png")
+
+    with pytest.raises(UsageError, match="train may be splits or classes, beside bus") as caught:
+        read_class_tree(str(tmp_path))
+
+    assert caught.value.hint == "say which: --splits train, or --splits none"
+    assert read_class_tree(str(tmp_path), split_names("none")).classes == ("bus", "train")
+    assert read_class_tree(str(tmp_path), split_names("train")).classes == ("freight",)
+
+
+def test_a_picture_that_is_linked_into_two_splits_is_in_both(tmp_path: Path) -> None:
+    pool = picture(tmp_path / "pool" / "1.png")
+    tree_folder = tmp_path / "set"
+    for split in ("train", "val"):
+        (tree_folder / split / "cat").mkdir(parents=True)
+        (tree_folder / split / "cat" / "soft.png").symlink_to(pool)
+        (tree_folder / split / "cat" / "hard.png").hardlink_to(pool)
+
+    tree = read_class_tree(str(tree_folder))
+
+    found = [Path(entry.path).relative_to(tree_folder) for entry in tree.find(FindReport())]
+    expected = [Path(s, "cat", n) for s in ("train", "val") for n in ("hard.png", "soft.png")]
+    assert found == expected
 
 
 def test_splits_can_be_named(tmp_path: Path) -> None:

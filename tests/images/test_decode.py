@@ -241,7 +241,7 @@ def test_16_bit_colour_and_16_bit_grey_agree() -> None:
 
 def test_tiffs_with_12_bits_or_a_sign_use_their_own_range() -> None:
     twelve = tiff(2, 1, {258: 12, 262: 1}, bytes([0xFF, 0xF8, 0x00]))  # 0xFFF, 0x800
-    signed = tiff(3, 1, {258: 16, 262: 1, 339: 2}, struct.pack("<3h", 0x7FFF, 0x4000, -5))
+    signed = tiff(3, 1, {258: 16, 262: 1, 339: 2}, struct.pack("<3h", 0x7FFF, 0x4000, 0))
 
     assert greys(twelve) == [255, 128]
     assert greys(signed) == [255, 128, 0]

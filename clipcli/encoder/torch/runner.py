@@ -35,10 +35,15 @@ Rows = NDArray[np.float32]
 
 BATCH_PIXELS = {"cpu": 32 * 224**2, "mps": 64 * 224**2, "cuda": 256 * 224**2}
 MAX_BATCH = {"cpu": 64, "mps": 256, "cuda": 1024}  # images; more gains nothing and takes memory
+# Subtle: matrix products sum in another order for other shapes, which changes the last bits. So the
+# network always sees so many images at once, one of them repeated where there are fewer, and an
+# image's row is the same in any company: cold, warm and half-warm runs print the same. These are
+# patches: weights are read once for all, which gains nothing for more. A lone image waits for them.
+BLOCK_PATCHES = {"cpu": 200, "mps": 1600, "cuda": 6400}
+MAX_BLOCK = {"cpu": 8, "mps": 64, "cuda": 256}  # images, for networks that are no transformers
 TEXT_BATCH = {"cpu": 64, "mps": 256, "cuda": 1024}  # prompts
-# Subtle: matrix products sum in another order for other shapes, which changes the last bits. Texts
-# of one length are encoded together, in numbers that are multiples of this, so that a label's row
-# is the same whichever labels it is encoded with, and half-warm caches print what cold ones print.
+# Texts of one length are encoded together, in numbers that are multiples of this, so that a label's
+# row is the same whichever labels it is encoded with.
 TEXT_STEP = 8
 # Linux, Windows, MPS: torch has an error class of its own only on CUDA.
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
@@ -62,7 +67,9 @@ class TorchRunner:
         self.precision = precision
         self._architecture = model.architecture
         self._dtype = PRECISIONS[precision]
-        self._image_batch = BatchLimit(_image_batch_size(device, preprocessing.size))
+        patch_px: int | None = getattr(model.architecture.image, "patch_size", None)
+        self._block = BatchLimit(block_size(device, preprocessing.size, patch_px))
+        self._wanted = image_batch_size(device, preprocessing.size)
         self._text_batch = BatchLimit(TEXT_BATCH.get(device.type, TEXT_BATCH["cpu"]))
         # The towers have different types, and moving one must not touch the other.
         self._image_tower = model.visual
@@ -93,12 +100,12 @@ class TorchRunner:
 
     @property
     def batch_size(self) -> int:
-        """How many images are worth encoding at once; shrinks when memory runs out."""
-        return self._image_batch.size
+        """How many images are worth handing over at once: full blocks."""
+        return max(1, round(self._wanted / self._block.size)) * self._block.size
 
     def encode_images(self, pixels: NDArray[np.uint8]) -> Rows:
         """Encode pictures (n, s, s, 3), 0 to 255, into unit rows (n, d)."""
-        rows = _encode_all(pixels, self._image_batch, self._encode_image_batch)
+        rows = _encode_all(pixels, self._block, self._encode_block)
         return self._stack(rows)
 
     def encode_texts(self, texts: Sequence[Sequence[int]]) -> Rows:
@@ -117,6 +124,12 @@ class TorchRunner:
             rows = _encode_all([texts[i] for i in alike], self._text_batch, self._encode_text_batch)
             restored[alike] = self._stack(rows)
         return restored
+
+    def _encode_block(self, pixels: NDArray[np.uint8]) -> Rows:
+        """Encode at most a block of pictures, filled up to a whole one."""
+        n_more = self._block.size - len(pixels)
+        filled = np.concatenate([pixels, *[pixels[:1]] * n_more]) if n_more else pixels
+        return self._encode_image_batch(filled)[: len(pixels)]
 
     @torch.inference_mode()
     def _encode_image_batch(self, pixels: NDArray[np.uint8]) -> Rows:
@@ -222,6 +235,15 @@ def pixel_scale(preprocessing: Preprocessing) -> tuple[Tensor, Tensor]:
     return mean.view(3, 1, 1), std.view(3, 1, 1)
 
 
-def _image_batch_size(device: torch.device, size: int) -> int:
+def image_batch_size(device: torch.device, size: int) -> int:
+    """Return how many images of ``size`` pixels a side are worth collecting for a device."""
     pixels = BATCH_PIXELS.get(device.type, BATCH_PIXELS["cpu"])
     return max(1, min(MAX_BATCH.get(device.type, MAX_BATCH["cpu"]), pixels // size**2))
+
+
+def block_size(device: torch.device, size: int, patch_px: int | None) -> int:
+    """Return how many images go through the network at once; ``patch_px`` of a transformer."""
+    kind = device.type if device.type in MAX_BLOCK else "cpu"
+    if patch_px is None:
+        return MAX_BLOCK[kind]
+    return max(1, min(MAX_BLOCK[kind], BLOCK_PATCHES[kind] // (size // patch_px) ** 2))

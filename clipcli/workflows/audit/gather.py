@@ -96,12 +96,20 @@ def class_classifier(
 ) -> tuple[Classifier, list[int]]:
     """Return a classifier of the classes' words, and each class's place among its labels."""
     from clipcli.labels.label_set import LabelSet, load_label_set
-    from clipcli.workflows.class_labels import key_of, match_classes, readable
+    from clipcli.workflows.class_labels import (
+        are_wordless,
+        key_of,
+        match_classes,
+        readable,
+        wordless_note,
+    )
 
     if labels is not None:
         label_set = load_label_set(labels)
         places = match_classes(tree, label_set)
     else:
+        if are_wordless(tree.classes):
+            session.notes.say(f"{wordless_note(tree.classes)}; --labels FILE says what they are")
         # Two classes that read the same are two for an audit; they share a label here.
         names: dict[str, str] = {}
         for name in tree.classes:

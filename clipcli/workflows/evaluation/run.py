@@ -37,6 +37,7 @@ class Task:
     calibrate: bool
     calibration_file: Path | None  # where to store it; None: the label set's own place
     variants: tuple[Variant, ...]
+    splits: tuple[str, ...] | None = None  # None: recognised
 
 
 @dataclass
@@ -66,7 +67,7 @@ class Evaluation:
         from clipcli.workflows.evaluation.figures import compute_figures
 
         started = now()
-        self._tree = read_class_tree(self.task.source)
+        self._tree = read_class_tree(self.task.source, self.task.splits)
         self.classifier, places = self._classifier(self.settings)
         classifier = self.classifier
         rivals = [(variant, *self._classifier(variant.settings)) for variant in self.task.variants]
@@ -116,6 +117,7 @@ class Evaluation:
         found = list(self._tree.find(self.session.report))
         if not found:
             raise InputError(f"{self.task.source}: no pictures found")
+        self.notes.say(self._tree.in_words())
         labels = {entry.path: self._tree.label_of(entry.path) for entry in found}
         if self._tree.splits:
             several = ", ".join(self._tree.splits)

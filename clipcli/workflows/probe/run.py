@@ -34,6 +34,7 @@ class Wishes:
     labels: str | None
     templates: str | None
     is_zero_shot: bool
+    splits: tuple[str, ...] | None = None  # None: recognised
 
 
 def check_target(path: Path, wishes: Wishes, *, overwrite: bool) -> None:
@@ -69,7 +70,8 @@ class Fitting:
         from clipcli.images.class_tree import read_class_tree
         from clipcli.workflows.probe.outcome import ProbeOrigin, fit_probe
 
-        self.tree = read_class_tree(self.wishes.source)
+        self.tree = read_class_tree(self.wishes.source, self.wishes.splits)
+        self.session.notes.say(self.tree.in_words())
         classifier, rows_of = self._words()  # before any picture, which takes long
         pictures, judging = self._embedded(self._drawn())
         labels = self._labels([*pictures, *judging])
@@ -88,12 +90,20 @@ class Fitting:
     def _words(self) -> tuple[Classifier | None, Mapping[str, int]]:
         """Open the zero-shot classifier, if it is wanted, and tell each class's row in it."""
         from clipcli.labels.label_set import load_label_set
-        from clipcli.workflows.class_labels import labels_of_classes, match_classes
+        from clipcli.workflows.class_labels import (
+            are_wordless,
+            labels_of_classes,
+            match_classes,
+            wordless_note,
+        )
 
         classes = self.tree.classes
-        if not self.wishes.is_zero_shot:
-            return None, dict.fromkeys(classes, 0)
         chosen = self.wishes.labels
+        is_wordless = chosen is None and are_wordless(classes)
+        if is_wordless and self.wishes.is_zero_shot:
+            self.session.notes.say(f"{wordless_note(classes)}; the fit is on pictures alone")
+        if is_wordless or not self.wishes.is_zero_shot:
+            return None, dict.fromkeys(classes, 0)
         label_set = load_label_set(chosen) if chosen else labels_of_classes(self.tree)
         places = match_classes(self.tree, label_set)
         classifier = self.session.classifier(label_set, templates=self.wishes.templates)

@@ -11,7 +11,13 @@ import torch
 import torch.nn.functional as F
 
 from clipcli.encoder.torch.clip import CLIP
-from clipcli.encoder.torch.runner import BatchLimit, TorchRunner, _encode_all, _image_batch_size
+from clipcli.encoder.torch.runner import (
+    BatchLimit,
+    TorchRunner,
+    _encode_all,
+    block_size,
+    image_batch_size,
+)
 from clipcli.errors import DeviceError, ModelError
 from clipcli.models.config import Architecture, Preprocessing
 from clipcli.models.folder import ModelFolder
@@ -189,9 +195,33 @@ def test_ids_that_the_network_has_no_place_for_are_refused(
 
 
 def test_batches_are_smaller_for_larger_pictures() -> None:
-    sizes = [_image_batch_size(CPU, size) for size in (64, 224, 448, 10_000)]
+    sizes = [image_batch_size(CPU, size) for size in (64, 224, 448, 10_000)]
 
     assert sizes == [64, 32, 8, 1]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_an_images_row_is_the_same_in_any_company(model: CLIP, precision: str) -> None:
+    runner = runner_of(model, precision)
+    pixels = pictures(model.architecture, 19)
+    together = runner.encode_images(pixels)
+
+    order = np.random.default_rng(1).permutation(19)
+    alone = np.concatenate([runner.encode_images(pixels[i : i + 1]) for i in range(19)])
+    shuffled = np.empty_like(together)
+    for part in np.split(order, [3, 4, 11]):
+        shuffled[part] = runner.encode_images(pixels[part])
+
+    np.testing.assert_array_equal(alone, together)
+    np.testing.assert_array_equal(shuffled, together)
+
+
+def test_blocks_are_as_large_as_weights_are_worth_reading_for() -> None:
+    shapes: list[tuple[int, int | None]] = [(224, 32), (224, 16), (224, 14), (32, 8), (224, None)]
+
+    sizes = [block_size(CPU, *shape) for shape in shapes]
+
+    assert sizes == [4, 1, 1, 8, 8]
 
 
 def test_a_texts_row_is_the_same_whichever_texts_it_is_encoded_with(model: CLIP) -> None:

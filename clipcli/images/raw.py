@@ -1,0 +1,46 @@
+"""Raw photographs: what a camera's sensor saw, developed by LibRaw.
+
+Never by the thumbnail or preview within the file: it is not the picture that the file is kept for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, BinaryIO
+
+from clipcli.errors import ImageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+REASON = 'a raw photograph needs an extra: pip install "clipcli[raw]"'
+
+
+def decode_raw(stream: BinaryIO, *, max_pixels: int, at_least_px: int | None) -> tuple[Image, int]:
+    """Develop a raw photograph to mode RGB, upright, with the camera's white balance.
+
+    Returns
+    -------
+    Image, int
+        The picture, at half its size where both sides keep ``at_least_px``, and its pixels in full.
+    """
+    import PIL.Image
+
+    try:
+        rawpy = importlib.import_module("rawpy")
+    except ImportError as error:
+        raise ImageError(REASON) from error
+    stream.seek(0)
+    try:
+        with rawpy.imread(stream) as raw:
+            width, height = raw.sizes.width, raw.sizes.height
+            if width * height > max_pixels:
+                limit = f"{max_pixels / 1e6:g} megapixels"
+                raise ImageError(f"{width} x {height} pixels is over the limit of {limit}")
+            is_half = at_least_px is not None and min(width, height) >= 2 * at_least_px
+            pixels = raw.postprocess(use_camera_wb=True, half_size=is_half, output_bps=8)
+    except rawpy.LibRawError as error:
+        words = error.args[0] if error.args else ""
+        said = words.decode("ascii", "replace") if isinstance(words, bytes) else str(words)
+        raise ImageError(f"broken raw photograph: {said}" if said else REASON) from error
+    return PIL.Image.fromarray(pixels), width * height

@@ -1,0 +1,172 @@
+"""What a TIFF really holds: planes, pages, thumbnails of raw photographs, and odd kinds."""
+
+from __future__ import annotations
+
+import io
+import struct
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clipcli.errors import ImageError
+from clipcli.images.decode import decode_image
+from clipcli.images.kinds import RAW, has_picture_ending, sniff
+from tests.broken_pictures import encoded, photo
+
+RGB = np.asarray(photo())  # (64, 96, 3)
+
+
+def tiff_of(
+    data: bytes, tags: dict[int, tuple[int, ...]], *, order: str = "<", strips: int = 1
+) -> bytes:
+    """Return a TIFF of one page; ``tags`` holds its numbers, all LONG."""
+    at = 8 + len(data)
+    fields = {259: (1,), 278: tags[257], **tags}
+    fields[273] = tuple(8 + i * len(data) // strips for i in range(strips))
+    fields[279] = (len(data) // strips,) * strips
+    entries, extra = b"", b""
+    extra_at = at + 2 + 12 * len(fields) + 4
+    for tag in sorted(fields):
+        values = struct.pack(f"{order}{len(fields[tag])}I", *fields[tag])
+        if len(values) > 4:
+            extra, values = extra + values, struct.pack(order + "I", extra_at + len(extra))
+        entries += struct.pack(order + "HHI", tag, 4, len(fields[tag])) + values
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, at)
+    return head + data + struct.pack(order + "H", len(fields)) + entries + bytes(4) + extra
+
+
+def planes_of(values: np.ndarray, order: str) -> bytes:
+    """Return a planar 16-bit RGB TIFF of values (h, w, 3)."""
+    height, width, bands = values.shape
+    data = b"".join(values[..., band].astype(order + "u2").tobytes() for band in range(bands))
+    tags = {256: (width,), 257: (height,), 258: (16,) * bands, 262: (2,), 277: (bands,), 284: (2,)}
+    return tiff_of(data, tags, order=order, strips=bands)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_planes_of_16_bits_are_colours_and_not_bytes(order: str) -> None:
+    values = RGB.astype(np.uint16) * 256 + 17
+
+    decoded = decode_image(planes_of(values, order))
+
+    np.testing.assert_array_equal(np.asarray(decoded), RGB)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("form", ["u2", "f4", "i4"])
+def test_a_lone_plane_that_is_called_planar_is_read_by_its_own_form(order: str, form: str) -> None:
+    grey = RGB[..., 0].astype(float)
+    scale = 257 if form == "u2" else 1
+    data = (grey * scale).astype(order + form).tobytes()
+    kind = {"u": 1, "i": 2, "f": 3}[form[0]]
+    tags = {256: (96,), 257: (64,), 258: (8 * int(form[1]),), 262: (1,), 277: (1,), 339: (kind,)}
+
+    decoded = decode_image(tiff_of(data, tags | {284: (2,)}, order=order))
+
+    np.testing.assert_array_equal(np.asarray(decoded)[..., 0], grey)
+
+
+def test_planes_that_nobody_can_put_together_are_refused() -> None:
+    values = np.zeros((4, 4, 4), np.uint16)
+    content = planes_of(values, "<")
+    cmyk = content.replace(struct.pack("<HHII", 262, 4, 1, 2), struct.pack("<HHII", 262, 4, 1, 5))
+
+    with pytest.raises(ImageError, match="a TIFF of a kind that is not read: planes of 16 bits"):
+        decode_image(cmyk)
+
+
+@pytest.mark.parametrize(
+    ("bits", "form", "bands", "words"),
+    [
+        (8, 1, 5, "5 bands of 8 bits"),
+        (32, 3, 3, "3 bands of floating-point 32 bits"),
+        (64, 3, 1, "one band of floating-point 64 bits"),
+        (16, 2, 3, "3 bands of signed 16 bits"),
+    ],
+)
+def test_sound_tiffs_of_odd_kinds_are_not_called_broken(
+    bits: int, form: int, bands: int, words: str
+) -> None:
+    tags = {256: (4,), 257: (4,), 258: (bits,) * bands, 262: (2 if bands == 3 else 1,)}
+    tags |= {277: (bands,), 339: (form,) * bands}
+
+    with pytest.raises(ImageError) as caught:
+        decode_image(tiff_of(bytes(16 * bands * bits // 8), tags))
+
+    assert caught.value.message == f"a TIFF of a kind that is not read: {words}"
+
+
+def test_a_thumbnail_in_front_is_passed_over() -> None:
+    small, large = Image.new("RGB", (8, 6), (255, 0, 0)), photo()
+    stream = io.BytesIO()
+    small.save(stream, "TIFF", save_all=True, append_images=[large], tiffinfo={254: 1})
+    content = bytearray(stream.getvalue())
+    # Pillow wrote the same word on both pages: the second is full size.
+    entry = struct.pack("<HHII", 254, 4, 1, 1)
+    last = content.rindex(entry)
+    assert content.index(entry) < last
+    content[last : last + 12] = struct.pack("<HHII", 254, 4, 1, 0)
+
+    assert decode_image(bytes(content)).size == large.size
+
+
+def test_the_first_of_several_full_pages_is_the_picture() -> None:
+    stream = io.BytesIO()
+    photo().save(stream, "TIFF", save_all=True, append_images=[Image.new("RGB", (8, 6))])
+
+    assert decode_image(stream.getvalue()).size == (96, 64)
+
+
+def raw_photographs() -> dict[str, bytes]:
+    size = {256: (8,), 257: (6,), 258: (8, 8, 8), 262: (2,), 277: (3,)}
+    sensor = {256: (8,), 257: (6,), 258: (16,), 262: (32803,), 277: (1,)}
+    canon = bytearray(encoded(photo(), "TIFF"))
+    canon[8:12] = b"CR\x02\x00"
+    return {
+        "dng": tiff_of(bytes(96), sensor | {50706: (1,)}),
+        "sensor": tiff_of(bytes(96), sensor),
+        "nef": tiff_of(bytes(144), size | {254: (1,), 271: (1,)}),  # a maker's thumbnail alone
+        "arw": tiff_of(bytes(144), size | {259: (32767,)}),
+        "cr2": bytes(canon),
+        "cr3": b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(99),
+        "raf": b"FUJIFILMCCD-RAW 0201" + bytes(99),
+        "rw2": b"IIU\0\x18\0\0\0" + bytes(99),
+        "orf": b"IIRO\x08\0\0\0" + bytes(99),
+    }
+
+
+@pytest.mark.parametrize("name", sorted(raw_photographs()))
+def test_a_raw_photograph_is_never_its_thumbnail(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "rawpy", None)  # not installed
+
+    with pytest.raises(
+        ImageError, match=r"raw photograph needs an extra.*clipcli\[raw\]"
+    ) as caught:
+        decode_image(raw_photographs()[name])
+
+    assert not caught.value.is_lasting  # it may be installed tomorrow
+
+
+def test_raw_photographs_are_found_by_ending_and_by_content() -> None:
+    assert has_picture_ending("DSC_0001.NEF")
+    assert sniff(raw_photographs()["cr3"]) is RAW
+
+
+def test_a_raw_photograph_is_developed_with_the_extra() -> None:
+    pytest.importorskip("rawpy")
+    # A linear DNG: 3 samples a pixel, as LibRaw takes them without any camera's tables.
+    values = np.zeros((64, 96, 3), np.uint16)
+    values[..., 1] = 30000
+    tags = {254: (0,), 256: (96,), 257: (64,), 258: (16, 16, 16), 262: (34892,), 277: (3,)}
+    content = tiff_of(values.tobytes(), tags | {50706: (0x00000401,)})
+
+    try:
+        decoded = decode_image(content)
+    except ImageError as error:
+        pytest.skip(f"LibRaw wants more of a DNG: {error}")
+
+    assert np.asarray(decoded)[32, 48].argmax() == 1
