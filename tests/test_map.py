@@ -13,7 +13,7 @@ FILES = {
     "roof/__init__.py": '"""The roof."""\n',
     "roof/top.py": "import torch\n\nfrom house.wall import brick\n",
     "wall.py": "def build():\n    from house import floor\n\n    return floor\n",
-    "floor.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from house import wall\n\n",
+    "floor.py": "import typing\nif typing.TYPE_CHECKING:\n    from house import wall\n\n",
 }
 
 
