@@ -84,11 +84,6 @@ def read_record(data: object, record: type[T], rules: ReadingRules) -> T:
     return value
 
 
-def read_value(value: object, kind: Any, key: str, rules: ReadingRules) -> Any:
-    """Return one value, read against a type, as :func:`read_record` does."""
-    return _Reader(rules).value(value, kind, key)
-
-
 class _Reader:
     def __init__(self, rules: ReadingRules) -> None:
         self._rules = rules

@@ -17,7 +17,7 @@ from torch import nn
 
 from clipcli.encoder.numpy_text.tower import NumpyTextTower
 from clipcli.encoder.torch.clip import CLIP
-from clipcli.encoder.torch.load import build_model, read_state, stored_tensors
+from clipcli.encoder.torch.load import build_model, stored_tensors
 from clipcli.encoder.torch.siglip import Siglip
 from clipcli.errors import ModelError
 from clipcli.models.config import (
@@ -34,6 +34,7 @@ from clipcli.models.formats.safetensors import read_tensor_table, write_tensors
 from clipcli.models.formats.tensor_map import StoredTensor, as_they_are
 from clipcli.models.open import ModelSource, source_of
 from tests.conftest import ROOT
+from tests.encoder.states import read_state
 from tests.encoder.torch.conftest import ARCHITECTURES, TEXT, make_restless
 
 TOLERANCE = 1e-5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, overload
 
@@ -14,11 +13,10 @@ from torch.overrides import TorchFunctionMode
 from clipcli.encoder.torch.clip import CLIP
 from clipcli.encoder.torch.siglip import Siglip
 from clipcli.encoder.torch.tensors import gather
-from clipcli.models.config import Activation, Architecture, SiglipArchitecture
+from clipcli.models.config import Architecture, SiglipArchitecture
 from clipcli.models.folder import ModelFolder
-from clipcli.models.formats.openai import architecture_from_shapes
-from clipcli.models.formats.safetensors import RawTensor, read_tensor_table
-from clipcli.models.formats.tensor_map import StoredTensor, as_they_are, complain, is_weightless
+from clipcli.models.formats.safetensors import RawTensor
+from clipcli.models.formats.tensor_map import complain, is_weightless
 from clipcli.models.open import ModelSource, source_of
 
 STORED_TYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
@@ -39,23 +37,11 @@ def load_model(
         If the weights do not fit the architecture exactly.
     """
     source = model if isinstance(model, ModelSource) else source_of(model)
-    told = {ours: " + ".join(piece.names) for ours, piece in source.plan.items()}
+    their_names = {ours: " + ".join(piece.names) for ours, piece in source.plan.items()}
     place = next(part.path for piece in source.plan.values() for part in piece.parts)
     return build_model(
-        source.config.architecture, gather(source.plan), str(place), dtype, told=told
+        source.config.architecture, gather(source.plan), str(place), dtype, their_names=their_names
     )
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file: nothing is copied, the tensors are windows on the file."""
-    table = read_tensor_table(path)
-    return gather(as_they_are({name: StoredTensor(path, place) for name, place in table.items()}))
-
-
-def build_from_state(state: Mapping[str, Tensor], activation: Activation, source: str) -> CLIP:
-    """Build the model whose plain state dict in OpenAI's layout this is."""
-    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    return build_model(architecture_from_shapes(shapes, activation), state, source)
 
 
 @overload
@@ -65,7 +51,7 @@ def build_model(
     source: str,
     dtype: torch.dtype | None = ...,
     *,
-    told: Mapping[str, str] = ...,
+    their_names: Mapping[str, str] = ...,
 ) -> CLIP: ...
 @overload
 def build_model(
@@ -74,7 +60,7 @@ def build_model(
     source: str,
     dtype: torch.dtype | None = ...,
     *,
-    told: Mapping[str, str] = ...,
+    their_names: Mapping[str, str] = ...,
 ) -> CLIP | Siglip: ...
 def build_model(
     architecture: Architecture | SiglipArchitecture,
@@ -82,11 +68,11 @@ def build_model(
     source: str,
     dtype: torch.dtype | None = torch.float32,
     *,
-    told: Mapping[str, str] = MappingProxyType({}),
+    their_names: Mapping[str, str] = MappingProxyType({}),
 ) -> CLIP | Siglip:
     """Build the network around the given tensors; ``source`` names them in errors.
 
-    ``told`` is what a tensor is called there, where that is not our name.
+    ``their_names`` are the tensors' names there, where those are not ours.
 
     No weights are drawn that would be thrown away: the network is built without storage, and
     then takes the tensors themselves where their type is ``dtype`` already.
@@ -94,7 +80,7 @@ def build_model(
     model = empty_model(architecture)
     state = {name: tensor for name, tensor in state.items() if not is_weightless(name)}
     expected = model.state_dict()
-    _check_fit(expected, state, source, told)
+    _check_fit(expected, state, source, their_names)
     whole = {name: tensor if dtype is None else tensor.to(dtype) for name, tensor in state.items()}
     whole |= {
         name: torch.zeros_like(expected[name], device="cpu") for name in expected.keys() - state
@@ -157,12 +143,12 @@ def _check_fit(
     expected: Mapping[str, Tensor],
     state: Mapping[str, Tensor],
     source: str,
-    told: Mapping[str, str],
+    their_names: Mapping[str, str],
 ) -> None:
     missing = [name for name in expected if name not in state and not is_weightless(name)]
     unexpected = [name for name in state if name not in expected]
     misshapen = [
-        f"{told.get(name, name)} {_axes(tensor)} where {_axes(expected[name])} belongs"
+        f"{their_names.get(name, name)} {_axes(tensor)} where {_axes(expected[name])} belongs"
         for name, tensor in state.items()
         if name in expected and tensor.shape != expected[name].shape
     ]

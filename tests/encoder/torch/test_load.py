@@ -14,16 +14,15 @@ from safetensors.torch import load_file, save_file
 
 from clipcli.encoder.torch.clip import CLIP
 from clipcli.encoder.torch.load import (
-    build_from_state,
     build_model,
     load_model,
-    read_state,
     stored_tensors,
 )
 from clipcli.errors import ModelError
 from clipcli.models.folder import ModelFolder
 from clipcli.models.formats.openai import RELEASED
 from clipcli.models.formats.safetensors import write_tensors
+from tests.encoder.states import build_from_state, read_state
 
 from .conftest import ARCHITECTURES
 
