@@ -1,8 +1,9 @@
-"""Foreign models' fingerprints, and remembers those it has computed.
+"""Models' fingerprints, computed from their files and remembered.
 
-Our own folders carry theirs. A foreign model's is the sha256 of its files and of the numbers that
-were read from its configuration. Hashing a model takes a second or more, so the answer is kept in
-the cache folder for as long as the files are the same by path, device, inode, size and times.
+What a folder says of itself is a claim: with other weights under a known fingerprint, one model
+would be answered from another's vectors. So the content decides. Hashing a model takes a second or
+more, and the answer is kept in the cache folder for as long as the files are the same by path,
+device, inode, size and times.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from clipcli.cache.identity import is_settled
 from clipcli.errors import ModelError
 from clipcli.files import open_regular, write_atomically
 
@@ -32,21 +35,45 @@ def remembered_fingerprint(files: Sequence[Path], numbers: bytes) -> str:
     return digest.hexdigest()
 
 
-def _remembered_hash(path: Path) -> str:
+def remembered_digest(files: Sequence[Path], facts: bytes, compute: Callable[[], str]) -> str:
+    """Return what ``compute`` answers about files, or answered while they were as they are.
+
+    Parameters
+    ----------
+    files
+        What the answer depends on.
+    facts
+        What else it depends on, such as numbers and the name of the question.
+
+    Raises
+    ------
+    ModelError
+        If a file cannot be read, or changes meanwhile.
+    """
     try:
-        identity = _identity(path)
-        place = _place(identity)
+        now_ns = time.time_ns()
+        identities = [_identity(path) for path in files]
+        place = _place(json.dumps([*identities, hashlib.sha256(facts).hexdigest()]))
         known = _recall(place)
         if known is not None:
             return known
-        with open_regular(path) as file:
-            computed = hashlib.file_digest(file, "sha256").hexdigest()
-        if _identity(path) != identity:
-            raise ModelError(f"{path}: changed while it was read")
+        computed = compute()
+        if [_identity(path) for path in files] != identities:
+            raise ModelError(f"{files[0]}: changed while it was read")
+        # A young file may change once more without a trace in its times.
+        if all(is_settled(path.stat(), now_ns) for path in files):
+            _remember(place, computed)
     except OSError as error:
-        raise ModelError(f"{path}: {error.strerror or error}") from error
-    _remember(place, computed)
+        raise ModelError(f"{files[0]}: {error.strerror or error}") from error
     return computed
+
+
+def _remembered_hash(path: Path) -> str:
+    def compute() -> str:
+        with open_regular(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    return remembered_digest([path], b"file", compute)
 
 
 def _identity(path: Path) -> str:

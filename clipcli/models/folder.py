@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from clipcli.cache.file_hashes import remembered_digest
 from clipcli.errors import ModelError, OutputError, OutputExistsError
 from clipcli.files import PACKAGE, open_regular
 from clipcli.models.config import ModelConfig, SiglipArchitecture
@@ -57,6 +58,8 @@ def builtin_model_folder() -> Path:
 def open_model_folder(path: Path) -> ModelFolder:
     """Read a folder's configuration and check that its files are there and whole.
 
+    The fingerprint is that of the files, not what the configuration says of them.
+
     Raises
     ------
     ModelError
@@ -70,9 +73,22 @@ def open_model_folder(path: Path) -> ModelFolder:
     _check_there(path, WEIGHTS_NAME)
     _check_there(path, folder.vocabulary_path.name)
     _check_logits(folder)
-    if config.fingerprint:
-        return folder
-    return replace(folder, config=replace(config, fingerprint=compute_fingerprint(folder)))
+    return replace(folder, config=replace(config, fingerprint=_true_fingerprint(folder)))
+
+
+def claimed_fingerprint(path: Path) -> str:
+    """Return the fingerprint that a folder was written with, whatever its files have become."""
+    return read_config(path / CONFIG_NAME).fingerprint
+
+
+def _true_fingerprint(folder: ModelFolder) -> str:
+    """Return the fingerprint of a folder's files; what its configuration says is only a claim."""
+    files = [folder.weights_path, folder.vocabulary_path]
+    ids_path = folder.vocabulary_path.with_name(IDS_NAME)
+    if ids_path.exists():
+        files.append(ids_path)
+    facts = b"clipcli folder\n" + canonical_numbers(folder.config)
+    return remembered_digest(files, facts, lambda: compute_fingerprint(folder))
 
 
 def tokenizer_name(config: ModelConfig) -> str:

@@ -13,7 +13,12 @@ from pathlib import Path
 from clipcli.encoder import selfcheck
 from clipcli.errors import ClipcliError, DeviceError, ModelError
 from clipcli.files import open_regular
-from clipcli.models.folder import BUILTIN, compute_fingerprint, open_model_folder
+from clipcli.models.folder import (
+    BUILTIN,
+    claimed_fingerprint,
+    compute_fingerprint,
+    open_model_folder,
+)
 from clipcli.models.open import ModelSource
 from clipcli.models.resolve import find_model
 from clipcli.models.store import Installed, folder_size, free_bytes, installed_models, store_folder
@@ -146,6 +151,7 @@ def check_fingerprint(found: Installed | Path, source: ModelSource) -> Check:
     expected = source.config.fingerprint
     try:
         if source.layout == "clipcli":
+            expected = _written_fingerprint(source)
             now = compute_fingerprint(open_model_folder(source.path))
         elif isinstance(found, Installed):
             expected, now = found.pointer().fingerprint, expected
@@ -195,7 +201,7 @@ def _expectations(
     found: Installed | Path, source: ModelSource, *, is_trusted: bool
 ) -> tuple[selfcheck.Answers | None, str]:
     """Return what is expected of a model and what there is to say about it; None: a fault."""
-    fingerprint = source.config.fingerprint
+    fingerprint = _written_fingerprint(source)
     for path in _places_of_expectations(found, source):
         if stored := selfcheck.read_expectations(path, fingerprint):
             return stored, ""
@@ -206,6 +212,13 @@ def _expectations(
     answers = selfcheck.reference_answers(source)
     path = _places_of_expectations(found, source)[-1]
     return answers, f"computed in fp32 on the CPU{_kept(path, fingerprint, answers)}"
+
+
+def _written_fingerprint(source: ModelSource) -> str:
+    """Return the fingerprint that a model came with; its files may have changed since."""
+    if source.layout == "clipcli":
+        return claimed_fingerprint(source.path)
+    return source.config.fingerprint
 
 
 def _kept(path: Path, fingerprint: str, answers: selfcheck.Answers) -> str:
@@ -240,7 +253,7 @@ def verify(model: Installed) -> str | None:
         if model.is_pulled:
             return _verify_pulled(model)
         folder = open_model_folder(model.folder)
-        if compute_fingerprint(folder) != folder.config.fingerprint:
+        if compute_fingerprint(folder) != claimed_fingerprint(model.folder):
             return "its fingerprint is not the one it was installed with: the files have changed"
     except ModelError as error:
         return _fact(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import struct
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from clipcli.models.config import (
 )
 from clipcli.models.folder import (
     ModelFolder,
+    claimed_fingerprint,
     compute_fingerprint,
     open_model_folder,
     write_model_folder,
@@ -216,3 +218,38 @@ def test_a_scale_that_is_not_the_weights_own_is_refused(write: Write) -> None:
 def test_a_vocabulary_of_another_size_is_refused(write: Write) -> None:
     with pytest.raises(ModelError, match="514 tokens, the architecture 515"):
         write(vocabulary=Vocabulary.from_merges([]))
+
+
+def test_other_weights_under_a_known_fingerprint_have_their_own(write: Write) -> None:
+    mini, other = write("mini"), write("other", tensors=TENSORS | {"w": numbers(4, 3, 2, 1)})
+    claim = (mini.path / "config.json").read_text(encoding="utf-8")
+    (other.path / "config.json").write_text(claim, encoding="utf-8")
+
+    opened = open_model_folder(other.path)
+
+    assert opened.config.fingerprint == compute_fingerprint(opened)
+    assert opened.config.fingerprint != mini.config.fingerprint
+    assert claimed_fingerprint(other.path) == mini.config.fingerprint
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_fingerprint_is_computed_once_for_files_that_stay(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write()
+    for name in ("model.safetensors", "merges.txt"):
+        os.utime(folder.path / name, (1_000_000_000, 1_000_000_000))
+    monkeypatch.setattr("clipcli.cache.identity.YOUNG_NS", -(10**15))
+    asked = []
+
+    def counted(folder: ModelFolder) -> str:
+        asked.append(folder.path)
+        return compute_fingerprint(folder)
+
+    monkeypatch.setattr("clipcli.models.folder.compute_fingerprint", counted)
+    fingerprints = {open_model_folder(folder.path).config.fingerprint for _ in range(3)}
+
+    assert len(asked) == 1
+    assert fingerprints == {folder.config.fingerprint}
+    (folder.path / "merges.txt").write_text("#version: 0.2\na t\n", encoding="utf-8")
+    assert open_model_folder(folder.path).config.fingerprint not in fingerprints
