@@ -79,9 +79,9 @@ def fit(
     from clipcli.images.class_tree import split_names
     from clipcli.pipeline.inputs import Inputs
     from clipcli.workflows.probe.report import print_fit, save
-    from clipcli.workflows.probe.run import Fitting, Wishes, check_target
+    from clipcli.workflows.probe.run import Fitting, ProbeRequest, check_target
 
-    wishes = Wishes(
+    request = ProbeRequest(
         source,
         shots,
         seed,
@@ -90,9 +90,9 @@ def fit(
         is_zero_shot=not no_zero_shot,
         splits=split_names(splits),
     )
-    check_target(output, wishes, overwrite=overwrite)
+    check_target(output, request, overwrite=overwrite)
     session = model.session(Inputs((source,)), notes)
-    outcome = Fitting(session, wishes).fit()
+    outcome = Fitting(session, request).fit()
     if not outcome.n_held_out:
         session.notes.say(
             "one picture a class leaves none to judge by: the settings are fixed ones"

@@ -1,4 +1,4 @@
-"""Whether clipcli is well: what is there, where, and what is wrong."""
+"""Whether this installation works: versions, devices, folders, and a model's self-check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Teaching a text tower: a corpus and settings in, a tower or a model out.
+"""Training a text tower: a corpus and settings in, a tower or model out.
 
 The corpus brings the teacher's vectors along, or the teacher is a model's own text tower: then what
 comes out is that model with a smaller tower, or one that reads another language.

@@ -24,7 +24,7 @@ PRECISION = 1e-6  # of the logit scale
 BLOCK = 2**17  # numbers worked on at once: 1 MB
 NEWTON_STEPS = 50
 TINY = 1e-9  # a step that changes nothing any more
-RIDGE = 1e-6  # keeps a sigmoid's scale finite where the labels are told apart without fault
+RIDGE = 1e-6  # keeps a sigmoid's scale finite where the labels separate without error
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ LEFT_OUT = ("test", "testing")
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class ProbeRequest:
     """What the options say about a fit."""
 
     source: str
@@ -37,7 +37,7 @@ class Wishes:
     splits: tuple[str, ...] | None = None  # None: recognised
 
 
-def check_target(path: Path, wishes: Wishes, *, overwrite: bool) -> None:
+def check_target(path: Path, request: ProbeRequest, *, overwrite: bool) -> None:
     """Refuse, before any picture is read, what cannot work.
 
     Raises
@@ -50,8 +50,8 @@ def check_target(path: Path, wishes: Wishes, *, overwrite: bool) -> None:
 
     if path.suffix.lower() != ENDING:
         raise UsageError(f"{path}: a probe's file ends with {ENDING}")
-    if not wishes.is_zero_shot and (wishes.labels or wishes.templates):
-        name = "--labels" if wishes.labels else "--templates"
+    if not request.is_zero_shot and (request.labels or request.templates):
+        name = "--labels" if request.labels else "--templates"
         raise UsageError(f"{name}: has no use beside --no-zero-shot", hint="drop one")
     check_file(path, overwrite=overwrite)
     require_sklearn()
@@ -62,7 +62,7 @@ class Fitting:
     """One fit while it runs."""
 
     session: Session
-    wishes: Wishes
+    request: ProbeRequest
     tree: ClassTree = field(init=False)
 
     def fit(self) -> Outcome:
@@ -70,21 +70,21 @@ class Fitting:
         from clipcli.images.class_tree import read_class_tree
         from clipcli.workflows.probe.outcome import ProbeOrigin, fit_probe
 
-        self.tree = read_class_tree(self.wishes.source, self.wishes.splits)
+        self.tree = read_class_tree(self.request.source, self.request.splits)
         self.session.notes.say(self.tree.in_words())
         classifier, rows_of = self._words()  # before any picture, which takes long
         pictures, judging = self._embedded(self._drawn())
         labels = self._labels([*pictures, *judging])
         zero_shot = _zero_shot(classifier, [rows_of[label] for label in labels])
-        config, source = self.session.encoder.config, Path(self.wishes.source).name
-        extra = {"source": source, "shots": self.wishes.shots}
+        config, source = self.session.encoder.config, Path(self.request.source).name
+        extra = {"source": source, "shots": self.request.shots}
         origin = ProbeOrigin(labels, config.name, config.fingerprint, self._precision(), extra)
         return fit_probe(
             self._labelled(pictures, labels),
             self._labelled(judging, labels) if judging else None,
             zero_shot,
             origin,
-            self.wishes.seed,
+            self.request.seed,
         )
 
     def _words(self) -> tuple[Classifier | None, Mapping[str, int]]:
@@ -98,38 +98,38 @@ class Fitting:
         )
 
         classes = self.tree.classes
-        chosen = self.wishes.labels
+        chosen = self.request.labels
         is_wordless = chosen is None and are_wordless(classes)
-        if is_wordless and self.wishes.is_zero_shot:
+        if is_wordless and self.request.is_zero_shot:
             self.session.notes.say(f"{wordless_note(classes)}; the fit is on pictures alone")
-        if is_wordless or not self.wishes.is_zero_shot:
+        if is_wordless or not self.request.is_zero_shot:
             return None, dict.fromkeys(classes, 0)
         label_set = load_label_set(chosen) if chosen else labels_of_classes(self.tree)
         places = match_classes(self.tree, label_set)
-        classifier = self.session.classifier(label_set, templates=self.wishes.templates)
+        classifier = self.session.classifier(label_set, templates=self.request.templates)
         return classifier, dict(zip(classes, places, strict=True))
 
     def _drawn(self) -> list[ImageFile | Skipped]:
         """Return the pictures that are in a class and no test split; with shots, a few of each."""
         found = list(self.tree.find(self.session.report))
         if not found:
-            raise InputError(f"{self.wishes.source}: no pictures found")
+            raise InputError(f"{self.request.source}: no pictures found")
         inside = [e for e in found if isinstance(e, Skipped) or self._is_in_class(e.path)]
         self._tell_left_out(len(found) - len(inside), "in no class")
         wanted = [e for e in inside if self.tree.split_of(e.path).lower() not in LEFT_OUT]
         self._tell_left_out(len(inside) - len(wanted), "in a test split")
-        return wanted if self.wishes.shots is None else self._shots(wanted)
+        return wanted if self.request.shots is None else self._shots(wanted)
 
     def _shots(self, found: Sequence[ImageFile | Skipped]) -> list[ImageFile | Skipped]:
         import numpy as np
 
         from clipcli.workflows.probe.choose import draw_shots
 
-        assert self.wishes.shots is not None
+        assert self.request.shots is not None
         groups = [(self._is_judging(e.path), self.tree.label_of(e.path)) for e in found]
         numbers = {group: i for i, group in enumerate(sorted(set(groups), key=str))}
         truth = np.array([numbers[group] for group in groups], np.intp)  # (n,)
-        return [found[i] for i in draw_shots(truth, self.wishes.shots, self.wishes.seed)]
+        return [found[i] for i in draw_shots(truth, self.request.shots, self.request.seed)]
 
     def _embedded(
         self, found: Sequence[ImageFile | Skipped]
@@ -143,7 +143,7 @@ class Fitting:
                 if not isinstance(entry, Skipped):
                     (judging if self._is_judging(entry.path) else pictures).append(entry)
         if not pictures:
-            raise InputError(f"{self.wishes.source}: no picture to fit on could be read")
+            raise InputError(f"{self.request.source}: no picture to fit on could be read")
         return pictures, judging
 
     def _labels(self, pictures: Sequence[Embedded]) -> tuple[str, ...]:
@@ -159,10 +159,10 @@ class Fitting:
         classes = tuple(name for name in self.tree.classes if name in there)
         if len(classes) < 2:
             raise InputError(
-                f"{self.wishes.source}: {classes[0]!r} is the only class with pictures",
+                f"{self.request.source}: {classes[0]!r} is the only class with pictures",
                 hint="a probe chooses between two classes or more",
             )
-        LabelSet.from_names(classes, name=self.wishes.source)  # refuses names that labels can't be
+        LabelSet.from_names(classes, name=self.request.source)  # refuses names that labels can't be
         return classes
 
     def _labelled(self, pictures: Sequence[Embedded], labels: Sequence[str]) -> Labelled:
