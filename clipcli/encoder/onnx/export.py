@@ -27,7 +27,7 @@ def export(source: ModelSource, precision: str, folder: Path) -> None:
         from clipcli.encoder.onnx.quantise import quantise
 
         write_graph(source, folder / PLAIN_NAME, n)
-        quantise(folder / PLAIN_NAME, folder / GRAPH_NAME)
+        quantise(folder / PLAIN_NAME, folder / GRAPH_NAME, source)
     else:
         write_graph(source, folder / GRAPH_NAME, n)
     tower = OnnxTower(folder / GRAPH_NAME, source.config)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GRAPH_NAME = "image.onnx"
+INPUT = "pixels"
 FINGERPRINT = "fingerprint"  # what a graph says of the weights that it belongs to
 PRECISIONS = ("fp32", "int8")
 # Measured (AVX-512, one thread): a transformer reads all its weights for each block of pictures,
@@ -80,7 +81,7 @@ class OnnxTower:
             filled = np.zeros(self._shape, np.uint8)
             filled[:n] = pixels
             pixels = filled
-        embeddings = self._session.run(None, {"pixels": np.ascontiguousarray(pixels)})[0][:n]
+        embeddings = self._session.run(None, {INPUT: np.ascontiguousarray(pixels)})[0][:n]
         rows: NDArray[np.float32] = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
         return rows
 

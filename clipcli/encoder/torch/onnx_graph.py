@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from clipcli.encoder.onnx.runner import FINGERPRINT, INPUT
 from clipcli.encoder.torch.export import PixelsToEmbeddings
 from clipcli.encoder.torch.tensors import gather
 from clipcli.models.folder import WEIGHTS_NAME
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from onnx import GraphProto
 
 OPSET = 17  # the first with LayerNormalization
-INPUT, OUTPUT = "pixels", "embeddings"
-FINGERPRINT = "fingerprint"  # what the graph tells of the weights that it belongs to
+OUTPUT = "embeddings"
 COPY_NAME = "weights.bin"
 # Whoever maps a file into memory can only begin at a page; on Windows these are 64 KiB apart.
 LARGE_BYTES, PAGE_BYTES = 2**20, 2**16
