@@ -20,9 +20,21 @@ from clipcli.errors import ImageError
 from clipcli.images import tiff
 from clipcli.images.colour import to_rgb
 from clipcli.images.contents import describe
-from clipcli.images.failures import explain
+from clipcli.images.failures import HEIC_NEEDS, explain
 from clipcli.images.files import failure_reason, open_regular
-from clipcli.images.kinds import HEAD_BYTES, HEIF, JPEG, RAW, TIFF, Kind, sniff
+from clipcli.images.kinds import (
+    BMP,
+    HEAD_BYTES,
+    HEIF,
+    JPEG,
+    PNG,
+    PPM,
+    RAW,
+    TIFF,
+    WEBP,
+    Kind,
+    sniff,
+)
 from clipcli.images.mending import is_filled_up, mend
 from clipcli.images.quiet import keep_libtiff_quiet, keep_pillow_quiet
 from clipcli.images.raw import decode_raw
@@ -36,6 +48,7 @@ DECODER_VERSION = 3  # part of every cache key: raise it when decoding gives oth
 
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom
 
+_LOSSY_TIFFS = frozenset({"jpeg", "tiff_jpeg", "webp"})  # compressions
 _ORIENTATION = 0x0112  # the EXIF tag
 _BYTES_PER_PIXEL = 8  # 16-bit RGBA, uncompressed: no honest file needs more per pixel
 _LACKING = ("not available", "not installed")  # what Pillow says where it was built without
@@ -54,6 +67,8 @@ class Decoded:
     box: Box
     n_pixels: int  # by the header, before any reduction
     note_number: int = 0  # of damage that cost no pixel; see ``mending.NOTES``
+    is_raw: bool = False  # a camera's raw photograph
+    is_lossless: bool = False  # stored without loss, as far as the format says
 
 
 def decode_image(
@@ -125,7 +140,8 @@ def _decode_stream(stream: BinaryIO, max_pixels: int, at_least_px: int | None) -
 def _decode_kind(kind: Kind, stream: BinaryIO, max_pixels: int, at_least_px: int | None) -> Decoded:
     if kind is RAW:
         developed, n_pixels = decode_raw(stream, max_pixels=max_pixels, at_least_px=at_least_px)
-        return Decoded(developed, (0.0, 0.0, *developed.size), n_pixels)
+        box = (0.0, 0.0, float(developed.width), float(developed.height))
+        return Decoded(developed, box, n_pixels, is_raw=True, is_lossless=True)
     page = tiff.first_full_page(stream) if kind is TIFF else 0
     stream.seek(0)
     image = _reader(kind)(stream)
@@ -141,7 +157,17 @@ def _decode_kind(kind: Kind, stream: BinaryIO, max_pixels: int, at_least_px: int
     box = reduced or (0.0, 0.0, *image.size)
     orientation = _orientation(image)
     upright = _turn(to_rgb(image), orientation)
-    return Decoded(upright, _turn_box(box, image.size, orientation), n_pixels)
+    turned = _turn_box(box, image.size, orientation)
+    return Decoded(upright, turned, n_pixels, is_lossless=_is_lossless(kind, image, stream))
+
+
+def _is_lossless(kind: Kind, image: Image, stream: BinaryIO) -> bool:
+    if kind is TIFF:
+        return image.info.get("compression") not in _LOSSY_TIFFS
+    if kind is WEBP:
+        stream.seek(0)
+        return b"VP8L" in stream.read(HEAD_BYTES)
+    return kind in (PNG, BMP, PPM)
 
 
 def _all_pixels(kind: Kind, max_pixels: int, content: bytes) -> bytes:
@@ -178,8 +204,7 @@ def _reader(kind: Kind) -> type[ImageFile]:
         module = importlib.import_module(kind.module)
     except ImportError as error:
         if kind is HEIF:
-            reason = 'HEIC needs an extra: pip install "clipcli[heif]"'
-            raise ImageError(reason) from error
+            raise ImageError(HEIC_NEEDS) from error
         raise
     if kind is TIFF:
         keep_libtiff_quiet()

@@ -13,6 +13,10 @@ from clipcli.images.lengths import is_cut_short
 
 _MAX_CHARACTERS = 80  # kept of a decoder's own words, which may quote the file
 _CUT_SHORT = ("truncated", "unexpected end", "end of file", "chunk b''")
+UNREAD_RAW = "a raw photograph of a kind that LibRaw does not read"
+UNREAD_TIFF = "a TIFF of a kind that is not read"
+HEIC_NEEDS = 'HEIC needs an extra: pip install "clipcli[heif]"'
+RAW_NEEDS = 'a raw photograph needs an extra: pip install "clipcli[raw]"'
 # Pillow's words for sound TIFFs whose numbers of bands, bits or compression it does not know.
 _UNKNOWN_TIFF = ("unknown pixel mode", "unknown data organization", "Invalid value for samples")
 _BOMB = re.compile(r"\((\d+) pixels\) exceeds limit of (\d+) pixels")
@@ -37,7 +41,7 @@ def explain(error: Exception, kind: Kind, stream: BinaryIO) -> str:
         return f"truncated {kind.name}"
     unknown = kind is TIFF and any(said in words for said in _UNKNOWN_TIFF)
     if unknown and (what := tiff.describe(stream)):
-        return f"a TIFF of a kind that is not read: {what}"
+        return f"{UNREAD_TIFF}: {what}"
     return _broken(error, kind)
 
 
@@ -47,6 +51,11 @@ def _broken(error: Exception, kind: Kind) -> str:
     if "not identified by this driver" in words:
         detail = "no usable size in its header"
     return f"broken {kind.name}: {detail}" if detail else f"broken {kind.name}"
+
+
+def is_sound(reason: str) -> bool:
+    """Say whether a file that was skipped for this reason is whole, and only not read here."""
+    return reason.startswith((UNREAD_TIFF, UNREAD_RAW, HEIC_NEEDS, RAW_NEEDS))
 
 
 def _origin(error: Exception) -> BaseException:

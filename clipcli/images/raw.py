@@ -9,11 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, BinaryIO
 
 from clipcli.errors import ImageError
+from clipcli.images.failures import RAW_NEEDS, UNREAD_RAW
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-REASON = 'a raw photograph needs an extra: pip install "clipcli[raw]"'
 
 
 def decode_raw(stream: BinaryIO, *, max_pixels: int, at_least_px: int | None) -> tuple[Image, int]:
@@ -29,7 +28,7 @@ def decode_raw(stream: BinaryIO, *, max_pixels: int, at_least_px: int | None) ->
     try:
         rawpy = importlib.import_module("rawpy")
     except ImportError as error:
-        raise ImageError(REASON) from error
+        raise ImageError(RAW_NEEDS) from error
     stream.seek(0)
     try:
         with rawpy.imread(stream) as raw:
@@ -39,8 +38,12 @@ def decode_raw(stream: BinaryIO, *, max_pixels: int, at_least_px: int | None) ->
                 raise ImageError(f"{width} x {height} pixels is over the limit of {limit}")
             is_half = at_least_px is not None and min(width, height) >= 2 * at_least_px
             pixels = raw.postprocess(use_camera_wb=True, half_size=is_half, output_bps=8)
+    except rawpy.LibRawFileUnsupportedError as error:
+        raise ImageError(UNREAD_RAW) from error
     except rawpy.LibRawError as error:
         words = error.args[0] if error.args else ""
         said = words.decode("ascii", "replace") if isinstance(words, bytes) else str(words)
-        raise ImageError(f"broken raw photograph: {said}" if said else REASON) from error
+        raise ImageError(
+            f"broken raw photograph: {said}" if said else "broken raw photograph"
+        ) from error
     return PIL.Image.fromarray(pixels), width * height

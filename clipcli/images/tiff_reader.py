@@ -14,6 +14,7 @@ from PIL.TiffImagePlugin import (
 )
 
 from clipcli.errors import ImageError
+from clipcli.images.failures import UNREAD_TIFF
 
 _IN_PLANES = 2  # a value of the planar configuration
 _COLOURS = frozenset({"RGB", "RGBA"})  # whose planes Pillow can put together from 16 bits
@@ -35,9 +36,7 @@ class TiffReader(TiffImageFile):
 
     def _read_wide_planes(self, bits: int) -> None:
         if bits != 16 or self.mode not in _COLOURS:
-            raise ImageError(
-                f"a TIFF of a kind that is not read: planes of {bits} bits, {self.mode}"
-            )
+            raise ImageError(f"{UNREAD_TIFF}: planes of {bits} bits, {self.mode}")
         order = "L" if self.tag_v2.prefix == b"II" else "B"
         self.tile = [
             tile._replace(args=(f"{plane};16{order}", stride, step))

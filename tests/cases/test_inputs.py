@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from clipcli.cli.app import run
 from clipcli.errors import ExitCode
+from tests.broken_pictures import encoded, photo
 from tests.cases.conftest import PHOTOS
 from tests.fakes import FakeEncoder
+from tests.images.test_tiff_kinds import raw_photographs, tiff_of
 
 
 @pytest.fixture
 def data_set(tmp_path: Path) -> Path:
     """Return a data set whose cat of ``train`` is in ``val`` again."""
     top = tmp_path / "ds"
-    for split, name, photo in [
+    for split, name, source in [
         ("train", "cat", "cat.jpg"),
         ("train", "cow", "cow.jpg"),
         ("val", "cat", "cat.jpg"),
@@ -25,7 +30,7 @@ def data_set(tmp_path: Path) -> Path:
     ]:
         folder = top / split / name
         folder.mkdir(parents=True)
-        shutil.copy(PHOTOS / photo, folder)
+        shutil.copy(PHOTOS / source, folder)
     return top
 
 
@@ -115,3 +120,80 @@ def test_a_list_that_names_a_file_again_is_told(
     said = capsys.readouterr()
     assert len(said.out.splitlines()) == 1
     assert "2 paths named a picture again" in said.err
+
+
+def kept(folder: Path, capsys: pytest.CaptureFixture[str]) -> set[str]:
+    """Return the names of the copies that ``dedup`` would keep."""
+    run(["dedup", str(folder), "-q", "--format", "tsv"])
+    cells = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    return {Path(path).name for _, _, suggestion, path in cells if suggestion == "keep"}
+
+
+@pytest.mark.usefixtures("fake_model")
+def test_the_lossless_master_is_kept_and_not_its_jpeg(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Before: the JPEG, whose artefacts count as detail.
+    for name in ("bee", "castle", "cow", "koala"):
+        master = Image.open(PHOTOS / f"{name}.jpg").convert("RGB").resize((300, 200))
+        master.save(tmp_path / f"{name}_master.png")
+        master.save(tmp_path / f"{name}_q90.jpg", quality=90)
+
+    assert kept(tmp_path, capsys) == {f"{n}_master.png" for n in ("bee", "castle", "cow", "koala")}
+
+
+@pytest.mark.usefixtures("fake_model")
+def test_a_large_jpeg_is_kept_and_not_a_small_lossless_copy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = Image.open(PHOTOS / "koala.jpg").convert("RGB").resize((600, 400))
+    picture.save(tmp_path / "large.jpg", quality=90)
+    picture.resize((300, 200)).save(tmp_path / "preview.png")
+
+    assert kept(tmp_path, capsys) == {"large.jpg"}
+
+
+@pytest.mark.usefixtures("fake_model")
+def test_a_raw_photograph_is_never_called_spare(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Before: the NEF was read as its thumbnail, and spare beside its JPEG.
+    shutil.copy(PHOTOS / "cat.jpg", tmp_path / "DSC_1.JPG")
+    thumbnail = np.asarray(Image.open(PHOTOS / "cat.jpg").convert("RGB").resize((160, 120)))
+    tags = {254: (1,), 256: (160,), 257: (120,), 258: (8, 8, 8), 262: (2,), 271: (1,), 277: (3,)}
+    (tmp_path / "DSC_1.NEF").write_bytes(tiff_of(thumbnail.tobytes(), tags))
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+
+    run(["dedup", str(tmp_path), "--format", "tsv"])
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "a raw photograph needs an extra" in said.err
+
+
+@pytest.mark.usefixtures("fake_model")
+def test_an_audit_tells_broken_unread_and_damaged_files_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Before: all three were "broken".
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    folder = tmp_path / "ds" / "cat"
+    folder.mkdir(parents=True)
+    whole = encoded(photo(), "JPEG")
+    (folder / "damaged.jpg").write_bytes(whole[:-2])
+    (folder / "broken.jpg").write_bytes(whole[:-200])
+    (folder / "raw.dng").write_bytes(raw_photographs()["dng"])
+    bands = {256: (4,), 257: (4,), 258: (8,) * 5, 262: (1,), 277: (5,)}
+    (folder / "bands.tif").write_bytes(tiff_of(bytes(80), bands))
+    (tmp_path / "ds" / "cow").mkdir()
+
+    run(["audit", str(tmp_path / "ds"), "-q", "--format", "tsv"])
+
+    cells = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    kinds = {Path(line[1]).name: line[0] for line in cells if line[1]}
+    assert kinds == {
+        "damaged.jpg": "damaged",
+        "broken.jpg": "broken",
+        "raw.dng": "unread",
+        "bands.tif": "unread",
+    }

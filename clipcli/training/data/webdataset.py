@@ -1,9 +1,9 @@
 """Pairs in tar files, as webdataset and img2dataset write them.
 
-Files that follow each other and share their name up to the first dot are one sample: ``000.jpg``
-with ``000.txt`` (a caption), ``000.json`` (``caption``, or ``captions``) or ``000.cls`` (a name, or
-the number of a line of ``classnames.txt`` beside the tar, from 0). The pictures are read where they
-lie; nothing is unpacked.
+Files that follow each other and share their name up to the first dot are one sample (up to the last
+dot, where no ending is known by that rule): ``000.jpg`` with ``000.txt`` (a caption), ``000.json``
+(``caption``, or ``captions``) or ``000.cls`` (a name, or the number of a line of ``classnames.txt``
+beside the tar, from 0). The pictures are read where they lie; nothing is unpacked.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import io
 import itertools
 import os
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -80,14 +80,33 @@ def _samples(path: Path) -> Iterator[_Sample]:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             for key, members in itertools.groupby(_members(path, file), key=_key):
-                own = {_split(member.name)[1]: member for member in members}
-                last = max(own.values(), key=lambda member: member.offset_data)
+                alike = list(members)
+                last = max(alike, key=lambda member: member.offset_data)
                 if last.offset_data + last.size > size:
                     raise InputError(f"{path}: not a whole tar file (it ends in {last.name})")
-                if (PICTURES | set(TEXTS)) & own.keys():
-                    yield _sample(file, path, key, own, names)
+                for name, own in _parts(key, alike):
+                    if (PICTURES | set(TEXTS)) & own.keys():
+                        yield _sample(file, path, name, own, names)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
+
+
+def _parts(
+    key: str, members: Sequence[tarfile.TarInfo]
+) -> Iterator[tuple[str, dict[str, tarfile.TarInfo]]]:
+    """Yield the samples among files that share their name up to the first dot: one, as a rule.
+
+    Where no ending is known by that rule, as with ``IMG.2024.05.jpg``, the dots belong to names.
+    """
+    own = {_split(member.name)[1]: member for member in members}
+    if len(own) == len(members) and (PICTURES | set(TEXTS)) & own.keys():
+        yield key, own
+        return
+    by_stem: dict[str, dict[str, tarfile.TarInfo]] = {}
+    for member in members:
+        path = PurePosixPath(member.name)
+        by_stem.setdefault(str(path.with_suffix("")), {})[path.suffix[1:].lower()] = member
+    yield from by_stem.items()
 
 
 def _key(member: tarfile.TarInfo) -> str:

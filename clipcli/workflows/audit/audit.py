@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from clipcli.images.failures import is_sound
 from clipcli.workflows.audit.copies import duplicates
 from clipcli.workflows.audit.dataset import Dataset
 from clipcli.workflows.audit.findings import KINDS, Finding
@@ -21,6 +22,8 @@ from clipcli.workflows.audit.mislabelled import (
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from clipcli.images.class_tree import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class Audit:
 def audit(dataset: Dataset, zero_shot: NDArray[np.floating[Any]]) -> Audit:
     """Look for all there is to find; ``zero_shot`` holds probabilities (n, c)."""
     opinion = judge_labels(dataset, zero_shot)
-    found: list[Finding] = [_broken(dataset, i) for i in range(len(dataset.broken))]
+    found: list[Finding] = [*_unreadable(dataset), *_damaged(dataset)]
     found += wrong_labels(dataset, opinion)
     found += duplicates(dataset)
     found += outliers(dataset)
@@ -89,11 +92,20 @@ def audit(dataset: Dataset, zero_shot: NDArray[np.floating[Any]]) -> Audit:
     return Audit(dataset, opinion, tuple(_by_kind(found)))
 
 
-def _broken(dataset: Dataset, i: int) -> Finding:
-    skipped, place = dataset.broken[i]
-    return Finding(
-        "broken", skipped.path, skipped.reason, 1.0, label=place.label or "", split=place.split
-    )
+def _unreadable(dataset: Dataset) -> Iterator[Finding]:
+    for skipped, place in dataset.broken:
+        kind = "unread" if is_sound(skipped.reason) else "broken"
+        yield _about_file(kind, skipped.path, skipped.reason, place)
+
+
+def _damaged(dataset: Dataset) -> Iterator[Finding]:
+    for path, place, measures in zip(dataset.paths, dataset.places, dataset.measures, strict=False):
+        if measures.note:
+            yield _about_file("damaged", path, measures.note, place)
+
+
+def _about_file(kind: str, path: str, detail: str, place: Place) -> Finding:
+    return Finding(kind, path, detail, 1.0, label=place.label or "", split=place.split)
 
 
 def _by_kind(findings: Sequence[Finding]) -> list[Finding]:

@@ -154,17 +154,19 @@ def _findings(
         keep = best_of(dataset, group)
         across = _across(dataset, group)
         for i in group:
+            # A raw photograph is an original, even beside another.
+            kept = i if _is_raw(dataset, i) else keep
             others = [dataset.paths[j] for j in group if j != i]
             more = f" and {len(others) - 1} more" if len(others) > 1 else ""
             found.append(
                 Finding(
                     kind,
                     dataset.paths[i],
-                    f"{'keep; ' if i == keep else ''}also {others[0]}{more}",
+                    f"{'keep; ' if i == kept else ''}also {others[0]}{more}",
                     float(len(group)),
                     label=dataset.places[i].label or "",
                     split=dataset.places[i].split,
-                    suggested=dataset.paths[keep],
+                    suggested=dataset.paths[kept],
                     group=group_number,
                     across=across,
                 )
@@ -173,15 +175,24 @@ def _findings(
 
 
 def best_of(dataset: Dataset, group: Sequence[int]) -> int:
-    """Return the picture to keep: the most pixels, then the sharpest, then the first."""
+    """Return the picture to keep.
+
+    A raw photograph goes before all others, then what has the most pixels, what is stored without
+    loss, what is longest (the least compressed), the sharpest, and the first.
+    """
     if not dataset.measures:
         return group[0]
 
-    def worth(i: int) -> tuple[int, float, int]:
-        measures = dataset.measures[i]
-        return -measures.width * measures.height, measures.blur, i
+    def worth(i: int) -> tuple[bool, int, bool, int, float, int]:
+        one = dataset.measures[i]
+        n_pixels = one.width * one.height
+        return not one.is_raw, -n_pixels, not one.is_lossless, -one.n_bytes, one.blur, i
 
     return min(group, key=worth)
+
+
+def _is_raw(dataset: Dataset, i: int) -> bool:
+    return bool(dataset.measures) and dataset.measures[i].is_raw
 
 
 def _across(dataset: Dataset, group: Sequence[int]) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from clipcli.results import path_fields
 # Every kind of finding, in the order that reports list them, and what it means.
 KINDS = {
     "broken": "cannot be read",
+    "unread": "sound, but of a kind that is not read, or not without an extra",
+    "damaged": "damaged, although all pixels are there",
     "wrong-label": "another class is far more likely",
     "exact-duplicate": "the same bytes as another file",
     "near-duplicate": "the same picture as another, changed a little",

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipcli.errors import ImageError
 from clipcli.images.decode import Decoded, decode
+from clipcli.images.mending import NOTES
 from clipcli.process import usable_cores
 from clipcli.results import Skipped
 
@@ -40,6 +42,10 @@ class Measures:
     contrast: float  # standard deviation of the greys
     blur: float  # 0 sharp .. 1 without any detail
     miniature: NDArray[np.uint8]  # (s, s), greys, which copies are found by
+    n_bytes: int = 0  # of the file
+    is_raw: bool = False  # a camera's raw photograph
+    is_lossless: bool = False  # stored without loss
+    note: str = ""  # on damage that cost no pixel
 
     @property
     def short_px(self) -> int:
@@ -61,7 +67,7 @@ def measure(path: str, *, max_pixels: int) -> tuple[Measures, Image]:
         With the reason in a few words.
     """
     decoded = decode(path, max_pixels=max_pixels, at_least_px=SIDE_PX)
-    return measures_of(decoded), decoded.image
+    return replace(measures_of(decoded), n_bytes=Path(path).stat().st_size), decoded.image
 
 
 def measures_of(decoded: Decoded) -> Measures:
@@ -83,6 +89,9 @@ def measures_of(decoded: Decoded) -> Measures:
         contrast=float(greys.std()),
         blur=blur_of(greys),
         miniature=miniature_of(greys),
+        is_raw=decoded.is_raw,
+        is_lossless=decoded.is_lossless,
+        note=NOTES.get(decoded.note_number, ""),
     )
 
 

@@ -55,6 +55,26 @@ def test_files_that_share_their_name_are_a_sample(tmp_path: Path) -> None:
     ]
 
 
+def test_dots_in_names_hide_no_samples(tmp_path: Path) -> None:
+    # Up to the first dot these are one name; before, all of them were left out without a word.
+    tar = write_tar(
+        tmp_path / "a.tar",
+        x__jpg=picture(),
+        x__txt="a car",
+        x__seg__png=picture(),
+        IMG__2024__00__jpg=picture(),
+        IMG__2024__00__txt="a cat",
+        IMG__2024__01__jpg=picture(),
+        IMG__2024__01__txt="a dog",
+    )
+
+    assert found(tar) == [
+        ("x.jpg", ("a car",), False),
+        ("IMG.2024.00.jpg", ("a cat",), False),
+        ("IMG.2024.01.jpg", ("a dog",), False),
+    ]
+
+
 def test_classes_are_names_or_numbers_of_names(tmp_path: Path) -> None:
     (tmp_path / "classnames.txt").write_text("dog\nred car\n", encoding="utf-8")
     tar = write_tar(
