@@ -7,13 +7,12 @@ circle.
 from __future__ import annotations
 
 import ast
-import graphlib
 from pathlib import Path
 
 import pytest
 
 import clipcli
-from tests.map import DOORS, imports_of, module_name, modules_of, room
+from tests.map import DOORS, circles, imports_of, module_name, modules_of, room
 
 PACKAGE = Path(clipcli.__file__).parent
 
@@ -90,14 +89,13 @@ def test_no_workflow_imports_another() -> None:
 
 
 def test_modules_are_not_imported_in_a_circle() -> None:
-    graph: dict[str, set[str]] = {}
+    # Not in functions and not for types either: modules in a circle are one module in two files.
+    graph: dict[str, set[str]] = {found.importer: set() for found in OURS}
     for found in OURS:
-        if found.is_at_start:
-            graph.setdefault(found.importer, set()).add(found.imported)
+        if found.importer not in DOORS:
+            graph[found.importer].add(found.imported)
 
-    order = list(graphlib.TopologicalSorter(graph).static_order())  # raises on a circle
-
-    assert order.index("errors") < order.index("cli.app")
+    assert circles(graph) == []
 
 
 @pytest.mark.parametrize("library", ["torch", "transformers"])

@@ -1,15 +1,10 @@
-"""What every model that locates by words is asked, and what it answers.
-
-:func:`load_locator` is the door: torch is imported when the first picture comes.
-"""
+"""What every model that locates by words is asked, and what it answers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
-
-from clipcli.models.locators.source import LocatorSource
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,22 +61,3 @@ class Locator(Protocol):
         self, picture: NDArray[np.uint8], question: Question, *, min_score: float, nms: float
     ) -> Boxes:
         """Find boxes in a picture (h, w, 3)."""
-
-
-def load_locator(source: LocatorSource, device: str = "auto", precision: str = "auto") -> Locator:
-    """Load a model that locates.
-
-    Raises
-    ------
-    ModelError
-        If its weights do not fit its architecture exactly.
-    DeviceError
-        If the device or precision is not available here.
-    """
-    if source.kind == "glip":
-        from clipcli.encoder.torch.locators.glip_runner import GlipRunner
-
-        return GlipRunner.load(source, device, precision)
-    from clipcli.encoder.torch.locators.owl_runner import OwlRunner
-
-    return OwlRunner.load(source, device, precision)

@@ -1,8 +1,8 @@
 """Rows of the built-in label sets, shipped with the bundled model.
 
 Encoding a set's prompts takes longer than a few pictures. The file belongs to one fingerprint; with
-any other model it is as if it were not there. ``python -m clipcli.pipeline.shipped_rows`` renews
-it, after the model, the sets or their templates have changed.
+any other model it is as if it were not there. ``python -m clipcli.pipeline.ship_rows`` renews it,
+after the model, the sets or their templates have changed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from clipcli.encoder.encoder import Encoder
     from clipcli.models.config import ModelConfig
 
 FILE_NAME = "label_rows.bin"
@@ -78,34 +77,3 @@ def write_rows(path: Path, config: ModelConfig, rows: Mapping[str, NDArray[np.fl
     keys = sorted(rows)
     parts = [MAGIC, json.dumps(facts).encode("ascii"), b"\n", *map(bytes.fromhex, keys)]
     path.write_bytes(b"".join([*parts, *(rows[key].astype("<f4").tobytes() for key in keys)]))
-
-
-def rows_of_built_in_sets(encoder: Encoder) -> dict[str, NDArray[np.float32]]:
-    """Encode all labels and reject prompts of all built-in sets, under their own templates.
-
-    A label whose prompts are too long for the model is left to the run, which says so.
-    """
-    from clipcli.labels.label_set import builtin_label_sets, load_label_set
-    from clipcli.labels.templates import choose_templates
-    from clipcli.pipeline.label_rows import encode_missing, keyed_prompts
-
-    prompts: dict[str, tuple[str, ...]] = {}
-    for name in builtin_label_sets():
-        label_set = load_label_set(name)
-        templates = choose_templates(None, label_set.templates, encoder.config.templates)
-        prompts |= keyed_prompts(label_set, templates, encoder)
-    return {key: row.row for key, row in encode_missing(prompts, encoder) if not row.cut}
-
-
-def main() -> None:
-    """Renew the file of the bundled model."""
-    from clipcli.encoder.encoder import load_encoder
-    from clipcli.models.folder import BUILTIN
-
-    encoder = load_encoder(BUILTIN, "cpu")
-    path = builtin_model_folder() / FILE_NAME
-    write_rows(path, encoder.config, rows_of_built_in_sets(encoder))
-
-
-if __name__ == "__main__":
-    main()

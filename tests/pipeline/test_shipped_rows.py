@@ -15,7 +15,7 @@ from clipcli.labels.templates import choose_templates
 from clipcli.pipeline.label_rows import encode_labels, encode_missing, keyed_prompts
 from clipcli.pipeline.shipped_rows import FILE_NAME, ShippedRows, shipped_rows, write_rows
 
-RENEW = "renew them: python -m clipcli.pipeline.shipped_rows"
+RENEW = "renew them: python -m clipcli.pipeline.ship_rows"
 
 
 @pytest.fixture(scope="module")

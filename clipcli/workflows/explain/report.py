@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipcli.errors import ImageError, UsageError
-from clipcli.output.drawing.heat import column_of, layer, overlaid, row_of
+from clipcli.output.drawing.heat import column_of, layer
 from clipcli.output.report import json_bytes, tsv_bytes
 from clipcli.output.text import visible
 from clipcli.pipeline.heat import stretch
 from clipcli.results import Skipped
 from clipcli.version import __version__
+from clipcli.workflows.explain.panels import caption, drawn, word_list
 from clipcli.workflows.explain.run import Explained, Heat, picture_of, record
 
 if TYPE_CHECKING:
@@ -35,11 +36,11 @@ class ExplainReport:
     """What was explained, and where that came from."""
 
     entries: tuple[Explained | Skipped, ...]
-    told: dict[str, Any]
+    provenance_record: dict[str, Any]
 
     def provenance(self) -> dict[str, Any]:
         """Return where it came from."""
-        return self.told
+        return self.provenance_record
 
     def write(self, name: str, sink: Sink, *, for_terminal: bool, folder: Path | None) -> None:
         """Write it in one of :data:`FORMATS` but the table."""
@@ -47,7 +48,11 @@ class ExplainReport:
         match name:
             case "json":
                 results = [record(entry) for entry in self.entries]
-                data = {"version": __version__, "results": results, "provenance": self.told}
+                data = {
+                    "version": __version__,
+                    "results": results,
+                    "provenance": self.provenance_record,
+                }
                 sink.write(json_bytes(data, for_terminal=for_terminal))
             case "jsonl":
                 for entry in self.entries:
@@ -108,30 +113,8 @@ class ExplainReport:
             title="Where the labels are seen",
             lead="Bright places speak for the label; its share is taken beside neutral words.",
             pictures=[data for entry in self._explained() if (data := _page_data(entry))],
-            provenance=[(key, visible(str(value))) for key, value in self.told.items()],
+            provenance=[(key, visible(str(value))) for key, value in self.provenance().items()],
         )
-
-
-def drawn(entry: Explained, height: int) -> Image:
-    """Return a picture and its heats side by side, with captions."""
-    picture = picture_of(entry, 2 * height)
-    width = max(1, round(picture.width * height / picture.height))
-    picture = picture.resize((min(width, 4 * height), height))
-    panels, captions = [picture], [visible(entry.path)]
-    for heat in entry.heats:
-        panels.append(overlaid(picture, stretch(heat.grid, picture.width, picture.height)))
-        captions.append(caption(heat))
-    return row_of(panels, captions)
-
-
-def caption(heat: Heat) -> str:
-    """Name a label and its probability."""
-    return f"{visible(heat.label)}  {100 * heat.probability:.0f} %"
-
-
-def word_list(heat: Heat) -> list[tuple[str, str]]:
-    """Return a prompt's words and what each adds to the cosine, signed."""
-    return [(visible(word), f"{change:+.3f}") for word, change in heat.reason.words]
 
 
 def _page_data(entry: Explained) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from clipcli.output.drawing.terminal import blocks, escape, protocol
 from clipcli.output.table import terminal
 from clipcli.output.text import visible
 from clipcli.pipeline.heat import stretch
-from clipcli.workflows.explain.report import caption, drawn, word_list
+from clipcli.workflows.explain.panels import caption, drawn, word_list
 from clipcli.workflows.explain.run import Explained, Heat, picture_of
 
 if TYPE_CHECKING:

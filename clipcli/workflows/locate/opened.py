@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from clipcli.encoder.locator import Question, load_locator
+from clipcli.encoder.load_locator import load_locator
+from clipcli.encoder.locator import Question
 from clipcli.images.find import ImageFile
 from clipcli.models.locators.source import find_locator
 from clipcli.pipeline.provenance import now, versions

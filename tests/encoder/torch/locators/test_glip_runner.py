@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from clipcli.encoder.locator import Question, load_locator
+from clipcli.encoder.load_locator import load_locator
+from clipcli.encoder.locator import Question
 from clipcli.encoder.torch.locators.glip_text import WordPiece
 from clipcli.errors import ModelError, UsageError
 from clipcli.models.locators.source import open_locator

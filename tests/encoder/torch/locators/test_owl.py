@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from clipcli.encoder.locator import Boxes, Question, load_locator
+from clipcli.encoder.load_locator import load_locator
+from clipcli.encoder.locator import Boxes, Question
 from clipcli.encoder.torch.locators.owl_runner import OwlRunner
 from clipcli.errors import ModelError
 from clipcli.models.locators.source import open_locator
