@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from clipcli.cache.session import Answer, CacheSession
     from clipcli.encoder.encoder import Encoder
 
-WINDOW_BYTES = 96 * 2**20  # decoded pictures that wait, at most
+WINDOW_BYTES = 48 * 2**20  # decoded pictures that wait, at most: more than a batch of any device
 WINDOW_IMAGES = 1024  # however small they are
 LEAST_WINDOW = 4
 FOUND_AHEAD = 2048  # inputs that wait to be looked up
