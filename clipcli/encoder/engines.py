@@ -144,9 +144,9 @@ def remember(source: ModelSource, backend: str, precision: str = "auto") -> None
     path = _choices_path()
     if path is None:
         raise FileNotFoundError
-    told = _read(path) | {_key(source): f"{backend} {precision}"}
+    choices = _read(path) | {_key(source): f"{backend} {precision}"}
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_atomically(path, json.dumps(told, indent=1) + "\n")
+    write_atomically(path, json.dumps(choices, indent=1) + "\n")
 
 
 def _choices_path() -> Path | None:

@@ -1,4 +1,4 @@
-"""Golden inputs: what a model must answer to them, and by how much it is off.
+"""Golden inputs: what a model must answer, and how far off it is.
 
 The pictures are made by arithmetic and the prompts are written here, so every machine asks the
 same. What they should give is computed once in fp32 on a CPU and kept as ``selfcheck.json``.
@@ -95,7 +95,7 @@ def reference_answers(source: ModelSource) -> Answers:
 
 def write_expectations(path: Path, fingerprint: str, answers: Answers) -> None:
     """Write what a model with this fingerprint should answer; readers see all of it or nothing."""
-    told = {
+    record = {
         "format": FORMAT,
         "fingerprint": fingerprint,
         "images": [_encode(row) for row in answers.images],
@@ -103,7 +103,7 @@ def write_expectations(path: Path, fingerprint: str, answers: Answers) -> None:
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     # It is part of the model, for all who may read it.
-    write_atomically(path, json.dumps(told, indent=1) + "\n", is_shared=True)
+    write_atomically(path, json.dumps(record, indent=1) + "\n", is_shared=True)
 
 
 def read_expectations(path: Path, fingerprint: str) -> Answers | None:
@@ -119,10 +119,10 @@ def read_expectations(path: Path, fingerprint: str) -> Answers | None:
     if not path.exists():
         return None
     try:
-        told = read_json(path, ModelError)
-        if (told["format"], told["fingerprint"]) != (FORMAT, fingerprint):
+        record = read_json(path, ModelError)
+        if (record["format"], record["fingerprint"]) != (FORMAT, fingerprint):
             return None
-        rows = {kind: np.stack(list(map(_decode, told[kind]))) for kind in ("images", "texts")}
+        rows = {kind: np.stack(list(map(_decode, record[kind]))) for kind in ("images", "texts")}
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: damaged", hint="remove it; it is made anew") from error
     return Answers(rows["images"], rows["texts"])

@@ -74,7 +74,7 @@ def _card(config: ModelConfig, source: ModelSource) -> str:
     facts = {
         "Imported from": config.source,
         "Layout there": source.layout,
-        "Licence": config.licence or "not told; see where the weights come from",
+        "Licence": config.licence or "not stated; see where the weights come from",
         "Activation": architecture.activation,
         "Pictures": f"{preprocessing.size} pixels, {preprocessing.resize_mode}, "
         f"{preprocessing.interpolation}",

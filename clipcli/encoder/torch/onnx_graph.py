@@ -160,8 +160,8 @@ def _put_weights(graph: GraphProto, weights: dict[str, Weight]) -> None:
             data_type=STORED_TYPES[weight.dtype],
             data_location=onnx.TensorProto.EXTERNAL,
         )
-        told = (weight.location, weight.offset, weight.length(shape))
-        for key, text in zip(("location", "offset", "length"), told, strict=True):
+        places = (weight.location, weight.offset, weight.length(shape))
+        for key, text in zip(("location", "offset", "length"), places, strict=True):
             tensor.external_data.add(key=key, value=str(text))
         graph.input.remove(value)
     nodes = [*casts, *graph.node]
