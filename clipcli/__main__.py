@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import sys
 import threading
-from pathlib import Path
+
+from clipcli.standard_streams import release, secure
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    _open_closed_streams()
+    secure()
     # Numpy's products run on our own threads (see numpytext); its library's would wait for each
     # other in busy loops and take the processor from the threads that decode.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -33,22 +33,12 @@ def main() -> None:
     _leave(exit_code)
 
 
-def _open_closed_streams() -> None:
-    """Give ``None`` a file: Python has none where the shell closed a stream (``2>&-``)."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open to the end
-            setattr(sys, name, nowhere)
-
-
 def _leave(exit_code: int) -> None:
+    release()
     if threading.active_count() == 1:
         sys.exit(exit_code)
     # The run ended early, and there are threads that import torch or decode a huge picture still.
     # Python would wait for some of them and crash others by taking itself apart under them.
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
     os._exit(exit_code)
 
 

@@ -138,6 +138,8 @@ def write_atomically(path: Path, content: str | bytes, *, is_shared: bool = Fals
     """
     import tempfile  # not needed to start up
 
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EEXIST, "is a folder, a pipe or a device", str(path))
     data = content.encode("utf-8") if isinstance(content, str) else content
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:

@@ -111,6 +111,18 @@ def path_fields(path: str) -> dict[str, str]:
     return {"path": path}
 
 
+def path_text(path: str) -> str:
+    r"""Return a path for a format that is UTF-8 and has no room for bytes beside it, such as CSV.
+
+    Bytes that are not UTF-8 are written as ``\xE9``, so that two names stay two.
+    """
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return path
+
+
 def to_record(result: Result) -> dict[str, Any]:
     """Return the JSON object of one result."""
     record: dict[str, Any] = dict(path_fields(result.path))

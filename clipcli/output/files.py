@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import IO
@@ -21,7 +22,7 @@ def check_target(path: Path, *, overwrite: bool) -> None:
     OutputExistsError
         If it is there and ``overwrite`` was not asked for.
     OutputError
-        If its folder is missing or it is a folder itself.
+        If its folder is missing, or it is a folder or a pipe itself.
     """
     try:
         _check_target(path, overwrite=overwrite)
@@ -36,12 +37,28 @@ def _check_target(path: Path, *, overwrite: bool) -> None:
         )
     if path.is_dir():
         raise OutputError(f"{path}: is a folder", hint="name a file in it")
+    what = irregular(path)
+    if what:
+        raise OutputError(
+            f"{path}: {what}, not a file", hint="use --format, and let the shell redirect it"
+        )
     if not overwrite and os.path.lexists(path):
         raise OutputExistsError(
             f"{path}: already exists", hint="choose another name, or pass --overwrite"
         )
     if not os.access(path.parent, os.W_OK):
         raise OutputError(f"{path}: the folder {path.parent} is not writable")
+
+
+def irregular(path: Path) -> str:
+    """Say what a path leads to that a file must not take the place of: a pipe, a device; or ""."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return ""
+    kinds = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"))
+    named = (name for is_kind, name in kinds if is_kind(mode))
+    return next(named, "" if stat.S_ISREG(mode) else "a device")
 
 
 class NewFile:

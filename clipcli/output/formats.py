@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from clipcli.errors import MissingExtraError
 from clipcli.output.text import digits, escape_tsv, guarded, visible
-from clipcli.results import Classified, Provenance, Result, path_fields, to_record
+from clipcli.results import Classified, Provenance, Result, path_text, to_record
 from clipcli.version import __version__
 
 ROWS_AT_ONCE = 4096  # of a Parquet row group: bounds memory
@@ -212,10 +212,10 @@ def jsonl_line(result: Result, *, ascii_only: bool = False) -> str:
 
 
 class CsvLines:
-    """``path,status,label,probability,reason,label_2,probability_2,…``, as a spreadsheet reads.
+    r"""``path,status,label,probability,reason,label_2,probability_2,…``, as a spreadsheet reads.
 
-    Always UTF-8: one name that is not would keep most readers from the whole table, so it shows
-    U+FFFD here; TSV has it byte for byte, JSON both.
+    Always UTF-8: one name that is not would keep most readers from the whole table, so its bytes
+    show as ``\xE9`` here; TSV has them as they are, JSON in base64.
     """
 
     def __init__(self, columns: Columns, *, for_terminal: bool = False) -> None:
@@ -230,7 +230,7 @@ class CsvLines:
 
     def line(self, result: Result) -> str:
         """Return the line of one result."""
-        path = path_fields(result.path)["path"]
+        path = path_text(result.path)
         if not isinstance(result, Classified):
             blanks = [""] * (2 * (self._top_k - 1) + self._independent)
             return self._line([path, "skipped", "", "", result.reason, *blanks])

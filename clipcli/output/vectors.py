@@ -18,7 +18,7 @@ from clipcli.errors import ClipcliError, UsageError
 from clipcli.output.files import NewFile, check_target
 from clipcli.output.formats import SinkStream, require_pyarrow
 from clipcli.process import held
-from clipcli.results import Skipped, path_fields
+from clipcli.results import Skipped, path_fields, path_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,10 +120,8 @@ class _NpzFile:
         import numpy as np
 
         texts = {
-            "paths": np.array([path_fields(p)["path"] for p in self._paths], dtype=np.str_),
-            "skipped_paths": np.array(
-                [path_fields(s.path)["path"] for s in self._skipped], dtype=np.str_
-            ),
+            "paths": np.array([path_text(p) for p in self._paths], dtype=np.str_),
+            "skipped_paths": np.array([path_text(s.path) for s in self._skipped], dtype=np.str_),
             "skipped_reasons": np.array([s.reason for s in self._skipped], dtype=np.str_),
             "provenance": np.array(json.dumps(provenance)),
         }

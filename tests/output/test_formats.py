@@ -212,7 +212,7 @@ def test_names_of_all_kinds_come_back_from_csv(
 ) -> None:
     rows = read_csv(write_all(tmp_path / "out.csv", awkward, provenance))
 
-    assert [row["path"] for row in rows] == [printable(name) for name in AWKWARD]
+    assert [row["path"] for row in rows] == [name.replace("\udce9", "\\xe9") for name in AWKWARD]
 
 
 def test_names_of_all_kinds_come_back_from_jsonl(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from clipcli.output.html.gallery import Card, Choice, Gallery, GallerySettings
 from clipcli.output.report import csv_bytes, json_bytes, tsv_bytes
 from clipcli.output.text import guarded, print_line, visible
-from clipcli.results import path_fields
+from clipcli.results import path_fields, path_text
 
 if TYPE_CHECKING:
     from clipcli.output.formats import Sink
@@ -125,5 +125,5 @@ def _suggestion(one: Finding) -> str:
 
 
 def _cells(one: Finding, *, clean: bool = False) -> list[str]:
-    path = path_fields(one.path)["path"] if clean else one.path
+    path = path_text(one.path) if clean else one.path
     return [str(one.group), one.kind, _suggestion(one), path]

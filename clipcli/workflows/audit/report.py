@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from clipcli.output.report import csv_bytes, json_bytes, tsv_bytes
 from clipcli.output.text import guarded, print_line, visible
-from clipcli.results import path_fields
+from clipcli.results import path_text
 from clipcli.version import __version__
 from clipcli.workflows.audit.findings import KINDS, Finding, finding_record
 
@@ -81,17 +81,17 @@ class AuditReport:
 
 
 def _cells(finding: Finding, *, clean: bool = False) -> list[str]:
-    path = path_fields(finding.path)["path"] if clean else finding.path
+    cell = path_text if clean else str
     return [
         finding.kind,
-        path,
+        cell(finding.path),
         finding.label,
         finding.split,
-        finding.suggested,
+        cell(finding.suggested),
         f"{finding.score:g}",
         str(finding.group or ""),
         ", ".join(finding.across),
-        finding.detail,
+        cell(finding.detail),
     ]
 
 

@@ -13,7 +13,7 @@ from clipcli.output.reader import Entry
 from clipcli.output.report import csv_bytes, json_bytes, tsv_bytes
 from clipcli.output.table import VERDICTS, percent
 from clipcli.output.text import digits, visible
-from clipcli.results import path_fields
+from clipcli.results import path_fields, path_text
 from clipcli.version import __version__
 from clipcli.workflows.diff.changes import KINDS, Change, RunDifference
 
@@ -82,7 +82,7 @@ class DiffReport:
     def _csv_rows(self) -> Iterator[tuple[str, ...]]:
         yield CSV_HEADER
         for change in self.difference.changes:
-            path = path_fields(change.path)["path"]
+            path = path_text(change.path)
             yield *_row(change, path), _reason(change)
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from clipcli.output.text import digits, visible
-from clipcli.results import path_fields
+from clipcli.results import path_fields, path_text
 from clipcli.version import __version__
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def picture_rows(evaluated: Evaluated) -> Iterator[Sequence[Cell]]:
     for i, path in enumerate(predictions.paths):
         true, first = int(predictions.truth[i]), int(predictions.first[i])
         yield (
-            path_fields(path)["path"],
+            path_text(path),
             "ok",
             names[true],
             names[first],
@@ -207,7 +207,7 @@ def picture_rows(evaluated: Evaluated) -> Iterator[Sequence[Cell]]:
             None,
         )
     for skipped in evaluated.skipped:
-        yield (path_fields(skipped.path)["path"], "skipped", *[None] * 6, skipped.reason)
+        yield (path_text(skipped.path), "skipped", *[None] * 6, skipped.reason)
 
 
 def cell(value: Cell) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clipcli.output.report import csv_bytes, json_bytes, tsv_bytes
 from clipcli.output.text import visible
-from clipcli.results import path_fields
+from clipcli.results import path_text
 from clipcli.version import __version__
 from clipcli.workflows.search.ranking import Hit, Query, QueryHits, hit_record, query_record
 
@@ -76,7 +76,7 @@ class SearchReport:
     def _csv_rows(self) -> Iterator[tuple[str, ...]]:
         yield CSV_HEADER
         for found, hit in self._hits():
-            path = path_fields(hit.path)["path"]
+            path = path_text(hit.path)
             yield path, str(hit.rank), _digits(hit), str(found.query)
 
     def _data(self) -> dict[str, Any]:
