@@ -35,9 +35,10 @@ demo: $(VENV)/installed
 	$(BIN)/clipcli classify $(DEMO) --labels demo --top-k 3 --format table --model mini
 	$(BIN)/clipcli classify examples/photos --labels demo --format table
 
-# Some tests only: make test TESTS="tests/labels tests/docs"
+# Some tests only, in one process: make test TESTS="tests/labels tests/docs" JOBS=0
+JOBS = auto
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile $(TESTS)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,6 +22,11 @@ COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 Finished: TypeAlias = "subprocess.CompletedProcess[str]"
 
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each core runs a process of tests already: more threads in each would only be in the way.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def heeded_signals() -> None:
     """Heed Ctrl-C and its like, which a background job or ``nohup`` has us and children ignore."""
@@ -31,18 +37,33 @@ def heeded_signals() -> None:
             signal.signal(number, handler)
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Name folders, one after the other; ``mktemp`` looks through all that are there each time."""
+    folder = tmp_path_factory.mktemp("homes")
+    return (folder / str(number) for number in itertools.count())
+
+
+@pytest.fixture
+def home(homes: Iterator[Path]) -> Path:
+    """Return where this test keeps what a user's home has, a folder that is there."""
+    folder = next(homes)
+    folder.mkdir()
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache_folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep every test away from the user's cache, and from other tests' caches."""
-    folder = tmp_path_factory.mktemp("cache") / "clipcli"
+    folder = home / "cache" / "clipcli"
+    folder.parent.mkdir()
     monkeypatch.setenv("CLIPCLI_CACHE", str(folder))
     return folder
 
 
 @pytest.fixture(autouse=True)
-def model_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def model_store(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep every test away from the user's models, downloads, journals and configuration."""
-    home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("CLIPCLI_MODELS", str(home / "models"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("HF_HOME", str(home / "huggingface"))
