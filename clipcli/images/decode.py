@@ -35,6 +35,7 @@ from clipcli.images.kinds import (
     Kind,
     sniff,
 )
+from clipcli.images.limits import check_tiles, watched
 from clipcli.images.mending import is_filled_up, mend
 from clipcli.images.quiet import keep_libtiff_quiet, keep_pillow_quiet
 from clipcli.images.raw import decode_raw
@@ -142,12 +143,15 @@ def _decode_kind(kind: Kind, stream: BinaryIO, max_pixels: int, at_least_px: int
         developed, n_pixels = decode_raw(stream, max_pixels=max_pixels, at_least_px=at_least_px)
         box = (0.0, 0.0, float(developed.width), float(developed.height))
         return Decoded(developed, box, n_pixels, is_raw=True, is_lossless=True)
+    stream, watch = watched(stream, kind)
     page = tiff.first_full_page(stream) if kind is TIFF else 0
     stream.seek(0)
     image = _reader(kind)(stream)
     if page:
         image.seek(page)
     _check_size(image.size, max_pixels)
+    check_tiles(image)
+    watch.allow_for(image.size)
     n_pixels = image.size[0] * image.size[1]
     reduced = None
     if kind is JPEG and at_least_px is not None:

@@ -9,18 +9,24 @@ finds the file and does the rest.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 from clipcli.errors import ModelError
+from clipcli.files import open_regular, write_atomically
+from clipcli.models.hub.patience import ANSWER_S, answers_make_sense, within
 from clipcli.models.store_pointer import PulledFile
 
 ETAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")  # it becomes a file's name
 SHA256 = re.compile(r"[0-9a-f]{64}")
+# A download has a limit: what no connection in use is slower than, and an hour.
+LEAST_BYTES_PER_S = 10_000
+LEAST_DOWNLOAD_S = 3600.0
+MAX_UNKNOWN_BYTES = 64 * 2**20  # of a file whose length nobody says: a tokenizer, at most
 PARTIAL = ".clipcli.incomplete"  # the hub's tools know files of this ending, and clean them up
 
 
@@ -79,13 +85,9 @@ def note_newest(file: HubFile) -> None:
     """Note that a file's commit is what ``main`` means, as the library does, for use offline."""
     from huggingface_hub import constants
 
-    path = Path(constants.HF_HUB_CACHE) / _repository_folder(file) / "refs" / "main"
-    if path.is_file() and path.read_text(encoding="utf-8") == file.commit:
-        return
+    path = Path(constants.HF_HUB_CACHE) / repository_folder(file.repository) / "refs" / "main"
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".main.{os.getpid()}")
-    new.write_text(file.commit, encoding="ascii")
-    new.replace(path)
+    write_atomically(path, file.commit, is_shared=True)
 
 
 def _fetch(file: HubFile) -> Path:
@@ -97,7 +99,12 @@ def _fetch(file: HubFile) -> Path:
     )
 
     url = hf_hub_url(file.repository, file.name, revision=file.commit)
-    metadata = get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+    with answers_make_sense():
+        metadata = within(
+            ANSWER_S,
+            url,
+            lambda: get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT),
+        )
     etag = metadata.etag or ""
     if not ETAG.fullmatch(etag) or metadata.commit_hash != file.commit:
         raise ModelError(
@@ -107,12 +114,18 @@ def _fetch(file: HubFile) -> Path:
     with _lock(file, etag):
         if not blob.exists():
             blob.parent.mkdir(parents=True, exist_ok=True)
-            _download(file, url, metadata.size, blob)
-    return Path(
-        hf_hub_download(
-            file.repository, file.name, revision=file.commit, cache_dir=constants.HF_HUB_CACHE
+            size = metadata.size if metadata.size is not None else file.n_bytes
+            patience_s = LEAST_DOWNLOAD_S + (size or MAX_UNKNOWN_BYTES) / LEAST_BYTES_PER_S
+            within(patience_s, url, lambda: _download(file, url, metadata.size, blob))
+    with answers_make_sense():
+        placed = within(
+            ANSWER_S,
+            url,
+            lambda: hf_hub_download(
+                file.repository, file.name, revision=file.commit, cache_dir=constants.HF_HUB_CACHE
+            ),
         )
-    )
+    return Path(placed)
 
 
 def _download(file: HubFile, url: str, size: int | None, blob: Path) -> None:
@@ -127,7 +140,7 @@ def _download(file: HubFile, url: str, size: int | None, blob: Path) -> None:
         out.seek(done)
         http_get(
             url,
-            out,
+            cast("BinaryIO", _Bounded(out, MAX_UNKNOWN_BYTES if size is None else size)),
             resume_size=done,
             headers=headers,
             expected_size=size,
@@ -136,6 +149,21 @@ def _download(file: HubFile, url: str, size: int | None, blob: Path) -> None:
     with _removed_if_useless(partial):
         _check(file, url, partial, blob.name)
     partial.replace(blob)
+
+
+class _Bounded:
+    """A file that is being written, and takes no more bytes than were announced."""
+
+    def __init__(self, out: BinaryIO, most: int) -> None:
+        self._out, self._most = out, most
+
+    def write(self, data: bytes) -> int:
+        if self._out.tell() + len(data) > self._most:
+            raise ModelError("the server sends more than it announced, so nothing was installed")
+        return self._out.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._out, name)
 
 
 def _resume_at(partial: Path, size: int | None) -> int:
@@ -176,7 +204,7 @@ def _lock(file: HubFile, etag: str) -> Iterator[None]:
     from huggingface_hub import constants
     from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]  # no __all__
 
-    folder = Path(constants.HF_HUB_CACHE) / ".locks" / _repository_folder(file)
+    folder = Path(constants.HF_HUB_CACHE) / ".locks" / repository_folder(file.repository)
     folder.mkdir(parents=True, exist_ok=True)
     with WeakFileLock(folder / f"{etag}.lock"):
         yield
@@ -185,13 +213,15 @@ def _lock(file: HubFile, etag: str) -> Iterator[None]:
 def _blob(file: HubFile, etag: str) -> Path:
     from huggingface_hub import constants
 
-    return Path(constants.HF_HUB_CACHE).absolute() / _repository_folder(file) / "blobs" / etag
+    folder = Path(constants.HF_HUB_CACHE).absolute() / repository_folder(file.repository)
+    return folder / "blobs" / etag
 
 
-def _repository_folder(file: HubFile) -> str:
-    return "--".join(["models", *file.repository.split("/")])
+def repository_folder(repository: str) -> str:
+    """Return what a repository's folder in the hub's cache is called."""
+    return "--".join(["models", *repository.split("/")])
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,23 +12,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from logging import ERROR
 from pathlib import Path
-from typing import Any
 
 from clipcli.errors import ModelError
+from clipcli.files import read_regular
 from clipcli.models.catalog.catalog import CatalogEntry, find_entry, suggest
 from clipcli.models.catalog.entry import Layout, wanted_files
 from clipcli.models.config import Activation
 from clipcli.models.formats.tensor_map import read_shard_index
-from clipcli.models.hub.download import HubFile, fetch, find_cached, note_newest, partial_bytes
+from clipcli.models.hub.download import (
+    HubFile,
+    fetch,
+    find_cached,
+    note_newest,
+    partial_bytes,
+    repository_folder,
+)
 from clipcli.models.hub.errors import in_words
+from clipcli.models.hub.listing import COMMIT, Listing, ask_for_listing
 from clipcli.models.open import ModelSource, open_model
 from clipcli.models.store import Installed, check_name, free_bytes, install_pointer, prepare_store
 from clipcli.models.store_pointer import INDEX_ENDING, Pointer, PulledFile
 
-COMMIT = re.compile(r"[0-9a-f]{40}")
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 HUB_PREFIXES = ("https://huggingface.co/", "https://hf.co/", "hf-hub:", "hf://", "hf:")
 MB = 1_000_000
+MAX_REF_BYTES = 100
 
 Say = Callable[[str], None]
 
@@ -56,15 +64,6 @@ class HubModel:
         if missing:
             raise ModelError(f"{self.repository}: {missing[0]} is missing from its files")
         return self.entry.files or self.entry.wanted_files(available)
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A repository at one commit."""
-
-    commit: str
-    files: dict[str, HubFile]
-    licence: str = ""
 
 
 def find_hub_model(name: str) -> HubModel:
@@ -122,66 +121,24 @@ def pull(model: HubModel, *, say: Say = lambda _: None, is_quiet: bool = False) 
 
 def _list(model: HubModel) -> Listing:
     """Ask the hub for a repository's files, or look at what the cache has when offline."""
-    from huggingface_hub import HfApi, constants, errors
+    from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
         return _list_cached(model)
-    try:
-        info = HfApi().model_info(
-            model.repository, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
-        )
-    except errors.HFValidationError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _no_hub() from error
-    commit = info.sha or ""
-    if not COMMIT.fullmatch(commit):
-        raise _no_hub()
-    files = {}
-    for sibling in info.siblings or []:
-        sha256 = _sha256_of(model, sibling)
-        name = sibling.rfilename
-        files[name] = HubFile(model.repository, commit, name, sibling.size, sha256)
-    return Listing(commit, files, _licence(info))
-
-
-def _no_hub() -> ModelError:
-    from huggingface_hub import constants
-
-    return ModelError(
-        f"{constants.ENDPOINT}: the answer is not a hub's",
-        hint="check HF_ENDPOINT, and whether the network wants a login",
-    )
-
-
-def _sha256_of(model: HubModel, sibling: Any) -> str | None:
-    """Return a file's hash from the catalogue, or from the hub, which must not disagree."""
-    told = sibling.lfs.sha256 if sibling.lfs else None
-    known = model.entry.sha256.get(sibling.rfilename) if model.entry else None
-    if told and known and told != known:
-        raise ModelError(
-            f"{model.repository}: {sibling.rfilename} has the sha256 {told} on the hub, but "
-            f"{known} in the catalogue: it was replaced there"
-        )
-    return known or told
-
-
-def _licence(info: Any) -> str:
-    card = getattr(info, "card_data", None)
-    licence = card.get("license") if card is not None else None
-    return licence if isinstance(licence, str) else ""
+    return ask_for_listing(model.repository, model.entry)
 
 
 def _list_cached(model: HubModel) -> Listing:
     from huggingface_hub import constants, errors
 
-    cached = Path(constants.HF_HUB_CACHE) / f"models--{model.repository.replace('/', '--')}"
+    cached = Path(constants.HF_HUB_CACHE) / repository_folder(model.repository)
     try:
-        commit = (cached / "refs" / "main").read_text(encoding="ascii").strip()
+        newest = read_regular(cached / "refs" / "main", ModelError, MAX_REF_BYTES)
+        commit = newest.decode("ascii").strip()
         if not COMMIT.fullmatch(commit):
             raise ValueError(commit)
         names = sorted(path.name for path in (cached / "snapshots" / commit).iterdir())
-    except (OSError, ValueError) as error:
+    except (ModelError, OSError, ValueError) as error:
         raise errors.OfflineModeIsEnabled from error
     hashes = model.entry.sha256 if model.entry else {}
     return Listing(
