@@ -14,7 +14,9 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import typer.core
 
-HEADINGS = ("Inputs", "Query", "Labels", "Decision", "Model", "Output", "Messages")
+HEADINGS = (
+    *("Inputs", "Query", "Labels", "Decision", "Model", "Length", "Training", "Output", "Messages"),
+)
 
 
 class _Grouped:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, ClassVar, TypeAlias
 
 import typer
 
@@ -17,7 +18,101 @@ if TYPE_CHECKING:
     from clipcli.training.config import TrainingConfig
 
 
+Steps = Annotated[
+    int | None, typer.Option(metavar="N", help="Length in steps, in the place of --epochs.")
+]
+Minutes = Annotated[
+    float | None, typer.Option(metavar="N", help="Length in time, in the place of --epochs.")
+]
+Seed = Annotated[
+    int | None, typer.Option(metavar="N", help="Changes every draw of chance. Left out: 0.")
+]
+LogOnly = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Say nothing but errors; the log is written.")
+]
+
+
+@dataclass(frozen=True)
+class LengthOptions:
+    """How long a run is."""
+
+    HEADING: ClassVar = "Length"
+    epochs: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N", help="How often each picture is seen. Left out: 10 times, or 100 steps."
+        ),
+    ] = None
+    steps: Steps = None
+    minutes: Minutes = None
+
+
+@dataclass(frozen=True)
+class LearningOptions:
+    """What a step is, and what learns."""
+
+    HEADING: ClassVar = "Training"
+    batch_size: Annotated[
+        int | None, typer.Option(metavar="N", help="Pairs in a step. Left out: 128, or all.")
+    ] = None
+    lr: Annotated[
+        float | None, typer.Option(metavar="X", help="Highest learning rate. Left out: 0.0001.")
+    ] = None
+    chunk_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Pairs in memory at a time, for large batches. Left out: the whole batch.",
+        ),
+    ] = None
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOSS",
+            help="softmax, as CLIP's, or sigmoid, as SigLIP's. Left out: the model's.",
+        ),
+    ] = None
+    freeze: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOWER", help="image or text: it stays as it is. Left out: both learn."
+        ),
+    ] = None
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=X",
+            help="How often pairs of a source are drawn, which is called as its file or folder. "
+            "Left out: all alike.",
+        ),
+    ] = None
+    blend: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="How far the model goes from its start to what was trained, 0 to 1; less forgets "
+            "less. Left out: 0.5, from random weights 1.",
+        ),
+    ] = None
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PRECISION",
+            help="fp32, bf16 or fp16. Left out: what the device computes fast.",
+        ),
+    ] = None
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DEVICE", help="cpu, cuda or mps. Left out: the fastest that is there."
+        ),
+    ] = None
+    seed: Seed = None
+
+
 def train(
+    length: LengthOptions,
+    learning: LearningOptions,
     out: Annotated[
         Path,
         typer.Option(
@@ -52,76 +147,7 @@ def train(
             help="YAML with all settings; options win over it. Left out: settings for fine-tuning.",
         ),
     ] = None,
-    epochs: Annotated[
-        float | None,
-        typer.Option(
-            metavar="N", help="How often each picture is seen. Left out: 10 times, or 100 steps."
-        ),
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(metavar="N", help="Length in steps, in the place of --epochs.")
-    ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(metavar="N", help="Length in time, in the place of --epochs.")
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(metavar="N", help="Pairs in a step. Left out: 128, or all.")
-    ] = None,
-    lr: Annotated[
-        float | None, typer.Option(metavar="X", help="Highest learning rate. Left out: 0.0001.")
-    ] = None,
-    chunk_size: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Pairs in memory at a time, for large batches. Left out: the whole batch.",
-        ),
-    ] = None,
-    loss: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LOSS",
-            help="softmax, as CLIP's, or sigmoid, as SigLIP's. Left out: the model's.",
-        ),
-    ] = None,
-    freeze: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TOWER", help="image or text: it stays as it is. Left out: both learn."
-        ),
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PRECISION",
-            help="fp32, bf16 or fp16. Left out: what the device computes fast.",
-        ),
-    ] = None,
-    weight: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=X",
-            help="How often pairs of a source are drawn, which is called as its file or folder. "
-            "Left out: all alike.",
-        ),
-    ] = None,
-    blend: Annotated[
-        float | None,
-        typer.Option(
-            metavar="X",
-            help="How far the model goes from its start to what was trained, 0 to 1; less forgets "
-            "less. Left out: 0.5, from random weights 1.",
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", help="Changes every draw of chance. Left out: 0.")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda or mps. Left out: the fastest that is there.")
-    ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Say nothing but errors; the log is written.")
-    ] = False,
+    quiet: LogOnly = False,
 ) -> ExitCode:
     """Train a model on pictures with captions or class names.
 
@@ -130,22 +156,7 @@ def train(
     """
     from clipcli.training.config_file import read_config, with_options
 
-    settings = with_options(
-        read_config(config),
-        epochs=epochs,
-        steps=steps,
-        minutes=minutes,
-        batch_size=batch_size,
-        lr=lr,
-        chunk_size=chunk_size,
-        loss=loss,
-        freeze=freeze,
-        precision=precision,
-        blend=blend,
-        weight=weight,
-        seed=seed,
-        device=device,
-    )
+    settings = with_options(read_config(config), **asdict(length), **asdict(learning))
     return _train(settings, data or [], out, init, quiet=quiet)
 
 

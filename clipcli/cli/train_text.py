@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from clipcli.cli.train import draw_curves, watching
+from clipcli.cli.train import LogOnly, Minutes, Seed, Steps, draw_curves, watching
 from clipcli.errors import ExitCode
 
 
@@ -52,24 +52,16 @@ def train_text(
         float | None,
         typer.Option(metavar="N", help="How often each text is seen. Left out: 20 times."),
     ] = None,
-    steps: Annotated[
-        int | None, typer.Option(metavar="N", help="Length in steps, in the place of --epochs.")
-    ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(metavar="N", help="Length in time, in the place of --epochs.")
-    ] = None,
+    steps: Steps = None,
+    minutes: Minutes = None,
     batch_size: Annotated[
         int | None, typer.Option(metavar="N", help="Texts in a step. Left out: 256.")
     ] = None,
     lr: Annotated[
         float | None, typer.Option(metavar="X", help="Highest learning rate. Left out: 0.001.")
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", help="Changes every draw of chance. Left out: 0.")
-    ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Say nothing but errors; the log is written.")
-    ] = False,
+    seed: Seed = None,
+    quiet: LogOnly = False,
 ) -> ExitCode:
     """Train a small text tower on what a model's own says.
 
