@@ -33,7 +33,20 @@ _ClickError: type[Exception] = next(
 # In the order of the help text. A command is a module and a function of its name; only the one that
 # is called is imported.
 COMMANDS = (
-    *("classify", "explain", "locate", "embed", "search", "diff", "sort", "undo", "eval", "audit"),
+    *(
+        "classify",
+        "explain",
+        "locate",
+        "ask",
+        "describe",
+        "embed",
+        "search",
+        "diff",
+        "sort",
+        "undo",
+        "eval",
+        "audit",
+    ),
     *("dedup", "serve", "probe", "labels", "cache", "config", "models", "doctor"),
     *("train", "train-text"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from clipcli.cli.groups import (
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from clipcli.output.request import OutputRequest
     from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.session import Session
+    from clipcli.results import Result
 
 
 def classify(
@@ -40,13 +42,21 @@ def classify(
     request = output.guarded_request(FORMATS)
     session = model.session(paths.inputs(), notes)
     classifier = open_classifier(session, labels, decisions, top_k=decision.top_k or TOP_K)
-    return _classify(session, classifier, request, n_shown=decision.top_k or 1)
+    return classified(session, classifier, request, n_shown=decision.top_k or 1)
 
 
-def _classify(
-    session: Session, classifier: Classifier, request: OutputRequest, *, n_shown: int
+def classified(
+    session: Session,
+    classifier: Classifier,
+    request: OutputRequest,
+    *,
+    n_shown: int,
+    change: Callable[[Result], Result] = lambda result: result,
 ) -> ExitCode:
-    """Send each result to the outputs; however the run ends, what is written is whole."""
+    """Send each result to the outputs; however the run ends, what is written is whole.
+
+    ``change`` is done to each of them before.
+    """
     from clipcli.cli.conclude import conclude, note_files, reason_of
     from clipcli.output.results import Outputs
     from clipcli.output.summary import Summary, stderr_encoding
@@ -65,7 +75,7 @@ def _classify(
     started, is_wanted, summary = now(), not outputs.fills_terminal, Summary()
     try:
         with session.notes.progress(session.total(), is_wanted=is_wanted) as advance:
-            results = summary.count(classifier.classify_found(found))
+            results = summary.count(map(change, classifier.classify_found(found)))
             for result in session.tally(results, are_shown=outputs.has_table):
                 outputs.write(result)
                 advance()

@@ -47,7 +47,7 @@ class GlipRunner:
 
     @classmethod
     def load(cls, source: LocatorSource, device: str, precision: str) -> GlipRunner:
-        """Load a model onto a device; see :func:`clipcli.encoder.locator.load_locator`."""
+        """Load a model onto a device; see :func:`clipcli.encoder.load_locator.load_locator`."""
         place = resolve_device(device)
         # Subtle: bf16 moves boxes by a pixel or two, so it is only taken when asked for.
         precision = "fp32" if precision == "auto" else resolve_precision(precision, place)

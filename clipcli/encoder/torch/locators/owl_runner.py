@@ -61,7 +61,7 @@ class OwlRunner:
 
     @classmethod
     def load(cls, source: LocatorSource, device: str, precision: str) -> OwlRunner:
-        """Load a model onto a device; see :func:`clipcli.encoder.locator.load_locator`."""
+        """Load a model onto a device; see :func:`clipcli.encoder.load_locator.load_locator`."""
         place = resolve_device(device)
         precision = resolve_precision(precision, place)
         architecture, preprocessing = source.architecture, source.preprocessing

@@ -1,0 +1,1 @@
+"""Asking and describing: questions and sentences made of labels that were scored."""

@@ -1,0 +1,96 @@
+"""Questions become statements by rules that can be read off the examples."""
+
+from __future__ import annotations
+
+import pytest
+
+from clipcli.errors import UsageError
+from clipcli.results import Classified, LabelScore, Skipped
+from clipcli.workflows.asking.answers import answered
+from clipcli.workflows.asking.describing import Part, sentence_of
+from clipcli.workflows.asking.questions import understand
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "statement"),
+    [
+        ("What colour is the car?", "red", "a photo of a red car"),
+        ("what color are these  flowers", "pink", "a photo of a pink flowers"),
+        ("how many dogs are there?", "two", "a photo of two dogs"),
+        ("how many dogs", "no", "a photo of no dogs"),
+        ("what is the table made of?", "wood", "a photo of a table made of wood"),
+        ("what material is the chair?", "metal", "a photo of a chair made of metal"),
+        ("what is the weather like?", "rainy", "a photo taken in rainy weather"),
+        ("is it indoors or outdoors?", "outdoors", "a photo taken outdoors"),
+        ("is the dog inside or outside", "inside", "a dog inside"),
+        ("is this a cat or a dog?", "dog", "a photo of a dog"),
+        ("is there a cat?", "yes", "a photo of a cat"),
+        ("are there any people in the picture?", "yes", "a photo of a people"),
+        ("is this a castle?", "yes", "a photo of a castle"),
+    ],
+)
+def test_rules(question: str, answer: str, statement: str) -> None:
+    assert (answer, statement) in understand(question).statements
+
+
+def test_answers_of_ones_own_take_the_place_of_the_usual_ones() -> None:
+    asked = understand("what kind of flower is this?", ["rose", "tulip"])
+
+    assert asked.statements == (
+        ("rose", "a photo of a rose, a kind of flower"),
+        ("tulip", "a photo of a tulip, a kind of flower"),
+    )
+
+
+def test_a_statement_of_ones_own_needs_no_rule() -> None:
+    asked = understand("hm?", ["red", "blue"], "my {} car")
+
+    assert [text for _, text in asked.statements] == ["my red car", "my blue car"]
+    assert asked.label_set().templates == ()
+
+
+@pytest.mark.parametrize(
+    ("question", "answers", "statement", "message"),
+    [
+        ("why?", (), None, "no rule"),
+        ("", (), None, "no rule"),
+        ("what is the dog doing?", (), None, "no usual answers"),
+        ("what colour is it?", ("red",), None, "one answer is no choice"),
+        ("x", ("red", "blue"), "no place", "needs {}"),
+        ("x", (), "a {}", "needs {}"),
+    ],
+)
+def test_what_cannot_be_asked(
+    question: str, answers: tuple[str, ...], statement: str | None, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        understand(question, answers, statement)
+
+
+@pytest.mark.parametrize(("share", "first"), [(0.8, "yes"), (0.3, "no")])
+def test_no_is_what_yes_leaves(share: float, first: str) -> None:
+    asked = understand("is there a cat?")
+    result = Classified("a.jpg", (LabelScore("yes", share, 0.2),), decision="below_threshold")
+
+    said = answered(result, asked)
+
+    assert isinstance(said, Classified)
+    assert said.label == first
+    assert sum(score.probability for score in said.top) == pytest.approx(1)
+
+
+def test_skipped_pictures_stay_skipped() -> None:
+    skipped = Skipped("a.jpg", "broken")
+
+    assert answered(skipped, understand("is there a cat?")) is skipped
+
+
+def test_a_sentence_says_what_is_sure_and_nothing_else() -> None:
+    parts = [
+        Part("thing", "cat", 0.9, 0.0, is_said=True),
+        Part("place", "beach", 0.9, 0.8, is_said=False),
+        Part("weather", "sunny", 0.7, 0.1, is_said=True),
+    ]
+
+    assert sentence_of(parts) == "a photo of: cat; weather: sunny."
+    assert "nothing" in sentence_of(parts[1:2])
