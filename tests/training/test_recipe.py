@@ -30,7 +30,7 @@ def recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """Lend the scripts, whose plain names are gone afterwards."""
     before = set(sys.modules)
     monkeypatch.syspath_prepend(str(RECIPE))
-    yield importlib.import_module("move_texts")
+    yield importlib.import_module("train.move_texts")
     for name in set(sys.modules) - before:
         if str(RECIPE) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
@@ -74,7 +74,7 @@ def write_config(
 def test_what_a_classifier_says_of_old_captions_is_the_same_beside_new_ones(
     tmp_path: Path, teacher: dict[str, str], vocabulary: Path, recipe: ModuleType, pull: float
 ) -> None:
-    carry = importlib.import_module("carry")
+    carry = importlib.import_module("train.carry")
     config = write_config(tmp_path / "old.yaml", teacher, vocabulary, 0.001)
     following = write_config(tmp_path / "new.yaml", teacher, vocabulary, pull)
     old = carry.open_run(config, with_captions(tmp_path / "old", {"pie": 8, "tart": 8}))
@@ -119,7 +119,7 @@ def test_a_run_goes_on_after_it_is_turned_towards_a_text_tower(
     recipe: ModuleType,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    refit = importlib.import_module("refit")
+    refit = importlib.import_module("train.refit")
     data = with_captions(tmp_path / "data", {"pie": 8, "tart": 8})
     moving = write_config(tmp_path / "moving.yaml", teacher, vocabulary, 0.001)
     still = write_config(tmp_path / "still.yaml", teacher, vocabulary, 0.0, steps=4)
@@ -171,9 +171,9 @@ def test_texts_follow_the_names_in_them(recipe: ModuleType) -> None:
 
 
 def test_the_configurations_build_on_one_another() -> None:
-    first, last = (read_config(RECIPE / name) for name in ("mini.yaml", "mini_end.yaml"))
+    first, last = (read_config(RECIPE / "train" / name) for name in ("mini.yaml", "mini_end.yaml"))
 
     assert first.minutes == last.minutes
     assert set(first.sources) == set(last.sources)
     assert first.architecture == last.architecture
-    assert read_config(RECIPE / "mini_move.yaml").targets.pull > last.targets.pull == 0
+    assert read_config(RECIPE / "train" / "mini_move.yaml").targets.pull > last.targets.pull == 0

@@ -1,6 +1,6 @@
 """Know how pictures in git repositories become the packed training data of `mini`.
 
-    python pack.py --manifests DIR --clones DIR --out DIR
+    python -m data.pack --manifests DIR --clones DIR --out DIR
 
 `sources.yaml` says which sources there are and what each may be used for, `names.yaml` what their
 classes are called in everyday words, and a manifest (`NAME.tsv.gz`, one per source) lists a
@@ -32,11 +32,11 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from gitobjects import find_clone, objects_at, pack_offsets, read_objects
-from names import Names, Record
+from data.gitobjects import find_clone, objects_at, pack_offsets, read_objects
+from data.names import Names, Record
+from data.pixels import SIZE_PX, Box, decode
 from numpy.lib import format as npy
 from PIL import Image
-from pixels import SIZE_PX, Box, decode
 
 HERE = Path(__file__).parent
 SEED = 20

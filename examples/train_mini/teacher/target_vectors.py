@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from teacher import Teacher, add_arguments
+from teacher.teacher import Teacher, add_arguments
 
 LONGEST_NAME = 4  # words; what is longer is a sentence, which WordNet does not know
 

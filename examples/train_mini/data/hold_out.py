@@ -1,6 +1,6 @@
 """Set training pictures aside for calibration: a packed folder that leaves them out.
 
-    python hold_out.py --packed DIR --out DIR [--rows 4000]
+    python -m data.hold_out --packed DIR --out DIR [--rows 4000]
 
 Writes links to the packed arrays, an ``exclude.npy`` with the rows set aside, and ``aside.npy``.
 """

@@ -1,6 +1,6 @@
 """Measure a model folder on the pictures that are only looked at: top-1 with 95 % intervals.
 
-    python evaluate.py --packed DIR --model FOLDER [--limit N]
+    python -m finish.evaluate --packed DIR --model FOLDER [--limit N]
 
 Runs clipcli itself: its preprocessing, tokenizer, prompts and network. Classes have one name each,
 as a user would write it. The packed pictures are 96-pixel squares already, the size of

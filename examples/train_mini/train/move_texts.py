@@ -1,6 +1,6 @@
 """Let the text tower's corpus follow targets that have moved.
 
-    python move_texts.py --config mini_move.yaml --data DIR --image checkpoints \
+    python -m train.move_texts --config train/mini_move.yaml --data DIR --image checkpoints \
         --corpus DIR --out DIR
 
 A text that the pictures are trained against has the vector it has moved to. A text that contains
@@ -19,11 +19,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from build import newest
-from carry import open_run
-from refit import moved_vectors
-from target_vectors import LONGEST_NAME
+from teacher.target_vectors import LONGEST_NAME
 from torch import Tensor
+from train.carry import newest, open_run
+from train.refit import moved_vectors
 
 from clipcli.training.checkpoint import read_checkpoint
 from clipcli.training.mini import read_vectors

@@ -1,6 +1,6 @@
 """Find the logit scale whose probabilities can be trusted, on pictures that were set aside.
 
-    python calibrate.py --packed DIR --concepts concepts.json --model FOLDER
+    python -m finish.calibrate --packed DIR --concepts data/concepts.json --model FOLDER
 
 Each picture meets many random label lists of 10 to 100 names, its own among them; the scale with
 the least negative log-likelihood wins. Half of the pictures find it, the other half tell the
@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from evaluate import class_rows, encode_pictures
+from finish.evaluate import class_rows, encode_pictures
 
 from clipcli.encoder.encoder import load_encoder
 from clipcli.labels.templates import load_templates

@@ -1,6 +1,6 @@
 """Turn the image tower towards the text tower as it has become, and make that its targets.
 
-    python refit.py --config mini.yaml --next mini_move.yaml --data DIR \
+    python -m train.refit --config train/mini.yaml --next train/mini_move.yaml --data DIR \
         --image checkpoints --text checkpoints --out DIR
 
 Writes ``targets.npz`` with the text tower's own vectors (averaged over the default templates), and
@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from build import newest
-from carry import Run, carry, open_run, write
-from target_vectors import LONGEST_NAME
+from teacher.target_vectors import LONGEST_NAME
 from torch import Tensor
+from train.carry import Run, carry, newest, open_run, write
 
 from clipcli.encoder.torch.text import TextTower
 from clipcli.labels.templates import load_templates

@@ -1,6 +1,6 @@
 """Distil mini's text tower from the teacher's vectors, or go on where it stopped.
 
-python distil_text.py --corpus folder --vocabulary merges.txt --minutes 60 --out folder
+python -m train.distil_text --corpus folder --vocabulary merges.txt --minutes 60 --out folder
 
 With ``--start CHECKPOINTS`` it begins with an earlier tower, and an optimiser without memory.
 """
@@ -11,8 +11,8 @@ import argparse
 from pathlib import Path
 
 import torch
-from build import newest
-from words import word_lists
+from teacher.words import word_lists
+from train.carry import newest
 
 from clipcli.models.config import TextTransformer
 from clipcli.models.tokenizer.clip import Tokenizer

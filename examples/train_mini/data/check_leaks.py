@@ -1,6 +1,6 @@
 """Know whether pictures that are only looked at, or copies of them, are trained on.
 
-    python check_leaks.py --packed DIR
+    python -m data.check_leaks --packed DIR
 
 Two pictures count as the same if git holds them as the same object, or if they look alike after
 scaling, compression and small changes of colour. For the second, each picture becomes a short

@@ -1,6 +1,6 @@
 """Carry a run over to other captions, or to targets that begin or cease to move.
 
-    python carry.py --config old.yaml --data DIR --next new.yaml [--next-data DIR] \
+    python -m train.carry --config old.yaml --data DIR --next new.yaml [--next-data DIR] \
         --image checkpoints --out checkpoints
 
 The auxiliary classifier and the shift of the targets have a row for each concept and common
@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from build import newest
 from torch import Tensor
 
 from clipcli.training.build import make_student
-from clipcli.training.checkpoint import read_checkpoint, write_checkpoint
+from clipcli.training.checkpoint import checkpoint_paths, read_checkpoint, write_checkpoint
 from clipcli.training.config import TrainingConfig
 from clipcli.training.config_file import read_config
 from clipcli.training.data.packed import open_packed
@@ -31,6 +30,11 @@ from clipcli.training.student import Student
 
 BY_ROW = ("classifier.weight", "classifier.bias", "text_shift")
 KEEP = 2  # checkpoints in the folder
+
+
+def newest(path: Path) -> Path:
+    """Return the checkpoint, or the newest one of a folder."""
+    return checkpoint_paths(path)[-1] if path.is_dir() else path
 
 
 @dataclass(frozen=True, slots=True)

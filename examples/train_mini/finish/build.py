@@ -1,6 +1,7 @@
-"""Put mini together: an image run's checkpoint, a text tower's checkpoint, one model folder.
+r"""Put mini together: an image run's checkpoint, a text tower's checkpoint, one model folder.
 
-python build.py --config mini.yaml --image run/checkpoints --text text/checkpoints --out mini
+python -m finish.build --config train/mini.yaml --image run/checkpoints \
+        --text text/checkpoints --out mini
 """
 
 from __future__ import annotations
@@ -12,21 +13,17 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from train.carry import newest
 
 from clipcli.encoder.torch.load import stored_tensors
 from clipcli.encoder.torch.resize import resize_positions
 from clipcli.models.folder import write_model_folder
-from clipcli.training.checkpoint import checkpoint_paths, read_checkpoint
+from clipcli.training.checkpoint import read_checkpoint
 from clipcli.training.config_file import read_config
 from clipcli.training.init import starting_point
 from clipcli.training.student import Student
 
 LICENCE = "MIT for the weights as far as ours; trained on research data, see MODEL_CARD.md"
-
-
-def newest(path: Path) -> Path:
-    """Return the checkpoint, or the newest one of a folder."""
-    return checkpoint_paths(path)[-1] if path.is_dir() else path
 
 
 def image_tensors(path: Path, student: Student) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ Real CLIP text vectors exist for about three thousand names. For every other tex
 filled in by kernel ridge regression from a sentence encoder, which sees the text and,
 for a name, WordNet's gloss. All is centred and turned to a few hundred dimensions.
 
-    python teacher.py --clip clip_vit_b32_text.npz    (tells how good it is)
+    python -m teacher.teacher --clip clip_vit_b32_text.npz    (tells how good it is)
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from sentences import SentenceEncoder
-from wordnet import describe, read_senses, read_synsets, visible
+from teacher.sentences import SentenceEncoder
+from teacher.wordnet import describe, read_senses, read_synsets, visible
 
 GLOSS_SHARE = 1.0  # weight of the gloss beside the bare name
 KERNEL = {"name": 0.5, "text": 1.5}  # exp(-k * squared distance), by five-fold cross-validation

@@ -1,9 +1,10 @@
-"""The texts that the text tower is distilled on, and their teacher vectors.
+r"""The texts that the text tower is distilled on, and their teacher vectors.
 
 Writes ``texts.tsv`` (weight, kind, text), ``vectors.npy`` (n, d) and ``vocabulary.txt``, the
 lines that the vocabulary is learned from.
 
-    python corpus.py --clip clip.npz --sentences coco.tsv.gz --concepts concepts.json --out folder
+    python -m teacher.corpus --clip clip.npz --sentences coco.tsv.gz \
+        --concepts data/concepts.json --out folder
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import random
 from pathlib import Path
 
 import numpy as np
-from teacher import Teacher, add_arguments, clean
-from wordnet import PERSON, below_any
-from words import word_lists
+from teacher.teacher import Teacher, add_arguments, clean
+from teacher.wordnet import PERSON, below_any
+from teacher.words import word_lists
 
 EVERYDAY_TAGS = 3  # a WordNet meaning tagged this often is an everyday one
 WEIGHTS = {"everyday": 10.0, "known": 6.0, "rare": 1.0, "compound": 1.5, "sentence": 2.0}

@@ -1,6 +1,6 @@
 """Learning mini's vocabulary; it is learned once and kept with the weights.
 
-python vocabulary.py --texts folder/texts.tsv --merges 5300 --out merges.txt
+python -m teacher.vocabulary --texts folder/texts.tsv --merges 5300 --out merges.txt
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from words import word_lists
+from teacher.words import word_lists
 
 from clipcli.models.tokenizer.learn import learn_vocabulary
 from clipcli.models.tokenizer.vocabulary import write_vocabulary
