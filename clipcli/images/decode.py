@@ -160,9 +160,16 @@ def _decode_kind(kind: Kind, stream: BinaryIO, max_pixels: int, at_least_px: int
     _check_size(image.size, max_pixels)  # a damaged HEIC's header may have said otherwise
     box = reduced or (0.0, 0.0, *image.size)
     orientation = _orientation(image)
-    upright = _turn(to_rgb(image), orientation)
+    loaded = _with_all_bits(image, stream, page) if kind is TIFF else image
+    upright = _turn(to_rgb(loaded), orientation)
     turned = _turn_box(box, image.size, orientation)
     return Decoded(upright, turned, n_pixels, is_lossless=_is_lossless(kind, image, stream))
+
+
+def _with_all_bits(image: ImageFile, stream: BinaryIO, page: int) -> Image:
+    from clipcli.images.tiff_reader import with_all_bits
+
+    return with_all_bits(image, stream, page)
 
 
 def _is_lossless(kind: Kind, image: Image, stream: BinaryIO) -> bool:

@@ -37,12 +37,18 @@ def explain(error: Exception, kind: Kind, stream: BinaryIO) -> str:
         )
     if "PngImagePlugin.MAX_TEXT" in words or "MAX_TEXT_MEMORY" in words:
         return f"{kind.name} metadata is too large"
+    if kind is TIFF and (what := _unread_tiff(words, stream)):
+        return f"{UNREAD_TIFF}: {what}"
     if _says_cut_short(error) or is_cut_short(stream, kind):
         return f"truncated {kind.name}"
-    unknown = kind is TIFF and any(said in words for said in _UNKNOWN_TIFF)
-    if unknown and (what := tiff.describe(stream)):
-        return f"{UNREAD_TIFF}: {what}"
     return _broken(error, kind)
+
+
+def _unread_tiff(words: str, stream: BinaryIO) -> str:
+    """Say what a sound TIFF holds that Pillow does not know; "" where it is another fault."""
+    if tiff.is_big_motorola(stream):
+        return "a BigTIFF with the high byte first"
+    return tiff.describe(stream) if any(said in words for said in _UNKNOWN_TIFF) else ""
 
 
 def _broken(error: Exception, kind: Kind) -> str:

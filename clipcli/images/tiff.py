@@ -83,6 +83,12 @@ def is_raw(stream: BinaryIO) -> bool:
     )
 
 
+def is_big_motorola(stream: BinaryIO) -> bool:
+    """Say whether an open TIFF is of the one layout that Pillow takes for another."""
+    stream.seek(0)
+    return stream.read(4) == b"MM\0\x2b"
+
+
 def first_full_page(stream: BinaryIO) -> int:
     """Return the first page that is no thumbnail of another; the first of all if all are."""
     pages = [each.page for each in read_directories(stream) if not each.is_reduced]

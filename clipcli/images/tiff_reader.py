@@ -6,6 +6,10 @@ the depth, and of one with a single plane it takes the format's first letter for
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, BinaryIO
+
 from PIL.TiffImagePlugin import (
     BITSPERSAMPLE,
     PLANAR_CONFIGURATION,
@@ -15,7 +19,12 @@ from PIL.TiffImagePlugin import (
 
 from clipcli.errors import ImageError
 from clipcli.images.failures import UNREAD_TIFF
+from clipcli.images.ranges import Declared, find_range, to_8_bits
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_N_COLOURS, _DARK = 3, 16
 _IN_PLANES = 2  # a value of the planar configuration
 _COLOURS = frozenset({"RGB", "RGBA"})  # whose planes Pillow can put together from 16 bits
 
@@ -29,10 +38,25 @@ class TiffReader(TiffImageFile):
         if tags.get(SAMPLESPERPIXEL, 1) == 1 and tags.get(PLANAR_CONFIGURATION) == _IN_PLANES:
             tags[PLANAR_CONFIGURATION] = 1  # one plane is no planes
         super()._setup()
+        if self.use_load_libtiff and tags.prefix == b"MM":
+            self._read_natively()
         if tags.get(PLANAR_CONFIGURATION) == _IN_PLANES and not self.use_load_libtiff:
             bits = max(tags.get(BITSPERSAMPLE, (1,)))
             if bits != 8:
                 self._read_wide_planes(bits)
+
+    def _read_natively(self) -> None:
+        """Read numbers as libtiff gives them, in this machine's order, not in the file's."""
+        self._set_forms({"I;16BS": "I;16NS", "I;32BS": "I;32NS", "F;32BF": "F;32NF"})
+
+    def _set_forms(self, forms: Mapping[str, str]) -> None:
+        """Put other raw modes in the place of some."""
+        self.tile = [
+            tile._replace(args=(forms.get(form, form), *rest))
+            for tile in self.tile
+            if isinstance(tile.args, tuple)
+            for form, *rest in [tile.args]
+        ]
 
     def _read_wide_planes(self, bits: int) -> None:
         if bits != 16 or self.mode not in _COLOURS:
@@ -44,3 +68,44 @@ class TiffReader(TiffImageFile):
             if isinstance(tile.args, tuple)
             for plane, stride, step in [tile.args]
         ]
+
+
+class _LowBytes(TiffReader):
+    """Reads the lower byte of each 16-bit colour, where others read the upper one."""
+
+    def _setup(self) -> None:
+        super()._setup()
+        native_other = "B" if sys.byteorder == "little" else "L"
+        swapped = {"L": "B", "B": "L", "N": native_other}
+        forms = {tile.args[0] for tile in self.tile if isinstance(tile.args, tuple)}
+        self._set_forms({form: form[:-1] + swapped[form[-1]] for form in forms if ";16" in form})
+
+
+def with_all_bits(image: Image, stream: BinaryIO, page: int) -> Image:
+    """Return a picture of 16-bit colours that is not dark by mistake.
+
+    Pillow takes the upper 8 of the 16 bits. Where a camera put its 12 into them, these are nearly
+    zero, and the lower ones are needed as well.
+    """
+    bits = max(getattr(image, "tag_v2", {}).get(BITSPERSAMPLE, (1,)))
+    if bits != 16 or image.mode not in _COLOURS or not _is_dark(image):
+        return image
+    import numpy as np
+    import PIL.Image
+
+    stream.seek(0)
+    lower = _LowBytes(stream)
+    lower.seek(page)
+    height, width, n_bands = shape = np.asarray(image).shape
+    values = np.asarray(image).astype(np.uint16) << 8 | np.asarray(lower)  # (h, w, 3 or 4)
+    colours = values[..., :_N_COLOURS].reshape(height, width * _N_COLOURS)
+    scale = Declared(extent=find_range(colours, Declared()))
+    scaled = to_8_bits(values.reshape(height, width * n_bands), scale).reshape(shape)
+    return PIL.Image.fromarray(scaled, image.mode)
+
+
+def _is_dark(image: Image) -> bool:
+    """Say whether all but one in a thousand of the colours have nothing in their top 4 bits."""
+    bands = [image.histogram()[band * 256 : (band + 1) * 256] for band in range(_N_COLOURS)]
+    n_bright = sum(sum(counts[_DARK:]) for counts in bands)
+    return n_bright * 1000 < _N_COLOURS * image.width * image.height

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -66,6 +67,52 @@ def test_a_lone_plane_that_is_called_planar_is_read_by_its_own_form(order: str, 
     decoded = decode_image(tiff_of(data, tags | {284: (2,)}, order=order))
 
     np.testing.assert_array_equal(np.asarray(decoded)[..., 0], grey)
+
+
+@pytest.mark.parametrize("form", ["uint16", "float32", "int32", "int16"])
+def test_packed_numbers_with_the_high_byte_first_are_read_in_their_own_order(form: str) -> None:
+    # libtiff unpacks into this machine's order; Pillow 13 expects the file's, but for 16 bits.
+    grey = RGB[..., 0].astype(float)
+    values = (grey * (257 if form == "uint16" else 1)).astype(np.dtype(form).newbyteorder(">"))
+    packed = zlib.compress(values.tobytes())
+    kind = {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
+    tags = {256: (96,), 257: (64,), 258: (8 * values.itemsize,), 259: (8,), 262: (1,), 277: (1,)}
+
+    decoded = decode_image(tiff_of(packed, tags | {339: (kind,)}, order=">"))
+
+    np.testing.assert_array_equal(np.asarray(decoded)[..., 0], grey)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("bands", [3, 4])
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_colours_of_12_bits_in_16_are_not_dark(order: str, bands: int, is_packed: bool) -> None:
+    values = np.full((64, 96, bands), 4095, np.uint16)
+    values[..., :3] = RGB.astype(np.uint16) * 16
+    values[0, 0, 0] = 65535  # a hot pixel
+    data = values.astype(order + "u2").tobytes()
+    tags = {256: (96,), 257: (64,), 258: (16,) * bands, 262: (2,), 277: (bands,)}
+    tags |= {259: (8,)} if is_packed else {}
+    tags |= {338: (2,)} if bands == 4 else {}
+    content = tiff_of(zlib.compress(data) if is_packed else data, tags, order=order)
+
+    decoded = np.asarray(decode_image(content)).astype(int)
+
+    assert np.abs(decoded - RGB)[1:].max() <= 1
+
+
+def test_dark_colours_that_use_16_bits_stay_dark() -> None:
+    values = (RGB // 8).astype(np.uint16) * 256
+    content = planes_of(values, "<")
+
+    assert np.array_equal(np.asarray(decode_image(content)), RGB // 8)
+
+
+def test_a_bigtiff_with_the_high_byte_first_is_not_called_truncated() -> None:
+    content = struct.pack(">2sHHHQQ", b"MM", 43, 8, 0, 16, 0) + bytes(8)
+
+    with pytest.raises(ImageError, match="not read: a BigTIFF with the high byte first"):
+        decode_image(content)
 
 
 def test_planes_that_nobody_can_put_together_are_refused() -> None:
