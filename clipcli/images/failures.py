@@ -14,11 +14,16 @@ from clipcli.images.lengths import is_cut_short
 _MAX_CHARACTERS = 80  # kept of a decoder's own words, which may quote the file
 _CUT_SHORT = ("truncated", "unexpected end", "end of file", "chunk b''")
 UNREAD_RAW = "a raw photograph of a kind that LibRaw does not read"
-UNREAD_TIFF = "a TIFF of a kind that is not read"
+UNREAD = "of a kind that is not read"
+UNREAD_TIFF = f"a TIFF {UNREAD}"
 HEIC_NEEDS = 'HEIC needs an extra: pip install "clipcli[heif]"'
 RAW_NEEDS = 'a raw photograph needs an extra: pip install "clipcli[raw]"'
 # Pillow's words for sound TIFFs whose numbers of bands, bits or compression it does not know.
 _UNKNOWN_TIFF = ("unknown pixel mode", "unknown data organization", "Invalid value for samples")
+# What libtiff is usually built with: none, fax, LZW, JPEG, deflate, packed bits, LZMA, Zstandard.
+_TIFF_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946, 34925, 50000})
+# And for sound files of other formats.
+_UNKNOWN = re.compile(r"(12-bit) layers|Unsupported BMP (bitfields layout|compression \(\d+\))")
 _BOMB = re.compile(r"\((\d+) pixels\) exceeds limit of (\d+) pixels")
 # Words of Pillow that tell a user nothing, or repeat what the reason says already.
 _EMPTY_WORDS = re.compile(
@@ -37,18 +42,23 @@ def explain(error: Exception, kind: Kind, stream: BinaryIO) -> str:
         )
     if "PngImagePlugin.MAX_TEXT" in words or "MAX_TEXT_MEMORY" in words:
         return f"{kind.name} metadata is too large"
-    if kind is TIFF and (what := _unread_tiff(words, stream)):
-        return f"{UNREAD_TIFF}: {what}"
+    if what := _unread(words, kind, stream):
+        return f"a {kind.name} {UNREAD}: {what}"
     if _says_cut_short(error) or is_cut_short(stream, kind):
         return f"truncated {kind.name}"
     return _broken(error, kind)
 
 
-def _unread_tiff(words: str, stream: BinaryIO) -> str:
-    """Say what a sound TIFF holds that Pillow does not know; "" where it is another fault."""
+def _unread(words: str, kind: Kind, stream: BinaryIO) -> str:
+    """Say what a sound file holds that Pillow does not know; "" where it is another fault."""
+    if kind is not TIFF:
+        found = _UNKNOWN.search(words)
+        return next(filter(None, found.groups())) if found else ""
     if tiff.is_big_motorola(stream):
         return "a BigTIFF with the high byte first"
-    return tiff.describe(stream) if any(said in words for said in _UNKNOWN_TIFF) else ""
+    is_unknown = any(said in words for said in _UNKNOWN_TIFF)
+    is_packed = "decoder error" in words and not tiff.compressions(stream) <= _TIFF_COMPRESSIONS
+    return tiff.describe(stream) if is_unknown or is_packed else ""
 
 
 def _broken(error: Exception, kind: Kind) -> str:
@@ -61,7 +71,7 @@ def _broken(error: Exception, kind: Kind) -> str:
 
 def is_sound(reason: str) -> bool:
     """Say whether a file that was skipped for this reason is whole, and only not read here."""
-    return reason.startswith((UNREAD_TIFF, UNREAD_RAW, HEIC_NEEDS, RAW_NEEDS))
+    return UNREAD in reason or reason.startswith((UNREAD_RAW, HEIC_NEEDS, RAW_NEEDS))
 
 
 def _origin(error: Exception) -> BaseException:

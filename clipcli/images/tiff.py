@@ -89,6 +89,11 @@ def is_big_motorola(stream: BinaryIO) -> bool:
     return stream.read(4) == b"MM\0\x2b"
 
 
+def compressions(stream: BinaryIO) -> set[int]:
+    """Return how the pictures of an open TIFF are packed."""
+    return {each.first(COMPRESSION, 1) for each in read_directories(stream)}
+
+
 def first_full_page(stream: BinaryIO) -> int:
     """Return the first page that is no thumbnail of another; the first of all if all are."""
     pages = [each.page for each in read_directories(stream) if not each.is_reduced]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import sys
@@ -143,6 +144,22 @@ def test_sound_tiffs_of_odd_kinds_are_not_called_broken(
         decode_image(tiff_of(bytes(16 * bands * bits // 8), tags))
 
     assert caught.value.message == f"a TIFF of a kind that is not read: {words}"
+
+
+def test_sound_files_that_this_pillow_cannot_unpack_are_not_called_broken() -> None:
+    webp = tiff_of(encoded(photo(), "WEBP"), {256: (96,), 257: (64,), 258: (8,) * 3, 262: (2,),
+                                              277: (3,), 259: (50001,)})  # fmt: skip
+    words = "a TIFF of a kind that is not read: 3 bands of 8 bits, compression 50001"
+    with contextlib.suppress(ImageError):
+        decode_image(webp)
+        pytest.skip("this libtiff unpacks WebP")
+    with pytest.raises(ImageError, match=words):
+        decode_image(webp)
+
+    twelve = bytearray(encoded(photo(), "JPEG"))
+    twelve[twelve.index(b"\xff\xc0") + 4] = 12
+    with pytest.raises(ImageError, match="a JPEG of a kind that is not read: 12-bit"):
+        decode_image(bytes(twelve))
 
 
 def test_a_thumbnail_in_front_is_passed_over() -> None:
