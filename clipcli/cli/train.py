@@ -69,7 +69,8 @@ class LearningOptions:
         str | None,
         typer.Option(
             metavar="LOSS",
-            help="softmax, as CLIP's, or sigmoid, as SigLIP's. Left out: the model's.",
+            help="softmax, as CLIP's, sigmoid, as SigLIP's, or tokens, FILIP's: places and words "
+            "as well. Left out: the model's.",
         ),
     ] = None
     freeze: Annotated[

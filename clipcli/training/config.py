@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 Objective: TypeAlias = Literal["contrastive", "targets"]
 EqualCaptions: TypeAlias = Literal["positives", "mask", "negatives"]
-Loss: TypeAlias = Literal["softmax", "sigmoid"]
+Loss: TypeAlias = Literal["softmax", "sigmoid", "tokens"]
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 Tower: TypeAlias = Literal["image", "text"]
 
@@ -68,7 +68,8 @@ class AugmentationConfig:
 class ContrastiveConfig:
     """The symmetric loss over a batch's pairs (Radford et al. 2021, figure 3), or SigLIP's."""
 
-    loss: Loss | None = None  # absent: softmax or sigmoid, as the model scores
+    # absent: softmax or sigmoid, as the model scores; tokens: FILIP's beside softmax
+    loss: Loss | None = None
     equal_captions: EqualCaptions = "positives"  # what other pictures of the same caption are
     scale: float | None = None  # fixed logit scale (1 / temperature); absent: it is learned
     max_scale: float = 100.0  # bound of the learned one

@@ -133,6 +133,7 @@ def check_config(config: TrainingConfig) -> TrainingConfig:
     for name in ("batch_size", "chunk_size"):
         if getattr(config, name) < 0:
             raise UsageError(f"{name}: must not be below zero")
+    _check_tokens(config)
     if config.blend is not None and not 0 < config.blend <= 1:
         raise UsageError(f"blend {config.blend:g}: must be above zero and 1 at most")
     for name, weight in config.sources.items():
@@ -145,6 +146,11 @@ def check_config(config: TrainingConfig) -> TrainingConfig:
             if not getattr(config.targets, name):
                 raise UsageError(f"targets.{name}: missing, and the objective needs it")
     return config
+
+
+def _check_tokens(config: TrainingConfig) -> None:
+    if config.contrastive.loss == "tokens" and config.chunk_size:
+        raise UsageError("chunk_size: does not go with the loss 'tokens', which sees all parts")
 
 
 def _read(value: object, kind: Any, source: str, key: str) -> Any:

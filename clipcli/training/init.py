@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -76,9 +76,10 @@ class Start:
         A model that has learned no bias yet gets one, and a new scale that goes with it.
         """
         chosen = loss or self.model.scoring
-        model, architecture = replace(self.model, scoring=chosen), self.model.architecture
+        scoring: Literal["softmax", "sigmoid"] = "sigmoid" if chosen == "sigmoid" else "softmax"
+        model, architecture = replace(self.model, scoring=scoring), self.model.architecture
         assert isinstance(architecture, Architecture)
-        if chosen == "softmax" or (self.weights is not None and architecture.logit_bias):
+        if scoring == "softmax" or (self.weights is not None and architecture.logit_bias):
             return replace(self, model=model), chosen
         model = replace(model, architecture=replace(architecture, logit_bias=True))
         return replace(self, model=model, has_new_logits=True), chosen

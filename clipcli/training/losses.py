@@ -22,18 +22,60 @@ def contrastive_loss(
     share the target evenly, left out of the sum, or wrong answers as in the paper.
     """
     logits = scale * (images @ texts.T).float()  # (n, n)
+    return _matching_loss(logits, logits.T, groups, equal_captions)
+
+
+def token_loss(
+    places: Tensor,
+    words: Tensor,
+    is_word: Tensor,
+    scale: Tensor,
+    groups: Tensor,
+    equal_captions: EqualCaptions,
+) -> Tensor:
+    """Match pictures and captions by their parts (Yao et al. 2021, arXiv:2111.07783, section 3.1).
+
+    A picture is as like a caption as its places' best words are like them, in the mean; a caption
+    is as like a picture as its words' best places. Each has its own cross-entropy.
+
+    Parameters
+    ----------
+    places, words
+        Unit rows of pictures' places (n, p, d) and of captions' tokens (n, l, d).
+    is_word
+        bool (n, l): which tokens are there, and not padding.
+    scale, groups, equal_captions
+        As for :func:`contrastive_loss`.
+    """
+    by_picture, by_caption = token_similarities(places, words, is_word)
+    return _matching_loss(scale * by_picture, scale * by_caption.T, groups, equal_captions)
+
+
+def token_similarities(places: Tensor, words: Tensor, is_word: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what pictures and what captions think of each other, float32 (n, m) each."""
+    cosines = torch.einsum("ipd,jld->ijpl", places, words).float()  # (n, m, p, l)
+    there = is_word[None, :, None]  # (1, m, 1, l)
+    by_picture = cosines.masked_fill(~there, -torch.inf).amax(dim=3).mean(dim=2)  # (n, m)
+    best_places = cosines.amax(dim=2).masked_fill(~is_word[None], 0.0)  # (n, m, l)
+    by_caption = best_places.sum(dim=2) / is_word.sum(dim=1)  # (n, m)
+    return by_picture, by_caption
+
+
+def _matching_loss(
+    rows: Tensor, columns: Tensor, groups: Tensor, equal_captions: EqualCaptions
+) -> Tensor:
+    """Average the cross-entropies of two tables of logits (n, n), a row a picture or a caption."""
     same = groups[:, None] == groups[None, :]  # (n, n), the diagonal included
     own = torch.eye(len(groups), dtype=torch.bool, device=same.device)
     if equal_captions == "negatives":
         same = own
     if equal_captions == "mask":
-        logits = logits.masked_fill(same & ~own, -torch.inf)
+        others = same & ~own
+        rows, columns = (each.masked_fill(others, -torch.inf) for each in (rows, columns))
         same = own
     # Subtle: ``same`` is symmetric and its rows sum as its columns do, so one target serves both.
     target = same / same.sum(dim=1, keepdim=True)  # (n, n), rows sum to 1
-    rows = _soft_cross_entropy(logits, target)
-    columns = _soft_cross_entropy(logits.T, target)
-    return (rows + columns) / 2
+    return (_soft_cross_entropy(rows, target) + _soft_cross_entropy(columns, target)) / 2
 
 
 def sigmoid_loss(

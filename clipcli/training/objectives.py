@@ -11,11 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from clipcli.encoder.torch.dense import dense_vectors
+from clipcli.errors import UsageError
 from clipcli.models.tokenizer.clip import Tokenizer
 from clipcli.training.chunks import Towers
 from clipcli.training.config import ContrastiveConfig
 from clipcli.training.data.packed import Pairs, Rows
-from clipcli.training.losses import contrastive_loss, sigmoid_loss
+from clipcli.training.losses import contrastive_loss, sigmoid_loss, token_loss
 
 Figures: TypeAlias = dict[str, Tensor]
 PLAIN = ("{}",)
@@ -69,8 +71,21 @@ class Contrastive:
             loss = sigmoid_loss(images, texts, scale, towers.bias, groups, equal)
         else:
             loss = contrastive_loss(images, texts, scale, groups, equal)
+        if self._config.loss == "tokens":
+            loss = (loss + self._by_parts(towers, batch.pixels, tokens.to(device), groups)) / 2
         found = groups[(images @ texts.T).argmax(dim=1)] == groups  # (n,)
         return loss, {"accuracy": found.float().mean(), "scale": scale.detach()}
+
+    def _by_parts(self, towers: Towers, pixels: Tensor, tokens: Tensor, groups: Tensor) -> Tensor:
+        """Match places and words, as ``explain`` reads them."""
+        if towers.group.size > 1:
+            raise UsageError("the loss 'tokens' runs in one process", hint="train on one device")
+        clip = towers.student.clip
+        places = dense_vectors(clip.visual, pixels).flatten(1, 2).float()  # (n, p, d)
+        words, is_word = clip.encode_words(tokens)  # (n, l, d), (n, l)
+        places, words = F.normalize(places, dim=2), F.normalize(words.float(), dim=2)
+        equal = self._config.equal_captions
+        return token_loss(places, words, is_word, towers.scale, groups, equal)
 
     def _choose(self, row: int, draw: np.random.Generator) -> str:
         captions = self._pairs.captions[row]

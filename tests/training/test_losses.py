@@ -6,7 +6,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from clipcli.training.losses import contrastive_loss, masked_cross_entropy, sigmoid_loss, top1
+from clipcli.training.losses import (
+    contrastive_loss,
+    masked_cross_entropy,
+    sigmoid_loss,
+    token_loss,
+    token_similarities,
+    top1,
+)
 
 
 def unit_rows(n: int, d: int, seed: int) -> torch.Tensor:
@@ -185,3 +192,48 @@ def test_top1_counts_rows_whose_target_wins() -> None:
 
     assert top1(logits, torch.tensor([0, 0])).item() == 0.0
     assert top1(logits, torch.tensor([0, 0]), ignored).item() == 0.5
+
+
+def parts(n: int, length: int, seed: int) -> torch.Tensor:
+    return unit_rows(n * length, 5, seed).view(n, length, 5)
+
+
+def test_token_similarities_are_a_plain_loop() -> None:
+    places, words = parts(3, 4, seed=1), parts(2, 6, seed=2)
+    is_word = torch.tensor([[True] * 6, [True, True, False, False, False, False]])
+
+    by_picture, by_caption = token_similarities(places, words, is_word)
+
+    for i in range(3):
+        for j in range(2):
+            there = [k for k in range(6) if is_word[j, k]]
+            table = [[float(places[i, p] @ words[j, k]) for k in there] for p in range(4)]
+            picture = sum(max(row) for row in table) / 4
+            caption = sum(max(column) for column in zip(*table, strict=True)) / len(there)
+            assert by_picture[i, j].item() == pytest.approx(picture, abs=1e-6)
+            assert by_caption[i, j].item() == pytest.approx(caption, abs=1e-6)
+
+
+def test_token_loss_of_single_parts_is_the_contrastive_loss() -> None:
+    images, texts, scale = unit_rows(6, 4, seed=1), unit_rows(6, 4, seed=2), torch.tensor(7.0)
+    groups = torch.tensor([0, 1, 2, 0, 3, 4])
+
+    loss = token_loss(
+        images[:, None], texts[:, None], torch.ones(6, 1, dtype=torch.bool), scale, groups, "mask"
+    )
+
+    expected = contrastive_loss(images, texts, scale, groups, "mask")
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_padding_has_no_part_in_the_token_loss() -> None:
+    places, words, scale = parts(4, 3, seed=1), parts(4, 5, seed=2), torch.tensor(5.0)
+    is_word = torch.arange(5) < torch.tensor([[2], [5], [3], [1]])
+    others = torch.where(is_word[:, :, None], words, parts(4, 5, seed=3))
+
+    losses = [
+        token_loss(places, each, is_word, scale, torch.arange(4), "negatives").item()
+        for each in (words, others)
+    ]
+
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)

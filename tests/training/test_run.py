@@ -604,3 +604,19 @@ def test_batch_norms_keep_their_statistics_when_a_model_is_tuned(
     assert not torch.equal(before, torch.zeros_like(before))  # from nothing they are learned
     assert torch.equal(load_model(kept).state_dict()[name], before)
     assert not torch.equal(load_model(moved).state_dict()[name], before)
+
+
+def test_places_and_words_learn_to_match(
+    tmp_path: Path, packed: Path, make_config: Callable[..., TrainingConfig]
+) -> None:
+    config = make_config(contrastive={"loss": "tokens"}, augmentation=STILL, steps=30)
+
+    run(packed, tmp_path / "out", config)
+
+    losses = [record["loss"] for record in events(tmp_path / "out", "step")]
+    assert sum(losses[-3:]) < sum(losses[:3])
+
+
+def test_the_token_loss_cannot_be_chunked(make_config: Callable[..., TrainingConfig]) -> None:
+    with pytest.raises(UsageError, match="chunk_size: does not go with the loss 'tokens'"):
+        make_config(contrastive={"loss": "tokens"}, chunk_size=4)

@@ -26,6 +26,14 @@ class TextTower(nn.Module):
         nn.init.normal_(self.positional_embedding, std=0.01)
         nn.init.normal_(self.text_projection, std=width**-0.5)
 
+    def encode_words(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed every token: int64 (n, l) -> (n, l, d), and which are no padding, bool (n, l)."""
+        length = tokens.shape[1]
+        x = self.token_embedding(tokens) + self.positional_embedding[:length]  # (n, l, width)
+        words: Tensor = self.ln_final(self.transformer(x)) @ self.text_projection  # (n, l, d)
+        places = torch.arange(length, device=tokens.device)
+        return words, places <= tokens.argmax(dim=1, keepdim=True)
+
     def encode_text(self, tokens: Tensor) -> Tensor:
         """Embed token ids: int64 (n, l), l <= context length -> (n, d), not of unit length.
 
