@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipcli.labels.label_set import builtin_label_sets, load_label_set
@@ -31,13 +33,12 @@ def rows_of_built_in_sets(encoder: Encoder) -> dict[str, NDArray[np.float32]]:
 
 
 def main() -> None:
-    """Renew the file of the bundled model."""
+    """Renew the file of the bundled model, or write that of a folder that will be it."""
     from clipcli.encoder.encoder import load_encoder
-    from clipcli.models.folder import BUILTIN
 
-    encoder = load_encoder(BUILTIN, "cpu")
-    path = builtin_model_folder() / FILE_NAME
-    write_rows(path, encoder.config, rows_of_built_in_sets(encoder))
+    folder = Path(sys.argv[1]) if sys.argv[1:] else builtin_model_folder()
+    encoder = load_encoder(str(folder), "cpu", "fp32", "torch")
+    write_rows(folder / FILE_NAME, encoder.config, rows_of_built_in_sets(encoder))
 
 
 if __name__ == "__main__":
