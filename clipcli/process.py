@@ -28,8 +28,9 @@ def processor_features() -> frozenset[str]:
     except OSError:  # other systems do not say
         return frozenset()
     lines = (line.partition(":") for line in start.split("\n"))
-    told = next((told for name, _, told in lines if name.strip() in ("flags", "Features")), "")
-    return frozenset(told.split())
+    names = ("flags", "Features")
+    features = next((text for name, _, text in lines if name.strip() in names), "")
+    return frozenset(features.split())
 
 
 class _Gate:

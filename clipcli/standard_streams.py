@@ -33,7 +33,7 @@ def secure() -> None:
 
 
 def release() -> None:
-    """Let go of what cannot be written, which was told: at its end Python would try once more."""
+    """Drop what cannot be written, which was reported: at its end Python would try again."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

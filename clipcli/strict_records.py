@@ -143,7 +143,7 @@ class _Reader:
         )
 
     def _tagged(self, value: object, records: tuple[type, ...], key: str) -> Any:
-        """Read one of several records, told apart by ``kind``."""
+        """Read one of several records, distinguished by ``kind``."""
         if not isinstance(value, dict):
             raise self._wrong(key, "an object", value)
         unnamed = self._rules.unnamed

@@ -7,6 +7,7 @@ circle.
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,14 @@ def test_no_module_is_too_long_for_one_question() -> None:
     lengths = {module_name(path, PACKAGE): path.read_text("utf-8").count("\n") for path in MODULES}
 
     assert {name: n for name, n in lengths.items() if n > LONGEST_FILE} == {}
+
+
+def test_no_two_classes_share_a_name() -> None:
+    names = Counter(
+        node.name
+        for path in MODULES
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef)
+    )
+
+    assert {name for name, n in names.items() if n > 1} == set()

@@ -61,8 +61,8 @@ def _processor() -> list[str]:
     lines = {
         line.partition(":")[0].strip(): line for line in _head(CPU_INFO, CPU_INFO_BYTES).split("\n")
     }
-    told = [lines[name] for name in ("model name", "flags", "Features") if name in lines]
-    return told or [platform.node()]
+    facts = [lines[name] for name in ("model name", "flags", "Features") if name in lines]
+    return facts or [platform.node()]
 
 
 def _head(path: str, n_bytes: int = 1024) -> str:

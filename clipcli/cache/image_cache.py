@@ -68,7 +68,7 @@ class ImageCache:
         return self._path is None
 
     def ask(self, question: Callable[[Store], T], otherwise: T) -> T:
-        """Put a question to the store; the first failure is told, and ends its use."""
+        """Put a question to the store; the first failure is kept for a note, and ends its use."""
         path, store = self._path, None
         if path is None:
             return otherwise
@@ -77,7 +77,7 @@ class ImageCache:
             return question(store)
         except (sqlite3.Error, OSError) as error:
             # Subtle: another thread may have closed the store in the middle of the question, at
-            # the end of the run or because of a failure that it has told already.
+            # the end of the run or because of a failure that it has noted already.
             if store is None or store is self._store:
                 self.problem = f"{path}: {in_words(error)}; going on without the cache"
                 self._path = None
@@ -93,9 +93,9 @@ class ImageCache:
 
     def note_choice(self, asked: Sequence[str], device: str, precision: str) -> None:
         """Note what torch has chosen; once is enough for a run."""
-        told = (*asked, device, precision)
-        if not self.is_off and told not in self._noted:
-            self._noted.add(told)
+        choice = (*asked, device, precision)
+        if not self.is_off and choice not in self._noted:
+            self._noted.add(choice)
             facts = facts_of(asked)
             self.ask(lambda store: store.note_choice(facts, device, precision), None)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from clipcli.cache import codec
 from clipcli.cache.identity import Identity
 from clipcli.cache.image_cache import ImageCache
-from clipcli.cache.store import Found, Kept, Setting
+from clipcli.cache.store import Found, Kept, VectorSetting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,15 +43,15 @@ class Facts:
     max_pixels: int
     decoder: str  # versions
 
-    def vectors(self, precision: str) -> Setting:
+    def vectors(self, precision: str) -> VectorSetting:
         """Return the setting of vectors; each says its pixels, so no limit belongs to it."""
         facts = ["vector", self.fingerprint, precision, self.width, self.exact, self.decoder]
-        return Setting(json.dumps(facts), self.model, self.fingerprint)
+        return VectorSetting(json.dumps(facts), self.model, self.fingerprint)
 
-    def reasons(self) -> Setting:
+    def reasons(self) -> VectorSetting:
         """Return the setting of reasons; they do not depend on the model, its input size aside."""
         facts = ["reason", self.size_px, self.exact, self.max_pixels, self.decoder]
-        return Setting(json.dumps(facts))
+        return VectorSetting(json.dumps(facts))
 
 
 class Known(NamedTuple):

@@ -68,7 +68,7 @@ class Kept(NamedTuple):
     value: bytes | None
 
 
-class Setting(NamedTuple):
+class VectorSetting(NamedTuple):
     """All that a value depends on besides the picture, and words for those who look at it."""
 
     facts: str
@@ -122,7 +122,7 @@ class Store:
         number, vector, reason = checked_row(row, int, VALUE, VALUE)
         return Found(number, tag_of(content), vector, reason)
 
-    def setting(self, setting: Setting, *, make: bool = False) -> int | None:
+    def setting(self, setting: VectorSetting, *, make: bool = False) -> int | None:
         """Return the number of a setting; ``make`` gives it one."""
         query = "SELECT id FROM setting WHERE facts = ?"
         with self._lock:

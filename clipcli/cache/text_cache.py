@@ -58,8 +58,8 @@ def default_folder() -> Path | None:
 
 def text_key(fingerprint: str, precision: str, prompts: Sequence[str]) -> str:
     """Return the key of a label's row: sha256, in hex, of all that its value depends on."""
-    told = json.dumps([fingerprint, precision, list(prompts)], ensure_ascii=True)
-    return hashlib.sha256(told.encode("ascii")).hexdigest()
+    parts = json.dumps([fingerprint, precision, list(prompts)], ensure_ascii=True)
+    return hashlib.sha256(parts.encode("ascii")).hexdigest()
 
 
 class TextCache:
@@ -93,7 +93,7 @@ class TextCache:
             self._attempt(path, lambda path: _write(path, content))
 
     def _attempt(self, path: Path, write: Callable[[Path], None]) -> None:
-        """Run a write; the first failure is told, and ends the use of this cache."""
+        """Run a write; the first failure is kept for a note, and ends the use of this cache."""
         try:
             write(path)
         except OSError as error:
@@ -131,8 +131,8 @@ def _write(path: Path, content: bytes) -> None:
 
 def _encode(key: str, value: TextRow) -> bytes:
     """Lay out: magic, sha256 of key and rest, a line of JSON, the row as little-endian float32."""
-    told = {"cut": [[cut.prompt, cut.n_tokens] for cut in value.cut]}
-    body = json.dumps(told).encode("ascii") + b"\n" + value.row.astype("<f4").tobytes()
+    facts = {"cut": [[cut.prompt, cut.n_tokens] for cut in value.cut]}
+    body = json.dumps(facts).encode("ascii") + b"\n" + value.row.astype("<f4").tobytes()
     return MAGIC + hashlib.sha256(key.encode("ascii") + body).digest() + body
 
 

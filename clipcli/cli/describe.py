@@ -67,8 +67,8 @@ def _describe(session: Session, request: OutputRequest) -> ExitCode:
             entries.append(entry)
             advance()
     if session.n_ok:
-        told = session.vector_provenance(started)
-        told |= {"label_sets": [aspect.label_set for aspect in ASPECTS], "sure": SURE}
-        send(DescribeReport(tuple(entries), told), request)
+        provenance = session.vector_provenance(started)
+        provenance |= {"label_sets": [aspect.label_set for aspect in ASPECTS], "sure": SURE}
+        send(DescribeReport(tuple(entries), provenance), request)
         note_files(session, request)
     return conclude(session)

@@ -10,7 +10,7 @@ from clipcli.cli import options
 from clipcli.errors import ExitCode
 
 if TYPE_CHECKING:
-    from clipcli.workflows.engine_bench import Measured
+    from clipcli.workflows.engine_bench import EngineMeasurement
 
 
 def doctor(
@@ -78,7 +78,7 @@ def _bench(model: str | None, *, as_json: bool, save: bool) -> ExitCode:
     return ExitCode.DONE
 
 
-def _line(engine: Measured) -> str:
+def _line(engine: EngineMeasurement) -> str:
     if engine.fault:
         return f"{engine.name:16} {engine.fault}"
     return f"{engine.name:16} {engine.images_per_s:8.1f} pictures/s  cosine {engine.cosine:.5f}"

@@ -49,7 +49,7 @@ def eval_boxes(
     with session.notes.progress(lambda: len(paths)) as advance:
         judged = judge(known, session.tally(opened.locate(session.find_files())), paths, advance)
     if session.n_ok:
-        told = opened.provenance(started, session.counts())
-        send(BoxesReport(judged, told | {"annotations": str(annotations)}), request)
+        provenance = opened.provenance(started, session.counts())
+        send(BoxesReport(judged, provenance | {"annotations": str(annotations)}), request)
         note_files(session, request)
     return conclude_inputs(session)

@@ -91,7 +91,7 @@ def _explain(session: Session, classifier: Classifier, request: OutputRequest) -
             entries.append(entry)
             advance()
     if session.n_ok:
-        told = session.vector_provenance(started) | {"templates": list(classifier.templates)}
-        send(ExplainReport(tuple(entries), told), request)
+        provenance = session.vector_provenance(started) | {"templates": list(classifier.templates)}
+        send(ExplainReport(tuple(entries), provenance), request)
         note_files(session, request)
     return conclude(session, classifier)

@@ -124,11 +124,11 @@ class ModelOptions:
 
         return Session(inputs, self.options(), notes.notes(), report or FindReport())
 
-    def options(self) -> sessions.ModelOptions:
+    def options(self) -> sessions.ModelSettings:
         """Return them as a session takes them."""
-        from clipcli.pipeline.session import ModelOptions as SessionModel
+        from clipcli.pipeline.session import ModelSettings
 
-        return SessionModel(
+        return ModelSettings(
             model=self.model,
             device=self.device,
             precision=self.precision,

@@ -183,7 +183,7 @@ def _locate(
     from clipcli.pipeline.provenance import now
     from clipcli.workflows.locate.datasets import write_crops
     from clipcli.workflows.locate.run import Located
-    from clipcli.workflows.locate.writers import Outputs
+    from clipcli.workflows.locate.writers import BoxOutputs
 
     started = now()
     found = session.find_files()
@@ -193,7 +193,7 @@ def _locate(
             "(OWL-ViT, OWLv2 or GLIP) with --model"
         )
     labels = list(question.phrases)
-    outputs, kept = Outputs(request, labels), []
+    outputs, kept = BoxOutputs(request, labels), []
     needs_all = any((output.coco, output.yolo, output.voc))
     try:
         with session.notes.progress(session.total(), is_wanted=not outputs.has_table) as advance:

@@ -119,16 +119,16 @@ def _make_progress(pace: Pace, describe: Callable[[], str]) -> tuple[Progress, T
 
 
 def figures(pace: Pace, describe: Callable[[], str], n_done: int, total: float | None) -> str:
-    """Say how it goes; what cannot be told yet is left out."""
+    """Say how it goes; what is not known yet is left out."""
     if not n_done:
         return describe()
     rate = pace.per_s()
     if rate is None:
         return ""
-    told = f"{rate:.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
+    text = f"{rate:.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
     left_s = pace.left_s(round(total) - n_done) if total is not None else None
     if left_s is None:
-        return told
+        return text
     minutes, seconds = divmod(round(left_s), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{told}  {hours}:{minutes:02}:{seconds:02} left"
+    return f"{text}  {hours}:{minutes:02}:{seconds:02} left"

@@ -49,7 +49,7 @@ def serve(
     from clipcli.pipeline.decisions import Decisions
     from clipcli.pipeline.inputs import Inputs
     from clipcli.workflows.serve.app import Limits, make_app
-    from clipcli.workflows.serve.engine import MOST_TOP, Engine
+    from clipcli.workflows.serve.engine import MOST_TOP, AnswerEngine
 
     uvicorn = _uvicorn()
     token = _token(host)
@@ -59,7 +59,7 @@ def serve(
         chosen = LabelOptions(spec, labels.templates, None)
         return open_classifier(session, chosen, Decisions(), top_k=MOST_TOP)
 
-    engine = Engine(session.encoder, session.model.decoding(), make, labels.labels)
+    engine = AnswerEngine(session.encoder, session.model.decoding(), make, labels.labels)
     engine.start()
     limits = Limits(round(max_mb * 1e6), max_waiting, token)
     config = uvicorn.Config(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.session import Session
     from clipcli.results import Result
-    from clipcli.workflows.sorting.inputs import Watched
+    from clipcli.workflows.sorting.inputs import InputWatch
     from clipcli.workflows.sorting.plan import Action, Plan, Rules
 
 
@@ -90,7 +90,7 @@ def sort(
     from clipcli.pipeline.decisions import Decisions
     from clipcli.pipeline.inputs import Inputs
     from clipcli.workflows.sorting.foldernames import check_folder_name
-    from clipcli.workflows.sorting.inputs import Watched, check_hard_links, open_places
+    from clipcli.workflows.sorting.inputs import InputWatch, check_hard_links, open_places
 
     action = _action(move=move, copy=copy, link=link, hardlink=hardlink)
     if action == "move" and not dry_run:
@@ -99,7 +99,7 @@ def sort(
         action, dry_run or action is None, check_folder_name(unsure), margin, sidecars, yes
     )
     request = output.request(FORMATS)
-    watched = Watched(_spelt(source), open_places(source, into))
+    watched = InputWatch(_spelt(source), open_places(source, into))
     if action == "hardlink":
         check_hard_links(watched.places)
     session = model.session(Inputs((watched.typed,)), notes, report=FindReport(links=[]))
@@ -145,7 +145,7 @@ def _action(*, move: bool, copy: bool, link: bool, hardlink: bool) -> Action | N
 def _make_plan(
     session: Session,
     classifier: Classifier,
-    watched: Watched,
+    watched: InputWatch,
     wishes: _Wishes,
     request: OutputRequest,
 ) -> Plan:
@@ -166,7 +166,7 @@ def _make_plan(
 
 
 def _classified(
-    session: Session, classifier: Classifier, watched: Watched, request: OutputRequest
+    session: Session, classifier: Classifier, watched: InputWatch, request: OutputRequest
 ) -> Iterator[Result]:
     """Yield each result, and write it to the ``-o`` files."""
     from clipcli.cli.conclude import note_labels, reason_of
@@ -197,7 +197,9 @@ def _classified(
         note_labels(session, classifier)
 
 
-def _sort(session: Session, plan: Plan, watched: Watched, into: Path, wishes: _Wishes) -> ExitCode:
+def _sort(
+    session: Session, plan: Plan, watched: InputWatch, into: Path, wishes: _Wishes
+) -> ExitCode:
     """Tell what was found, then print the plan or carry it out."""
     from clipcli.cli.conclude import conclude
     from clipcli.cli.sort_progress import carry_out, report_found

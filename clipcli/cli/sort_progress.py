@@ -13,8 +13,8 @@ from clipcli.workflows.sorting.journal import new_journal
 from clipcli.workflows.sorting.report import DONE
 
 if TYPE_CHECKING:
-    from clipcli.pipeline.session import Notes
-    from clipcli.workflows.sorting.inputs import Watched
+    from clipcli.pipeline.session import Reporter
+    from clipcli.workflows.sorting.inputs import InputWatch
     from clipcli.workflows.sorting.plan import Action, Plan
     from clipcli.workflows.sorting.report import SortLines
 
@@ -22,10 +22,10 @@ T = TypeVar("T")
 SHOWN = 10  # names on standard error; the rest is a count
 
 
-class Reasons:
+class SkipReasons:
     """Says the first reasons and counts the rest."""
 
-    def __init__(self, notes: Notes) -> None:
+    def __init__(self, notes: Reporter) -> None:
         self._notes, self.n = notes, 0
 
     def report(self, path: str, reason: str, verb: str = "left") -> None:
@@ -40,9 +40,9 @@ class Reasons:
             self._notes.say(f"{self.n:,} {what} in all")
 
 
-def report_found(notes: Notes, plan: Plan, watched: Watched, links: list[str]) -> None:
+def report_found(notes: Reporter, plan: Plan, watched: InputWatch, links: list[str]) -> None:
     """Say what was found that is not going anywhere, broken pictures aside."""
-    reasons = Reasons(notes)
+    reasons = SkipReasons(notes)
     for path in links:
         if not watched.is_inside(path):
             reasons.report(path, "a symbolic link")
@@ -53,9 +53,9 @@ def report_found(notes: Notes, plan: Plan, watched: Watched, links: list[str]) -
         notes.say(f"{several(plan.n_in_place, 'picture')} in the right folder already")
 
 
-def carry_out(plan: Plan, action: Action, lines: SortLines, notes: Notes) -> int:
+def carry_out(plan: Plan, action: Action, lines: SortLines, notes: Reporter) -> int:
     """Carry out a plan, and say where the journal is; returns how many files were left."""
-    n_files, n_placed, reasons = sum(plan.counts().values()), 0, Reasons(notes)
+    n_files, n_placed, reasons = sum(plan.counts().values()), 0, SkipReasons(notes)
     with new_journal(plan.places, action, source_folders(plan)) as journal:
         notes.say(f"journal: {journal.path}")
         try:

@@ -72,7 +72,7 @@ def _newest() -> Path:
 
 
 def _undo(journal: Journal, log: Log, notes: Notes, *, is_dry: bool, is_agreed: bool) -> ExitCode:
-    from clipcli.cli.sort_progress import Reasons
+    from clipcli.cli.sort_progress import SkipReasons
     from clipcli.output.text import visible
     from clipcli.workflows.sorting.report import UndoLines, undo_counts
     from clipcli.workflows.sorting.undo import plan_undo
@@ -87,7 +87,7 @@ def _undo(journal: Journal, log: Log, notes: Notes, *, is_dry: bool, is_agreed: 
     for line in undo_counts(plan, log):
         typer.echo(visible(line), err=True) if is_asked else notes.say(line)
     if is_dry:
-        reasons = Reasons(notes)
+        reasons = SkipReasons(notes)
         for entry in plan:
             lines.write(entry)
             if entry.refusal:
@@ -102,10 +102,10 @@ def _undo(journal: Journal, log: Log, notes: Notes, *, is_dry: bool, is_agreed: 
 def _take_back(
     journal: Journal, log: Log, plan: list[Undone], lines: UndoLines, notes: Notes
 ) -> ExitCode:
-    from clipcli.cli.sort_progress import Reasons, for_each
+    from clipcli.cli.sort_progress import SkipReasons, for_each
     from clipcli.workflows.sorting.undo import undo as take_back
 
-    n_done, reasons = 0, Reasons(notes)
+    n_done, reasons = 0, SkipReasons(notes)
     try:
         with notes.progress(lambda: len(plan), is_wanted=bool(plan)) as advance:
 

@@ -24,7 +24,7 @@ TABLE_DELIMITERS = {".csv": ",", ".tsv": "\t"}
 PATH_COLUMNS = ("path", "image", "file", "filename")  # the first that is there
 LABEL_COLUMNS = ("label", "class", "caption")
 SPLIT_COLUMN = "split"
-# Folder names that are splits without being told, if they hold folders of classes.
+# Folder names that are splits without an option, if they hold folders of classes.
 SPLIT_NAMES = frozenset(
     {"train", "training", "trainval", "val", "valid", "validation", "dev", "test", "testing"}
 )

@@ -83,7 +83,7 @@ def _mend_jpeg(content: bytes, pixels_of: Callable[[bytes], bytes]) -> Mended | 
     if b"\xff\xc2" in body[:65536] and not _has_all_scans(body):
         return None
     ended = body + _END_OF_JPEG
-    # A stop in the middle of the last byte's bits is told by all three.
+    # A stop in the middle of the last byte's bits is shown by all three.
     others = (body + _FILLING + _END_OF_JPEG, body + bytes(64) + _END_OF_JPEG)
     try:
         pixels = pixels_of(ended)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _DROPPED = 1000  # one in so many values may lie outside of the range, at each end
 _SAMPLE = 2**20  # values that are looked at; of a larger picture a regular choice
-_LEAST_ROBUST = 64  # values: among fewer no outlier can be told
+_LEAST_ROBUST = 64  # values: among fewer no outlier can be recognised
 # Usual ranges. One is taken if the values fill at least a sixteenth of it: a darker picture of that
 # range would be black to any eye. Floats may overshoot a little, as resampling makes them.
 _FLOAT_TOPS = (1.0, 255.0, 65535.0)

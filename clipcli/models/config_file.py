@@ -25,7 +25,7 @@ from clipcli.strict_json import read_json, short
 from clipcli.strict_records import ReadingRules, read_record
 
 FORMAT = 1  # goes up when an older clipcli could misread the file
-# How records are told apart that can stand in the same place; CLIP's own architecture, which was
+# What distinguishes records that can stand in the same place; CLIP's own architecture, which was
 # there first, goes without a name.
 KINDS: dict[str, type] = {
     "vit": VisionTransformer,

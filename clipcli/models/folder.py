@@ -42,7 +42,7 @@ ENVIRONMENT = "CLIPCLI_MODEL"
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """A model folder that is whole, as far as can be told without loading the weights."""
+    """A model folder that is whole, as far as can be known without loading the weights."""
 
     path: Path
     config: ModelConfig

@@ -62,7 +62,7 @@ GIVE = {  # what may have to be given, and how
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """A model that is whole, as far as can be told without loading the weights."""
+    """A model that is whole, as far as can be known without loading the weights."""
 
     path: Path  # as it was named
     layout: Layout

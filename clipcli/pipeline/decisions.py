@@ -11,7 +11,7 @@ from clipcli.errors import CalibrationError, ModelError, UsageError
 if TYPE_CHECKING:
     from clipcli.pipeline.calibration import Calibration, Purpose
     from clipcli.pipeline.classifier import Classifier
-    from clipcli.pipeline.session import Notes, Session
+    from clipcli.pipeline.session import Reporter, Session
 
 FITTED = "fitted"
 MIN_PROB = 0.0
@@ -44,7 +44,7 @@ class Decisions:
         return INDEPENDENT_MIN_PROB if self.independent else MIN_PROB
 
 
-def decide(classifier: Classifier, decisions: Decisions, notes: Notes) -> Classifier:
+def decide(classifier: Classifier, decisions: Decisions, notes: Reporter) -> Classifier:
     """Make the classifier decide as the options say; say which calibration is used, or why not."""
     found, reason = None, "--no-calibration was given"
     if not decisions.no_calibration:
@@ -75,7 +75,7 @@ def purpose_of(classifier: Classifier) -> Purpose:
 
 
 def _find(
-    classifier: Classifier, decisions: Decisions, notes: Notes
+    classifier: Classifier, decisions: Decisions, notes: Reporter
 ) -> tuple[Calibration | None, str]:
     from clipcli.files import is_file
     from clipcli.pipeline.calibration import default_path, find_calibration

@@ -32,7 +32,7 @@ OTHER_REASONS = "other reasons"
 T = TypeVar("T")
 
 
-class Notes(Protocol):
+class Reporter(Protocol):
     """What is said beside the results; the command line prints it on standard error."""
 
     def say(self, text: str) -> None:
@@ -54,7 +54,7 @@ class Notes(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ModelOptions:
+class ModelSettings:
     """Which model runs, and how."""
 
     model: str | None = None
@@ -96,8 +96,8 @@ class Session:
     """One run: its inputs, its model and caches, and how many inputs had which outcome."""
 
     inputs: Inputs
-    model: ModelOptions
-    notes: Notes
+    model: ModelSettings
+    notes: Reporter
     report: FindReport = field(default_factory=FindReport)
     n_ok: int = 0
     n_skipped: int = 0

@@ -30,7 +30,7 @@ NEAR_COSINE = 0.999
 
 
 @dataclass
-class Measured:
+class EngineMeasurement:
     """One engine in one precision."""
 
     backend: str
@@ -41,7 +41,7 @@ class Measured:
 
     @property
     def name(self) -> str:
-        """Both, as they are told."""
+        """Both, as they are printed."""
         return f"{self.backend} {self.precision}"
 
 
@@ -51,12 +51,12 @@ class EngineBench:
     def __init__(self, model: str | None = None) -> None:
         self._source: ModelSource = open_named(model)
         self.model = self._source.config.name
-        self.engines = [Measured(*engine) for engine in _candidates()]
+        self.engines = [EngineMeasurement(*engine) for engine in _candidates()]
 
-    def run(self, report: Callable[[str], None] = lambda _: None) -> Iterator[Measured]:
+    def run(self, report: Callable[[str], None] = lambda _: None) -> Iterator[EngineMeasurement]:
         """Yield the engines as they are done; all take turns, so that a busy machine is fair.
 
-        ``report`` is told what comes next.
+        ``report`` is called with what comes next.
         """
         pixels = check_pixels(self._source.config.preprocessing)  # (16, s, s, 3)
         encoders: dict[str, ModelEncoder] = {}
@@ -91,12 +91,12 @@ class EngineBench:
                 engine.images_per_s = statistics.median(rates[engine.name])
 
     @property
-    def best(self) -> Measured:
+    def best(self) -> EngineMeasurement:
         """The fastest of those whose vectors are as good as torch's."""
         near = [engine for engine in self.engines if engine.cosine >= NEAR_COSINE]
         return max(near, key=lambda engine: engine.images_per_s)
 
-    def store(self, engine: Measured) -> None:
+    def store(self, engine: EngineMeasurement) -> None:
         """Let ``--backend auto`` take this engine for the model, on processors of this kind.
 
         Raises

@@ -30,7 +30,7 @@ from planting import BROKEN, EXACT, NEAR, Planted, plant, shuffled
 from clipcli.cli.progress import Notes
 from clipcli.images.class_tree import read_class_tree
 from clipcli.pipeline.inputs import Inputs
-from clipcli.pipeline.session import ModelOptions, Session
+from clipcli.pipeline.session import ModelSettings, Session
 from clipcli.workflows.audit.gather import Gathering, class_classifier, zero_shot
 from clipcli.workflows.audit.mislabelled import judge_labels
 from clipcli.workflows.evaluation.out_of_distribution import auroc
@@ -62,7 +62,7 @@ class Outcome:
 def judged(folder: Path, wrong: set[str], model: str | None) -> list[tuple[float, float]]:
     """Return precision at the number shuffled and AUROC, by words and by the fitted classifier."""
     tree = read_class_tree(str(folder))
-    session = Session(Inputs((str(folder),)), ModelOptions(model), Notes(quiet=True))
+    session = Session(Inputs((str(folder),)), ModelSettings(model), Notes(quiet=True))
     classifier, places = class_classifier(session, tree, None, None)
     dataset = Gathering(session, tree.classes, tree.place_of, None).gather(
         list(tree.find(session.report))

@@ -13,7 +13,7 @@ from clipcli.cache.eviction import used_bytes
 from clipcli.cache.identity import Identity, hash_content
 from clipcli.cache.image_cache import store_path
 from clipcli.cache.schema import CHUNK_BITS
-from clipcli.cache.store import Kept, Setting, Store
+from clipcli.cache.store import Kept, Store, VectorSetting
 from clipcli.cache.upkeep import look_into, prune_images
 
 CHUNK = 1 << CHUNK_BITS
@@ -35,7 +35,7 @@ def content(i: int) -> bytes:
 
 def fill(store: Store, first: int, last: int, now: int, facts: str = "a") -> int:
     """Store values for pictures first to last; return their setting."""
-    setting = store.setting(Setting(facts, facts, facts), make=True)
+    setting = store.setting(VectorSetting(facts, facts, facts), make=True)
     assert setting is not None
     kept = [
         Kept(setting, content(i), Identity(1, i, 1, 1, 1), pack(PAYLOAD, 1, tag_of(content(i))))

@@ -194,11 +194,11 @@ import sys
 from pathlib import Path
 from clipcli.cache.codec import pack, tag_of
 from clipcli.cache.identity import Identity, hash_content
-from clipcli.cache.store import Kept, Setting, Store
+from clipcli.cache.store import Kept, VectorSetting, Store
 
 store, own = Store(Path(sys.argv[1])), int(sys.argv[2])
 for start in range(0, 400, 20):
-    setting = store.setting(Setting("facts", "model", "fingerprint"), make=True)
+    setting = store.setting(VectorSetting("facts", "model", "fingerprint"), make=True)
     kept = []
     for i in range(start, start + 20):
         content = hash_content(b"%d" % (i if i % 2 else 1000 * own + i))  # half are the others' too

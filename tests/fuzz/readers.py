@@ -237,7 +237,7 @@ def use_a_cache(path: Path) -> None:
     from clipcli.cache import upkeep
     from clipcli.cache.identity import Identity
     from clipcli.cache.image_cache import ImageCache, store_path
-    from clipcli.cache.store import Kept, Setting
+    from clipcli.cache.store import Kept, VectorSetting
 
     folder = path.with_name("cache")
     place = store_path(folder)
@@ -248,7 +248,7 @@ def use_a_cache(path: Path) -> None:
     identity = Identity(1, 2, 3, 4, 5)
     cache.ask(lambda store: store.find_files([identity], 1, 2), None)
     cache.ask(lambda store: store.find_content(b"c" * 20, 1, 2), None)
-    number = cache.ask(lambda store: store.setting(Setting("[]"), make=True), None)
+    number = cache.ask(lambda store: store.setting(VectorSetting("[]"), make=True), None)
     kept = Kept(number or 1, b"d" * 20, identity, b"value")
     cache.ask(lambda store: store.write([kept], [(0, 1)], 7), None)
     cache.ask(lambda store: store.shrink(1), 0)
@@ -268,13 +268,13 @@ def cache_seeds() -> Iterator[tuple[str, bytes]]:
     import tempfile
 
     from clipcli.cache.identity import Identity
-    from clipcli.cache.store import Kept, Setting, Store
+    from clipcli.cache.store import Kept, Store, VectorSetting
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "store")
         store = Store(path)
         facts = json.dumps(["vector", "f" * 64, "fp32", 2, False, "1"])
-        number = store.setting(Setting(facts, "mini", "f" * 64), make=True)
+        number = store.setting(VectorSetting(facts, "mini", "f" * 64), make=True)
         kept = [
             Kept(number or 0, bytes([i]) * 20, Identity(1, i, 3, 4, 5), bytes(50)) for i in range(9)
         ]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from clipcli.errors import ModelError
-from clipcli.models.hub.download import _Bounded
+from clipcli.models.hub.download import _BoundedFile
 from clipcli.models.hub.listing import read_listing
 from clipcli.models.hub.patience import answers_make_sense, within
 
@@ -56,7 +56,7 @@ def test_a_failure_within_comes_out() -> None:
 
 def test_a_download_takes_no_more_than_was_announced() -> None:
     out = io.BytesIO()
-    bounded = _Bounded(out, 5)
+    bounded = _BoundedFile(out, 5)
     bounded.write(b"12345")
 
     with pytest.raises(ModelError, match="more than it announced"):

@@ -10,7 +10,7 @@ from clipcli.cli.app import run
 from clipcli.encoder import engines
 from clipcli.encoder.encoder import load_encoder
 from clipcli.workflows import engine_bench
-from clipcli.workflows.engine_bench import EngineBench, Measured
+from clipcli.workflows.engine_bench import EngineBench, EngineMeasurement
 
 
 @pytest.fixture(autouse=True)
@@ -39,10 +39,10 @@ def test_all_engines_are_measured_beside_torch_and_the_best_is_kept(
 def test_the_fastest_is_not_the_best_if_it_is_far_off(tiny_model_folder: Path) -> None:
     bench = EngineBench(str(tiny_model_folder))
     bench.engines = [
-        Measured("torch", "fp32", 10.0, 1.0),
-        Measured("onnx", "fp32", 20.0, 0.9999999),
-        Measured("onnx", "int8", 40.0, 0.99),
-        Measured("openvino", "int8", fault="too inexact"),
+        EngineMeasurement("torch", "fp32", 10.0, 1.0),
+        EngineMeasurement("onnx", "fp32", 20.0, 0.9999999),
+        EngineMeasurement("onnx", "int8", 40.0, 0.99),
+        EngineMeasurement("openvino", "int8", fault="too inexact"),
     ]
 
     assert bench.best.name == "onnx fp32"

@@ -19,7 +19,7 @@ from clipcli.cli.app import run
 from clipcli.labels.label_set import load_label_set
 from clipcli.pipeline.embed import DecodeOptions
 from clipcli.workflows.serve.app import Limits, make_app
-from clipcli.workflows.serve.engine import Engine
+from clipcli.workflows.serve.engine import AnswerEngine
 from clipcli.workflows.serve.openapi import openapi
 
 uvicorn = pytest.importorskip("uvicorn")
@@ -51,7 +51,7 @@ class Client:
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Client]]:
     """Return what starts a server with some limits; it ends with the test."""
-    running: list[tuple[Any, threading.Thread, Engine]] = []
+    running: list[tuple[Any, threading.Thread, AnswerEngine]] = []
 
     def start(**limits: Any) -> Client:
         first = Classifier(labels=["cat", "dog", "cow"])
@@ -59,7 +59,7 @@ def serve() -> Iterator[Callable[..., Client]]:
         def make(spec: str) -> Classifier:
             return Classifier(load_label_set(spec), encoder=first.encoder, top_k=100)
 
-        engine = Engine(first.encoder, DecodeOptions(), make, "cat, dog, cow")
+        engine = AnswerEngine(first.encoder, DecodeOptions(), make, "cat, dog, cow")
         engine.start()
         app = make_app(engine, Limits(**limits))
         server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))

@@ -129,9 +129,9 @@ def make_plan(wanted: Mapping[str, TensorSpec], file: WeightsFile) -> dict[str, 
 
 def complain(source: object, faults: Mapping[str, list[str]]) -> None:
     """Raise if there are misfits of any kind, naming the first of each."""
-    told = [_list(kind, names) for kind, names in faults.items() if names]
-    if told:
-        raise ModelError(f"{source}: does not fit the architecture: {'; '.join(told)}")
+    lists = [_list(kind, names) for kind, names in faults.items() if names]
+    if lists:
+        raise ModelError(f"{source}: does not fit the architecture: {'; '.join(lists)}")
 
 
 def is_weightless(name: str) -> bool:

@@ -140,7 +140,7 @@ def _download(file: HubFile, url: str, size: int | None, blob: Path) -> None:
         out.seek(done)
         http_get(
             url,
-            cast("BinaryIO", _Bounded(out, MAX_UNKNOWN_BYTES if size is None else size)),
+            cast("BinaryIO", _BoundedFile(out, MAX_UNKNOWN_BYTES if size is None else size)),
             resume_size=done,
             headers=headers,
             expected_size=size,
@@ -151,7 +151,7 @@ def _download(file: HubFile, url: str, size: int | None, blob: Path) -> None:
     partial.replace(blob)
 
 
-class _Bounded:
+class _BoundedFile:
     """A file that is being written, and takes no more bytes than were announced."""
 
     def __init__(self, out: BinaryIO, most: int) -> None:

@@ -83,9 +83,9 @@ def _local(what: str, error: OSError) -> ModelError:
 def _unreachable(what: str, error: Exception) -> ModelError:
     from huggingface_hub import constants
 
-    told = _line(error) or type(error).__name__
+    reason = _line(error) or type(error).__name__
     return ModelError(
-        f"{what}: the download from {constants.ENDPOINT} broke off: {told}",
+        f"{what}: the download from {constants.ENDPOINT} broke off: {reason}",
         hint="run the same command again: it goes on where it stopped",
     )
 

@@ -48,12 +48,12 @@ class OwlArchitecture:
         return self.clip.image
 
 
-def is_owl(told: JsonObject) -> bool:
+def is_owl(data: JsonObject) -> bool:
     """Tell whether a ``config.json`` is one of these models'."""
-    return told.values.get("model_type") in MODEL_TYPES
+    return data.values.get("model_type") in MODEL_TYPES
 
 
-def read_owl(told: JsonObject) -> OwlArchitecture:
+def read_owl(data: JsonObject) -> OwlArchitecture:
     """Return the architecture that a ``config.json`` says.
 
     Raises
@@ -61,13 +61,13 @@ def read_owl(told: JsonObject) -> OwlArchitecture:
     ModelError
         If it makes no sense.
     """
-    kind = told.text("model_type")
+    kind = data.text("model_type")
     values = {
-        **told.values,
-        "text_config": _filled(told, "text_config", TEXT),
-        "vision_config": _filled(told, "vision_config", IMAGE[kind]),
+        **data.values,
+        "text_config": _filled(data, "text_config", TEXT),
+        "vision_config": _filled(data, "vision_config", IMAGE[kind]),
     }
-    clip = huggingface.read_clip(JsonObject(values, told.path))
+    clip = huggingface.read_clip(JsonObject(values, data.path))
     return OwlArchitecture(clip, has_objectness=kind == "owlv2")
 
 
@@ -86,8 +86,8 @@ def owl_tensors(architecture: OwlArchitecture) -> dict[str, TensorSpec]:
     return towers | {name: TensorSpec((name,)) for name in own}
 
 
-def _filled(told: JsonObject, key: str, usual: dict[str, int]) -> dict[str, Any]:
-    given = {k: v for k, v in told.section(key).values.items() if v is not None}
+def _filled(data: JsonObject, key: str, usual: dict[str, int]) -> dict[str, Any]:
+    given = {k: v for k, v in data.section(key).values.items() if v is not None}
     return usual | given
 
 

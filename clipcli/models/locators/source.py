@@ -28,7 +28,7 @@ CHECKPOINTS = (".pth", ".pt", ".bin", ".safetensors")
 
 @dataclass(frozen=True, slots=True)
 class LocatorSource:
-    """A locating model that is whole, as far as can be told without loading its weights."""
+    """A locating model that is whole, as far as can be known without loading its weights."""
 
     path: Path
     name: str
@@ -53,10 +53,10 @@ def open_locator(path: Path) -> LocatorSource:
     folder = path if path.is_dir() else path.parent
     config = folder / huggingface.CONFIG_NAME
     if config.is_file():
-        told = read_object(config)
-        if is_owl(told):
+        data = read_object(config)
+        if is_owl(data):
             return _open_owl(folder)
-        kind = told.values.get("model_type")
+        kind = data.values.get("model_type")
         raise ModelError(
             f"{config}: model_type is {kind!r}; models that locate are 'owlvit', 'owlv2' and GLIP",
         )
@@ -64,11 +64,11 @@ def open_locator(path: Path) -> LocatorSource:
 
 
 def _open_owl(folder: Path) -> LocatorSource:
-    told = read_object(folder / huggingface.CONFIG_NAME)
+    data = read_object(folder / huggingface.CONFIG_NAME)
     weights = huggingface.find_weights(folder)
     if weights is None:
         raise ModelError(f"{folder}: there are no weights in it")
-    architecture = read_owl(told)
+    architecture = read_owl(data)
     tokenizer_path = find_clip_tokenizer(folder)
     preprocessor = find_preprocessor(folder)
     if tokenizer_path is None or preprocessor is None:
@@ -82,8 +82,8 @@ def _open_owl(folder: Path) -> LocatorSource:
 
 
 def _preprocessing(path: Path, size: int) -> Preprocessing:
-    told = read_object(path)
-    given = told.values.get("size")
+    data = read_object(path)
+    given = data.values.get("size")
     sides = (
         {given}
         if isinstance(given, int)
@@ -94,7 +94,7 @@ def _preprocessing(path: Path, size: int) -> Preprocessing:
     if sides != {size}:
         raise ModelError(f"{path}: size is {given}, but the image tower sees {size} pixels")
     return Preprocessing(
-        size, "squash", mean=told.triple("image_mean"), std=told.triple("image_std")
+        size, "squash", mean=data.triple("image_mean"), std=data.triple("image_std")
     )
 
 

@@ -19,7 +19,7 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: how bright the eye finds red, gree
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BatchPart:
     """Which rows of a batch the pictures are; all are drawn for, so that parts fit together."""
 
     rows: slice
@@ -31,7 +31,7 @@ def random_crops(
     size: int,
     config: AugmentationConfig,
     generator: Generator,
-    part: Part | None = None,
+    part: BatchPart | None = None,
 ) -> Tensor:
     """Crop and flip each picture: uint8 (n, H, W, 3) -> uint8 (n, 3, size, size).
 
@@ -62,7 +62,7 @@ def random_crops(
 
 
 def _draw_coarseness(
-    n: int, config: AugmentationConfig, generator: Generator, part: Part | None
+    n: int, config: AugmentationConfig, generator: Generator, part: BatchPart | None
 ) -> Tensor:
     """Draw int64 (n,) from 1 to ``coarsest`` - 1; nothing is drawn where there is no choice."""
     if config.coarsest <= 2:
@@ -76,7 +76,7 @@ def draw_boxes(
     width: int,
     config: AugmentationConfig,
     generator: Generator,
-    part: Part | None = None,
+    part: BatchPart | None = None,
 ) -> list[tuple[int, int, int, int]]:
     """Draw ``n`` boxes (top, left, height, width) by area and aspect, uniformly placed."""
     share, turn, down, right = _rand(n, generator, part, kinds=4, dtype=torch.float64)
@@ -102,7 +102,7 @@ def _resize(x: Tensor, size: int, mode: str = "bilinear") -> Tensor:
 
 
 def colour_matrices(
-    n: int, config: AugmentationConfig, generator: Generator, part: Part | None = None
+    n: int, config: AugmentationConfig, generator: Generator, part: BatchPart | None = None
 ) -> Tensor:
     """Draw brightness and saturation changes as matrices on (red, green, blue): (n, 3, 3)."""
     brightness, saturation = _factors(n, (config.brightness, config.saturation), generator, part)
@@ -120,7 +120,7 @@ def normalise(
     std: Sequence[float],
     config: AugmentationConfig | None = None,
     generator: Generator | None = None,
-    part: Part | None = None,
+    part: BatchPart | None = None,
 ) -> Tensor:
     """Return network input, colours varied if asked: uint8 (n, 3, h, w) -> float (n, 3, h, w).
 
@@ -144,7 +144,9 @@ def normalise(
     return x.view(n, height, width, 3).permute(0, 3, 1, 2)  # (n, 3, h, w), channels last
 
 
-def _factors(n: int, ranges: tuple[float, ...], generator: Generator, part: Part | None) -> Tensor:
+def _factors(
+    n: int, ranges: tuple[float, ...], generator: Generator, part: BatchPart | None
+) -> Tensor:
     """Draw factors from 1 - r to 1 + r for each range r: (len(ranges), n)."""
     spread = torch.tensor(ranges)[:, None]  # (r, 1)
     return 1 + spread * (2 * _rand(n, generator, part, kinds=len(ranges)) - 1)
@@ -153,7 +155,7 @@ def _factors(n: int, ranges: tuple[float, ...], generator: Generator, part: Part
 def _rand(
     n: int,
     generator: Generator,
-    part: Part | None,
+    part: BatchPart | None,
     kinds: int | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:

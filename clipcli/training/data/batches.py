@@ -42,7 +42,7 @@ class Batches:
         draw = np.random.default_rng((self._config.seed, step, 1))
         generator = Generator().manual_seed(int(draw.integers(2**62)))
         rows = np.sort(self.order.batch(step))  # (n,), ascending: kinder to the disk
-        part = augment.Part(self._part, len(rows))
+        part = augment.BatchPart(self._part, len(rows))
         pictures = torch.from_numpy(self._pairs.pictures[rows[part.rows]])  # (n / p, H, W, 3)
         settings, own = self._config.augmentation, self._preprocessing
         crops = augment.random_crops(pictures, size_px, settings, generator, part)

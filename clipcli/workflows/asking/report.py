@@ -25,18 +25,22 @@ class DescribeReport:
     """What was said of pictures, and where that came from."""
 
     entries: tuple[Described | Skipped, ...]
-    told: dict[str, Any]
+    provenance_record: dict[str, Any]
 
     def provenance(self) -> dict[str, Any]:
         """Return where it came from."""
-        return self.told
+        return self.provenance_record
 
     def write(self, name: str, sink: Sink, *, for_terminal: bool, folder: Path | None) -> None:
         """Write it in one of :data:`FORMATS` but the table."""
         del folder
         if name == "json":
             results = [record(entry) for entry in self.entries]
-            data = {"version": __version__, "results": results, "provenance": self.told}
+            data = {
+                "version": __version__,
+                "results": results,
+                "provenance": self.provenance_record,
+            }
             sink.write(json_bytes(data, for_terminal=for_terminal))
         elif name == "jsonl":
             for entry in self.entries:

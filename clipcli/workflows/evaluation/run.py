@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from clipcli.errors import InputError
 from clipcli.pipeline.decisions import Decisions, decide, purpose_of
 from clipcli.pipeline.inputs import Inputs
-from clipcli.pipeline.session import ModelOptions, Notes, Session
+from clipcli.pipeline.session import ModelSettings, Reporter, Session
 from clipcli.results import Skipped
 from clipcli.workflows.evaluation.variants import ClassifierSettings, Variant
 
@@ -46,8 +46,8 @@ class Evaluation:
 
     task: Task
     settings: ClassifierSettings
-    options: ModelOptions
-    notes: Notes
+    options: ModelSettings
+    notes: Reporter
     skipped: list[Skipped] = field(default_factory=list)
 
     def __post_init__(self) -> None:

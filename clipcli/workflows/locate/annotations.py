@@ -33,13 +33,13 @@ def read_annotations(path: Path) -> Annotations:
         If it cannot be read, or is not in that form.
     """
     try:
-        told = json.loads(path.read_text(encoding="utf-8-sig"))
+        data = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     except ValueError as error:
         raise InputError(f"{path}: is not JSON: {error}") from error
     try:
-        return annotations_from(told)
+        return annotations_from(data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"{path}: is not in COCO's form: {type(error).__name__}: {error}",
@@ -48,16 +48,16 @@ def read_annotations(path: Path) -> Annotations:
         ) from error
 
 
-def annotations_from(told: Mapping[str, Any]) -> Annotations:
+def annotations_from(data: Mapping[str, Any]) -> Annotations:
     """Return what a file's data say."""
     import numpy as np
 
-    pictures = {image["id"]: str(image["file_name"]) for image in told["images"]}
-    categories = {int(one["id"]): str(one["name"]) for one in told["categories"]}
+    pictures = {image["id"]: str(image["file_name"]) for image in data["images"]}
+    categories = {int(one["id"]): str(one["name"]) for one in data["categories"]}
     if not pictures or not categories:
         raise ValueError("no images or no categories")
     grouped: dict[Key, list[Mapping[str, Any]]] = {}
-    for one in told["annotations"]:
+    for one in data["annotations"]:
         category = int(one["category_id"])
         if one["image_id"] not in pictures or category not in categories:
             raise ValueError("an annotation of an unknown image or category")

@@ -25,11 +25,11 @@ class BoxesReport:
     """How well boxes met annotated ones, and where they came from."""
 
     judged: Judged
-    told: dict[str, Any]
+    provenance_record: dict[str, Any]
 
     def provenance(self) -> dict[str, Any]:
         """Return where it came from."""
-        return self.told
+        return self.provenance_record
 
     def write(self, name: str, sink: Sink, *, for_terminal: bool, folder: Path | None) -> None:
         """Write it in one of :data:`FORMATS` but the table."""
@@ -50,7 +50,7 @@ class BoxesReport:
         from clipcli.output.table import terminal
 
         kind = "coarse boxes of" if self.judged.method == "coarse" else "boxes of"
-        lines = [Text(f"{kind} {visible(str(self.told['model']))}", style="bold")]
+        lines = [Text(f"{kind} {visible(str(self.provenance_record['model']))}", style="bold")]
         for key, figure in self._figures().items():
             lines.append(Text(f"  {key:<10}").append(f"{_digits(figure):>8}", style="green"))
         terminal(sys.stdout).print(Text("\n").join(lines))
@@ -81,7 +81,7 @@ class BoxesReport:
                 {"category": name, "ap": _or_none(judged.precision.by_category.get(i))}
                 for i, name in judged.categories.items()
             ],
-            "provenance": self.told,
+            "provenance": self.provenance_record,
         }
 
 

@@ -14,10 +14,10 @@ from clipcli.pipeline.provenance import now, versions
 from clipcli.results import Skipped
 from clipcli.workflows.locate.coarse import CoarseLocator
 from clipcli.workflows.locate.run import (
+    BoxRules,
     Located,
     Look,
     Method,
-    Rules,
     locate,
     look_coarsely,
     look_with,
@@ -36,7 +36,7 @@ class Opened:
 
     look: Look
     question: Question
-    rules: Rules
+    rules: BoxRules
     method: Method
     model: str
     fingerprint: str
@@ -111,7 +111,7 @@ def _with_model(
     asked, decoding = session.model, session.model.decoding()
     locator = load_locator(source, asked.device, asked.precision)
     locator.check(question)
-    rules = Rules(min_score, top, locator.own_nms if nms is None else nms)
+    rules = BoxRules(min_score, top, locator.own_nms if nms is None else nms)
     return Opened(
         look=look_with(locator, question, rules),
         question=question,
@@ -138,7 +138,7 @@ def _coarse(session: Session, question: Question, min_score: float, top: int) ->
         templates="{}" if question.sentence else None,
         independent=True,
     )
-    rules = Rules(min_score, top, nms=1.0)
+    rules = BoxRules(min_score, top, nms=1.0)
     locator = CoarseLocator(HeatMaker(classifier, source, session.model.device))
     return Opened(
         look=look_coarsely(locator, question, rules),

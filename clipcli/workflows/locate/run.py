@@ -22,7 +22,7 @@ Look: TypeAlias = Callable[[Upright], Boxes]
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class BoxRules:
     """Which boxes are listed."""
 
     min_score: float
@@ -51,7 +51,7 @@ class Located:
     method: Method
 
 
-def look_with(locator: Locator, question: Question, rules: Rules) -> Look:
+def look_with(locator: Locator, question: Question, rules: BoxRules) -> Look:
     """Return what finds boxes with a locating model."""
     import numpy as np
 
@@ -62,7 +62,7 @@ def look_with(locator: Locator, question: Question, rules: Rules) -> Look:
     return look
 
 
-def look_coarsely(locator: CoarseLocator, question: Question, rules: Rules) -> Look:
+def look_coarsely(locator: CoarseLocator, question: Question, rules: BoxRules) -> Look:
     """Return what finds coarse boxes with heat maps."""
     return lambda picture: locator.locate(picture.image, question, min_score=rules.min_score)
 
@@ -71,7 +71,7 @@ def locate(
     found: Iterable[ImageFile | Skipped],
     look: Look,
     question: Question,
-    rules: Rules,
+    rules: BoxRules,
     *,
     method: Method,
     max_pixels: int,

@@ -41,11 +41,11 @@ class Writer(Protocol):
 
     def add(self, entry: Located | Skipped) -> None: ...
 
-    def finish(self, told: dict[str, Any]) -> None: ...
+    def finish(self, provenance: dict[str, Any]) -> None: ...
 
 
 @dataclass
-class Lines:
+class LineWriter:
     """TSV, a line a box, or JSON, a line a picture."""
 
     sink: Sink
@@ -64,12 +64,12 @@ class Lines:
             )
             self.sink.write(tsv_bytes(rows, for_terminal=self.for_terminal))
 
-    def finish(self, told: dict[str, Any]) -> None:
+    def finish(self, provenance: dict[str, Any]) -> None:
         """Do nothing: every line is complete."""
 
 
 @dataclass
-class JsonObject:
+class JsonWriter:
     """``{"version", "results", "provenance"}``, results in input order."""
 
     sink: Sink
@@ -81,15 +81,15 @@ class JsonObject:
         self.n += 1
         self._send(f"{start}\n{json.dumps(record(entry), ensure_ascii=False)}")
 
-    def finish(self, told: dict[str, Any]) -> None:
+    def finish(self, provenance: dict[str, Any]) -> None:
         """Close the object."""
-        self._send(f'],\n"provenance": {json.dumps(told, ensure_ascii=False)}}}\n')
+        self._send(f'],\n"provenance": {json.dumps(provenance, ensure_ascii=False)}}}\n')
 
     def _send(self, text: str) -> None:
         self.sink.write(text.encode("utf-8", "replace"))
 
 
-class Table:
+class TableWriter:
     """Boxes below their picture's name, for people."""
 
     def __init__(self) -> None:
@@ -116,12 +116,12 @@ class Table:
                 text.append("\n  nothing", style="not bold yellow")
         self._console.print(text)
 
-    def finish(self, told: dict[str, Any]) -> None:
+    def finish(self, provenance: dict[str, Any]) -> None:
         """Do nothing: all is printed."""
 
 
 @dataclass
-class Drawing:
+class DrawingWriter:
     """Annotated pictures below one another in a PNG."""
 
     sink: Sink
@@ -139,7 +139,7 @@ class Drawing:
             )
         self.pictures.append(drawn(entry, self.labels, DRAWN_PX))
 
-    def finish(self, told: dict[str, Any]) -> None:
+    def finish(self, provenance: dict[str, Any]) -> None:
         """Write the PNG."""
         if self.pictures:
             buffer = io.BytesIO()
@@ -147,7 +147,7 @@ class Drawing:
             self.sink.write(buffer.getvalue())
 
 
-class Page:
+class PageWriter:
     """A gallery of annotated pictures that can be filtered by label."""
 
     def __init__(self, sink: Sink, labels: Sequence[str], folder: Path | None) -> None:
@@ -170,10 +170,10 @@ class Page:
             )
         self._gallery.add(self._card(entry))
 
-    def finish(self, told: dict[str, Any]) -> None:
+    def finish(self, provenance: dict[str, Any]) -> None:
         """Complete the page."""
         if self._gallery is not None:
-            facts = [(key, visible(str(value))) for key, value in told.items()]
+            facts = [(key, visible(str(value))) for key, value in provenance.items()]
             self._gallery.finish(provenance=facts)
             self._gallery.close()
 
@@ -227,7 +227,7 @@ def drawn(entry: Located, labels: Sequence[str], longest_px: int) -> Image:
     return annotated(picture, boxes, labels)
 
 
-class Outputs:
+class BoxOutputs:
     """All outputs of a run: standard output, and files that appear whole at the end."""
 
     def __init__(self, request: OutputRequest, labels: Sequence[str]) -> None:
@@ -253,14 +253,14 @@ class Outputs:
         for writer in self._writers:
             writer.add(entry)
 
-    def finish(self, told: dict[str, Any]) -> None:
+    def finish(self, provenance: dict[str, Any]) -> None:
         """Complete all of them."""
         for writer in self._writers:
-            writer.finish(told)
+            writer.finish(provenance)
         for (file, name), (path, _) in zip(self._files, self._request.files, strict=True):
             file.commit()
             if name in BESIDE:
-                write_meta(path, told, overwrite=self._request.overwrite)
+                write_meta(path, provenance, overwrite=self._request.overwrite)
 
     def discard(self) -> None:
         """Leave no file behind."""
@@ -273,12 +273,12 @@ def _writer(
 ) -> Writer:
     match name:
         case "table":
-            return Table()
+            return TableWriter()
         case "json":
-            return JsonObject(sink)
+            return JsonWriter(sink)
         case "png":
-            return Drawing(sink, labels)
+            return DrawingWriter(sink, labels)
         case "html":
-            return Page(sink, labels, folder)
+            return PageWriter(sink, labels, folder)
         case _:
-            return Lines(sink, name == "jsonl", for_terminal)
+            return LineWriter(sink, name == "jsonl", for_terminal)

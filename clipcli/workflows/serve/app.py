@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from clipcli.workflows.serve.engine import Engine
+    from clipcli.workflows.serve.engine import AnswerEngine
 
 READ_S = 30.0  # for a whole body
 BUSY_AFTER_S = 1  # what Retry-After says
@@ -64,7 +64,7 @@ class _Refused(Exception):  # noqa: N818 - it is an answer
 class Api:
     """The routes over one engine."""
 
-    def __init__(self, engine: Engine, limits: Limits) -> None:
+    def __init__(self, engine: AnswerEngine, limits: Limits) -> None:
         self._engine, self._limits, self.metrics = engine, limits, Metrics()
 
     async def classify(self, request: Request) -> Response:
@@ -170,7 +170,7 @@ def _error(message: str, hint: str = "") -> dict[str, Any]:
     return {"status": "error", "error": message} | ({"hint": hint} if hint else {})
 
 
-def make_app(engine: Engine, limits: Limits) -> Starlette:
+def make_app(engine: AnswerEngine, limits: Limits) -> Starlette:
     """Return the ASGI application over an engine that was started."""
     from starlette.applications import Starlette
     from starlette.routing import Route

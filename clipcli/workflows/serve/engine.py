@@ -35,7 +35,7 @@ class _Job:
     row: Future[NDArray[np.float32]] = field(default_factory=Future)
 
 
-class Engine:
+class AnswerEngine:
     """Turns pictures into rows and answers; any number of threads may ask."""
 
     def __init__(

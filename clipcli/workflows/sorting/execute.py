@@ -1,4 +1,4 @@
-"""Carrying out a plan, each step told to the journal before it is taken."""
+"""Carrying out a plan, each step recorded in the journal before it is taken."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def source_folders(plan: Plan) -> dict[str, int]:
     for path in sorted(set(chain.from_iterable(map(_folders_above, paths)))):
         try:
             found[path] = os.stat(os.path.join(plan.places.source, path)).st_mtime_ns
-        except OSError:  # gone; so are the files in it, and that will be told
+        except OSError:  # gone; so are the files in it, and that will be reported
             continue
     return found
 

@@ -75,7 +75,7 @@ def check_hard_links(places: Places) -> None:
 
 
 @dataclass(slots=True)
-class Watched:
+class InputWatch:
     """The pictures of SOURCE on their way to the classifier, and what each was when found."""
 
     typed: str  # SOURCE as it was typed, which found paths begin with

@@ -1,10 +1,10 @@
 """Journals: what a sort is about to do, on the disk before it does it.
 
-A journal is a file of JSON lines. The first says what is sorted where. Each step is told before it
-is taken (``step``) and after (``done``, or ``void`` where its name was taken); an undo tells how it
-is about to take steps back (``undo``), and when all are (``undone``). So whenever a sort ends, one
-step at most is uncertain, and the disk shows which way it went. A line that was cut off is that of
-a step that was never taken.
+A journal is a file of JSON lines. The first says what is sorted where. Each step is recorded before
+it is taken (``step``) and after (``done``, or ``void`` where its name was taken); an undo says how
+it is about to take steps back (``undo``), and when all are (``undone``). So whenever a sort ends,
+one step at most is uncertain, and the disk shows which way it went. A line that was cut off is that
+of a step that was never taken.
 """
 
 from __future__ import annotations
@@ -135,8 +135,8 @@ def new_journal(places: Places, action: Action, folders: Mapping[str, int]) -> I
         raise _unwritable(path, error) from error
     with _held_open(path, handle) as journal:
         header = {"journal": MAGIC, "version": VERSION, "started": started.isoformat()}
-        told = {"source": places.source, "into": places.into, "action": action}
-        journal.write(header | told | {"folders": dict(folders)})
+        facts = {"source": places.source, "into": places.into, "action": action}
+        journal.write(header | facts | {"folders": dict(folders)})
         sync_folder(str(folder))
         yield journal
 

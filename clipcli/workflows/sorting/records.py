@@ -1,4 +1,4 @@
-"""What a journal says: steps, told before and after, as JSON and back."""
+"""What a journal says: steps, recorded before and after, as JSON and back."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def _count(record: Mapping[str, Any], key: str) -> int:
 
 
 def _time(record: Mapping[str, Any], key: str) -> int:
-    """Return a time in nanoseconds that a file system can be told."""
+    """Return a time in nanoseconds that a file system accepts."""
     value = record.get(key)
     if type(value) is not int or not -(2**63) <= value < 2**63:
         raise ValueError(key)

@@ -34,7 +34,7 @@ class SortLines:
             print_rows(rows)
 
     def placed(self, outcome: Outcome) -> None:
-        """Print what became of a file; one that was left is told elsewhere."""
+        """Print what became of a file; one that was left is reported elsewhere."""
         if isinstance(outcome, Placed) and self._is_read:
             try:
                 _print_fields(*self._row(outcome))
@@ -47,10 +47,10 @@ class SortLines:
 
     def _row(self, outcome: Placed) -> Sequence[str]:
         result = self._results.get(outcome.path)
-        told = ("", "")  # a sidecar
+        figures = ("", "")  # a sidecar
         if result is not None:
-            told = (result.label or "", digits(result.probability))
-        return (self.source(outcome), os.path.join(self._into, outcome.target), *told)
+            figures = (result.label or "", digits(result.probability))
+        return (self.source(outcome), os.path.join(self._into, outcome.target), *figures)
 
 
 class UndoLines:
@@ -65,12 +65,12 @@ class UndoLines:
         return os.path.join(self._places.into, entry.step.target)
 
     def write(self, entry: Undone) -> None:
-        """Print what is to become of a file; one that is refused is told elsewhere."""
+        """Print what is to become of a file; one that is refused is reported elsewhere."""
         if not entry.refusal:
             home = os.path.join(self._places.source, entry.step.source)
             is_back = entry.how in ("back", "again")
-            told = ("back", home) if is_back else ("removed", "")
-            print_rows([(self.target(entry), *told)])
+            words = ("back", home) if is_back else ("removed", "")
+            print_rows([(self.target(entry), *words)])
 
     def done(self, entry: Undone) -> None:
         """Print what became of a file, to a reader that is no terminal."""

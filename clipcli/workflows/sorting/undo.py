@@ -57,7 +57,7 @@ def plan_undo(log: Log) -> list[Undone]:
 
 
 def undo(log: Log, journal: Journal) -> Iterator[Undone]:
-    """Take back what can be, and yield what became of each step; folders are not told of.
+    """Take back what can be, and yield what became of each step; folders are left out.
 
     An interrupt comes between two files; another undo goes on from there.
 
@@ -69,7 +69,7 @@ def undo(log: Log, journal: Journal) -> Iterator[Undone]:
     if log.is_undone:
         return
     mtimes = _untouched_folders(log, journal)
-    # The steps back are told all at once: each can be seen on the disk to be taken or not.
+    # The steps back are recorded all at once: each can be seen on the disk to be taken or not.
     journal.write(*({"undo": e.step.number, "how": e.how} for e in plan_undo(log) if not e.refusal))
     n_refused = 0
     for step in reversed(log.steps):
@@ -138,7 +138,7 @@ def _restore_mtime(step: Step, home: str) -> None:
 
 
 def _judge(step: Step, log: Log, *, is_thorough: bool) -> Undone:
-    """Say what is to be done about a step; reads contents only if told to be thorough."""
+    """Say what is to be done about a step; reads contents only if asked to be thorough."""
     look_at = {
         "folder": _judge_folder,
         "move": _judge_move,

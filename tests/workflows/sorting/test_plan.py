@@ -11,7 +11,7 @@ from clipcli.errors import InputError, OutputError, OutputExistsError, UsageErro
 from clipcli.images.find import ImageFile
 from clipcli.results import Classified, LabelScore, Skipped
 from clipcli.workflows.sorting.filestate import FileState, look
-from clipcli.workflows.sorting.inputs import Watched, open_places
+from clipcli.workflows.sorting.inputs import InputWatch, open_places
 from clipcli.workflows.sorting.plan import Left, Places, Plan, Planner, Rules
 from tests.workflows.sorting.trees import classified
 
@@ -150,7 +150,7 @@ def test_pictures_that_lie_in_dir_are_sorted_already(tree: Path) -> None:
     for name in ("a.jpg", "sorted/cat/b.jpg", "sorted2/c.jpg"):
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_bytes(b"")
-    watched = Watched(str(tree), open_places(tree, tree / "sorted"))
+    watched = InputWatch(str(tree), open_places(tree, tree / "sorted"))
     found = [ImageFile(str(tree / x)) for x in ("a.jpg", "sorted/cat/b.jpg", "sorted2/c.jpg")]
 
     kept = list(watched.watch(found))
@@ -160,7 +160,7 @@ def test_pictures_that_lie_in_dir_are_sorted_already(tree: Path) -> None:
 
 
 def test_a_picture_that_vanishes_while_it_is_found_is_skipped(tree: Path, tmp_path: Path) -> None:
-    watched = Watched(str(tree), open_places(tree, tmp_path / "to"))
+    watched = InputWatch(str(tree), open_places(tree, tmp_path / "to"))
 
     kept = list(watched.watch([ImageFile(str(tree / "gone.jpg"))]))
 

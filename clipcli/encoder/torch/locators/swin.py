@@ -85,7 +85,7 @@ class Merging(nn.Module):
         return merged
 
 
-class Stage(nn.Module):
+class SwinStage(nn.Module):
     """Blocks at one resolution, every second one shifted, and the merging after them."""
 
     def __init__(self, width: int, depth: int, heads: int, window: int, *, is_last: bool) -> None:
@@ -119,7 +119,7 @@ class Swin(nn.Module):
             }
         )
         self.layers = nn.ModuleList(
-            Stage(width, depth, heads, shape.window, is_last=i == n - 1)
+            SwinStage(width, depth, heads, shape.window, is_last=i == n - 1)
             for i, (width, depth, heads) in enumerate(
                 zip(widths, shape.depths, shape.heads, strict=True)
             )
