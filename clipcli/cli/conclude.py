@@ -33,12 +33,32 @@ def note_labels(session: Session, classifier: Classifier) -> None:
         notes.say(f"prompt {prompt!r} has {cut.n_tokens} tokens; the model reads the first {limit}")
     if len(classifier.cut_prompts) > PROMPTS_SHOWN:
         notes.say(f"{len(classifier.cut_prompts):,} prompts were cut in all")
+    _note_language(session, classifier)
     _note_cache(session, classifier.cache.problem)
     n_labels, n_encoded = len(classifier.classifier), classifier.n_encoded
     notes.detail(
         f"{several(n_labels, 'label')}: {n_encoded:,} encoded, "
         f"{n_labels - n_encoded:,} from the cache"
     )
+
+
+def _note_language(session: Session, classifier: Classifier) -> None:
+    """Say which labels the model cannot read: its answers are as confident as ever."""
+    from clipcli.labels.language import NOT_LATIN, foreign_labels
+    from clipcli.models.config import ENGLISH, languages_of
+
+    config = classifier.encoder.config
+    if classifier.probe is not None or languages_of(config.architecture.text.vocab_size) != ENGLISH:
+        return
+    language, names = foreign_labels(classifier.label_set.names)
+    if names:
+        shown = shorten(", ".join(names), PROMPT_CHARACTERS, placeholder=" …")
+        are = "is" if len(names) == 1 else "are"
+        what = language if language == NOT_LATIN else f"perhaps {language}"
+        session.notes.say(
+            f"{several(len(names), 'label')} {are} {what} ({shown}); the model {config.name} "
+            "reads English: translate them, or its answers are guesses"
+        )
 
 
 def conclude(session: Session, classifier: Classifier | None = None) -> ExitCode:

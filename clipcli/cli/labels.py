@@ -109,12 +109,15 @@ def _findings(
 ) -> list[Advice]:
     from clipcli.labels.label_set import load_label_set
     from clipcli.labels.templates import choose_templates
+    from clipcli.models.config import ENGLISH, languages_of
     from clipcli.workflows import lint as labellint
 
     label_set = load_label_set(spec)
     from_model = encoder.config.templates if encoder else ()
     chosen = choose_templates(templates, label_set.templates, from_model)
-    findings = labellint.lint(label_set, chosen, encoder.tokenizer if encoder else None)
+    languages = languages_of(encoder.config.architecture.text.vocab_size) if encoder else ENGLISH
+    tokenizer = encoder.tokenizer if encoder else None
+    findings = labellint.lint(label_set, chosen, tokenizer, languages)
     if encoder and max_similarity is not None:
         findings += labellint.similar_pairs(label_set, chosen, encoder.encode_texts, max_similarity)
     return findings

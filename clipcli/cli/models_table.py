@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clipcli.errors import ModelError
 from clipcli.models.catalog.catalog import CATALOG, CatalogEntry, find_entry
-from clipcli.models.config import ModelConfig
+from clipcli.models.config import ModelConfig, languages_of
 from clipcli.models.store import Installed
 from clipcli.models.store_pointer import Pointer
 
@@ -76,6 +76,7 @@ def installed_data(model: Installed, source: ModelSource) -> dict[str, Any]:
         "layout": source.layout,
         "n_bytes": model.count_bytes(),
         **{key: value for key, value in fields.items() if key != "name"},
+        "languages": languages_of(source.config.architecture.text.vocab_size),
         "licence": source.config.licence or (pointer.licence if pointer else ""),
         "repository": pointer.repository if pointer else "",
         "revision": pointer.revision if pointer else "",
@@ -93,6 +94,7 @@ def available_data(entry: CatalogEntry) -> dict[str, Any]:
         "aliases": list(entry.aliases),
         "family": entry.family,
         "n_parameters": entry.n_parameters,
+        "languages": entry.languages,
         "n_bytes": entry.download_bytes,
         "architecture": asdict(entry.architecture),
         "preprocessing": asdict(entry.preprocessing),

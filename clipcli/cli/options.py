@@ -107,7 +107,7 @@ Labels: TypeAlias = Annotated[
         "-l",
         metavar="SET",
         help="A label file, labels with commas between them, or a built-in set "
-        "(see: clipcli labels list). Required.",
+        "(see: clipcli labels list), in English unless the model reads more. Required.",
         callback=own_label_set,
         autocompletion=completing(_label_sets),
     ),

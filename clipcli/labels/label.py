@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from clipcli.errors import LabelSetError
+from clipcli.labels.language import without_invisible
 
 SYNONYM_MARK = "|"
 # Models read about 400 characters. Longer text is no label, and to bring combining marks into their
@@ -58,12 +59,18 @@ def folded_text(text: str) -> str:
 
 
 def checked_text(text: str, what: str, where: str) -> str:
-    """Return ``text`` stripped; empty text and characters that no prompt can hold are errors."""
+    """Return ``text`` without blanks around it and invisible characters in it.
+
+    Raises
+    ------
+    LabelSetError
+        If nothing is left, it is too long, or it has characters that no prompt can hold.
+    """
     if len(text) > MAX_CHARACTERS:
         raise LabelSetError(
             f"{where}: a {what} of {len(text):,} characters", hint=f"{MAX_CHARACTERS:,} are allowed"
         )
-    text = text.strip()
+    text = without_invisible(text).strip()
     if not text:
         raise LabelSetError(f"{where}: empty {what}", hint="write a word, or remove it")
     if text.isprintable():

@@ -111,6 +111,15 @@ class Preprocessing:
     std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
 
 
+ENGLISH, MANY_LANGUAGES = "English", "many languages"
+_ENGLISH_VOCABULARY = 100_000  # tokens; CLIP's has 49,408, and those of many languages 250,000
+
+
+def languages_of(vocab_size: int) -> str:
+    """Say what a text tower reads, by its vocabulary: English, or many languages."""
+    return ENGLISH if vocab_size < _ENGLISH_VOCABULARY else MANY_LANGUAGES
+
+
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
     """All that ``config.json`` says; ``fingerprint`` covers weights, tokenizer and numbers."""

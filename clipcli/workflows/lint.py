@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from clipcli.labels.label import Label, folded_text
 from clipcli.labels.label_set import LabelSet
+from clipcli.labels.language import NOT_LATIN, foreign_labels, mixed_words, scripts_of
 from clipcli.labels.templates import PLACEHOLDER, prompts_for_label
+from clipcli.models.config import ENGLISH
 from clipcli.models.tokenizer.clip import TextTokenizer
 
 if TYPE_CHECKING:
@@ -40,7 +42,10 @@ class Advice:
 
 
 def lint(
-    label_set: LabelSet, templates: Sequence[str], tokenizer: TextTokenizer | None = None
+    label_set: LabelSet,
+    templates: Sequence[str],
+    tokenizer: TextTokenizer | None = None,
+    languages: str = ENGLISH,
 ) -> list[Advice]:
     """Return what the text alone shows, in the order of lines.
 
@@ -52,6 +57,8 @@ def lint(
         The templates in force.
     tokenizer
         The model's; without it the length of prompts is not looked at.
+    languages
+        What the model reads.
     """
     findings = [
         *_repeated_words(label_set.labels),
@@ -59,7 +66,10 @@ def lint(
         *_prompts_shared(label_set, templates),
         *_unfilled_prompts(label_set),
         *_idle_thresholds(label_set),
+        *_mixed_scripts(label_set.labels),
     ]
+    if languages == ENGLISH:
+        findings += _foreign(label_set.labels)
     if tokenizer is not None:
         findings += _long_prompts(label_set, templates, tokenizer)
     return sorted(findings, key=lambda finding: finding.line)
@@ -120,6 +130,23 @@ def _prompts_shared(label_set: LabelSet, templates: Sequence[str]) -> Iterator[A
         if folded_text(prompt) in owners:
             name = owners[folded_text(prompt)]
             yield Advice(0, f"the reject prompt {prompt!r} is a prompt of {name!r} too")
+
+
+def _mixed_scripts(labels: Iterable[Label]) -> Iterator[Advice]:
+    for label in labels:
+        for text in (*label.words, *label.prompts):
+            for word in mixed_words(text):
+                scripts = " and ".join(sorted(script.capitalize() for script in scripts_of(word)))
+                fact = "they look alike, and the model reads another word"
+                yield Advice(label.line, f"{word!r} mixes {scripts} letters: {fact}")
+
+
+def _foreign(labels: Sequence[Label]) -> Iterator[Advice]:
+    language, names = foreign_labels([label.name for label in labels])
+    lines = {label.name: label.line for label in labels}
+    what = language if language == NOT_LATIN else f"perhaps {language}"
+    for name in names:
+        yield Advice(lines[name], f"{name!r} is {what}, and the model reads English")
 
 
 def _unfilled_prompts(label_set: LabelSet) -> Iterator[Advice]:

@@ -14,7 +14,12 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from clipcli.errors import ModelError
-from clipcli.models.config import AnyArchitecture, Preprocessing, SiglipArchitecture
+from clipcli.models.config import (
+    AnyArchitecture,
+    Preprocessing,
+    SiglipArchitecture,
+    languages_of,
+)
 
 Layout: TypeAlias = Literal["openclip", "huggingface"]
 
@@ -87,6 +92,11 @@ class CatalogEntry:
     def context_length(self) -> int:
         """The longest text in tokens."""
         return self.architecture.text.context_length
+
+    @property
+    def languages(self) -> str:
+        """Which languages labels may be in."""
+        return languages_of(self.architecture.text.vocab_size)
 
     @property
     def download_bytes(self) -> int:
