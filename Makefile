@@ -11,11 +11,12 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$p && break; done)
 VENV ?= .venv
+MINUTES ?= 60
 BIN = $(VENV)/bin
 DEMO = $(addprefix examples/photos/,cat.jpg bison.jpg castle.jpg stream.jpg)
 INSTALL = examples/install.py --into $(VENV) --torch-index "$(TORCH_INDEX)"
 
-.PHONY: demo test check fix lint types wheel docs map bench soak clean
+.PHONY: demo test check fix lint types wheel docs map bench soak fuzz fuzz-share clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/installed: constraints.txt pyproject.toml
@@ -47,7 +48,16 @@ lint: $(VENV)/installed-dev
 types: $(VENV)/installed-dev
 	$(BIN)/mypy
 
-check: lint types test
+check: lint types test fuzz-share
+
+# Mutants of whole files for every reader, each in a process with bounds on memory and time. What
+# fails is kept in tests/corpus/. An hour, or some readers only: make fuzz MINUTES=5 READERS="tar torch"
+fuzz: $(VENV)/installed-dev
+	$(BIN)/python -m tests.fuzz.run --minutes $(MINUTES) $(READERS)
+
+# The share of it that each change must pass: about a minute.
+fuzz-share: $(VENV)/installed-dev
+	$(BIN)/python -m tests.fuzz.run --minutes 1 --seed 1
 
 fix: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .

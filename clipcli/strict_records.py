@@ -6,6 +6,7 @@ names the source and the key. A field that has a default may be left out where t
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import types
@@ -54,6 +55,8 @@ class ReadingRules:
         The class of errors.
     has_defaults
         A field with a default may be left out.
+    is_yaml
+        The data were YAML: objects are called mappings, and ``1e-3`` is a number.
     kinds
         Records that a key ``kind`` tells apart where several can stand in one place.
     unnamed
@@ -63,6 +66,7 @@ class ReadingRules:
     source: str
     error: type[ClipcliError]
     has_defaults: bool = False
+    is_yaml: bool = False
     kinds: Mapping[str, type] = dataclasses.field(default_factory=dict)
     unnamed: type | None = None
 
@@ -82,6 +86,11 @@ def read_record(data: object, record: type[T], rules: ReadingRules) -> T:
     value = _Reader(rules).record(data, record, "")
     assert isinstance(value, record)
     return value
+
+
+def read_value(value: object, kind: Any, key: str, rules: ReadingRules) -> Any:
+    """Return one value, read against a type, as :func:`read_record` does."""
+    return _Reader(rules).value(value, kind, key)
 
 
 class _Reader:
@@ -185,6 +194,10 @@ class _Reader:
         return read
 
     def _scalar(self, value: object, kind: type, key: str) -> Any:
+        if kind is float and isinstance(value, str) and self._rules.is_yaml:
+            # YAML 1.1 takes 1e-3 for a string: it wants 1.0e-3.
+            with contextlib.suppress(ValueError):
+                value = float(value)
         if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
             try:
                 number = float(value)
@@ -200,6 +213,8 @@ class _Reader:
         return value
 
     def _wrong(self, key: str, expected: str, value: object) -> ClipcliError:
+        if self._rules.is_yaml and expected == "an object":
+            expected = "a mapping"
         return self._error(key, f"expected {expected}, got {short(value, 40)}")
 
     def _error(self, key: str, fact: str, hint: str | None = None) -> ClipcliError:

@@ -8,6 +8,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from clipcli.errors import ClipcliError, ExitCode, InputError, several
+from clipcli.files import open_regular
 from clipcli.pipeline.session import ALIKE_SHOWN, Session
 
 if TYPE_CHECKING:
@@ -129,8 +130,9 @@ def is_first_today(*, without_cache: bool) -> bool:
         return True
     path = folder / "advice.txt"
     try:
-        if path.read_text(encoding="utf-8") == stamp:
-            return False
+        with open_regular(path) as file:
+            if file.read(len(stamp) + 1) == stamp.encode("ascii"):
+                return False
     except (OSError, ValueError):
         pass
     if not without_cache:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from clipcli.errors import UsageError
+from clipcli.files import LIMIT_BYTES
 from clipcli.images.files import failure_reason
 
 STANDARD_INPUT = "-"
@@ -62,7 +63,8 @@ def _lines(stream: BinaryIO) -> Iterator[bytes]:
 
 def _utf16_lines(start: bytes, stream: BinaryIO) -> Iterator[bytes]:
     """Windows PowerShell's ``>`` writes UTF-16 with a byte order mark."""
-    text = io.StringIO((start + stream.read()).decode("utf-16", "replace"))
+    content = start + stream.read(LIMIT_BYTES)
+    text = io.StringIO(content.decode("utf-16", "replace"))
     for line in text:
         if line.strip():
             yield os.fsencode(line.rstrip("\r\n"))

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
-import types
-import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +11,9 @@ from typing import Any, TypeVar
 import yaml
 
 from clipcli.errors import UsageError
+from clipcli.files import read_text
+from clipcli.strict_json import short
+from clipcli.strict_records import ReadingRules, read_record, read_value
 from clipcli.training.config import Loss, Precision, Tower, TrainingConfig
 from clipcli.training.text.config import TextConfig, check_text_config
 
@@ -42,7 +42,7 @@ def read_text_config(path: Path | None, **options: Any) -> TextConfig:
 def _read_file(path: Path | None, record: type) -> Any:
     if path is None:
         return record()
-    return _record(_load(path), record, str(path), "")
+    return read_record(_load(path), record, _rules(str(path)))
 
 
 def _load(path: Path, above: tuple[Path, ...] = ()) -> Any:
@@ -50,20 +50,19 @@ def _load(path: Path, above: tuple[Path, ...] = ()) -> Any:
     if path.resolve() in above:
         raise UsageError(f"{path}: builds on itself", hint="take `base` out of one of the files")
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        data = yaml.safe_load(read_text(path, UsageError))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise UsageError(f"{path}{line}: not YAML: {getattr(error, 'problem', error)}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise UsageError(f"{path}: {reason}") from error
+    except (RecursionError, ValueError) as error:  # brackets without end; a date that is none
+        raise UsageError(f"{path}: not YAML that can be read: {error}") from error
     data = {} if data is None else data
     if not isinstance(data, dict) or "base" not in data:
         return data
     base = data.pop("base")
     if not isinstance(base, str):
-        raise _wrong(str(path), "base", base, "the name of a file")
+        raise UsageError(f"{path}: base: expected the name of a file, got {short(base)}")
     return _merged(_load(path.parent / base, (*above, path.resolve())), data)
 
 
@@ -76,9 +75,11 @@ def _merged(base: Any, data: Any) -> Any:
 
 def config_from_dict(data: object, source: str) -> TrainingConfig:
     """Read plain data; ``source`` names the file in errors."""
-    config = _record(data, TrainingConfig, source, "")
-    assert isinstance(config, TrainingConfig)
-    return check_config(config)
+    return check_config(read_record(data, TrainingConfig, _rules(source)))
+
+
+def _rules(source: str) -> ReadingRules:
+    return ReadingRules(source, UsageError, has_defaults=True, is_yaml=True)
 
 
 def with_options(config: TrainingConfig, **options: Any) -> TrainingConfig:
@@ -86,7 +87,7 @@ def with_options(config: TrainingConfig, **options: Any) -> TrainingConfig:
     given = {name: value for name, value in options.items() if value is not None}
     for name, kind in (("loss", Loss), ("freeze", Tower), ("precision", Precision)):
         if name in given:
-            _read(given[name], kind, "command line", name)
+            read_value(given[name], kind, name, _rules("command line"))
     if "loss" in given:
         contrastive = dataclasses.replace(config.contrastive, loss=given.pop("loss"))
         config = dataclasses.replace(config, contrastive=contrastive)
@@ -151,87 +152,3 @@ def check_config(config: TrainingConfig) -> TrainingConfig:
 def _check_tokens(config: TrainingConfig) -> None:
     if config.contrastive.loss == "tokens" and config.chunk_size:
         raise UsageError("chunk_size: does not go with the loss 'tokens', which sees all parts")
-
-
-def _read(value: object, kind: Any, source: str, key: str) -> Any:
-    """Check ``value`` against the annotation ``kind`` and return it in that type."""
-    arguments = typing.get_args(kind)
-    if typing.get_origin(kind) in {types.UnionType, typing.Union}:  # X | None
-        return None if value is None else _read(value, arguments[0], source, key)
-    if dataclasses.is_dataclass(kind):
-        return _record(value, kind, source, key)
-    if arguments:
-        return _compound(value, typing.get_origin(kind), arguments, source, key)
-    return value if kind is Any else _scalar(value, kind, source, key)
-
-
-def _compound(
-    value: object, origin: Any, arguments: tuple[Any, ...], source: str, key: str
-) -> object:
-    """Read one of several words, a list, or a mapping."""
-    if origin is typing.Literal:
-        if value not in arguments:
-            raise _wrong(source, key, value, " or ".join(map(str, arguments)))
-        return value
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise _wrong(source, key, value, "a list")
-        places = (f"{key}[{i}]" for i in range(len(value)))
-        return tuple(
-            _read(item, arguments[0], source, place)
-            for item, place in zip(value, places, strict=True)
-        )
-    if not isinstance(value, dict):
-        raise _wrong(source, key, value, "a mapping")
-    return {str(k): _read(v, arguments[1], source, f"{key}.{k}") for k, v in value.items()}
-
-
-def _scalar(value: object, kind: Any, source: str, key: str) -> object:
-    if kind is float and isinstance(value, str):
-        # YAML 1.1 takes 1e-3 for a string: it wants 1.0e-3.
-        try:
-            return float(value)
-        except ValueError:
-            raise _wrong(source, key, value, "a number") from None
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-        raise _wrong(source, key, value, names[kind])
-    return value
-
-
-def _record(data: object, record: Any, source: str, key: str) -> Any:
-    if not isinstance(data, Mapping):
-        raise _wrong(source, key or "the file", data, "a mapping")
-    kinds = typing.get_type_hints(record)
-    for name in data:
-        if name not in kinds:
-            raise UsageError(
-                f"{source}: {_join(key, str(name))}: unknown key",
-                hint=_suggestion(str(name), list(kinds)),
-            )
-    values = {name: _read(v, kinds[name], source, _join(key, name)) for name, v in data.items()}
-    try:
-        return record(**values)
-    except TypeError:
-        needed = [
-            f.name
-            for f in dataclasses.fields(record)
-            if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-        ]
-        missing = next(name for name in needed if name not in values)
-        raise UsageError(f"{source}: {_join(key, missing)}: missing key") from None
-
-
-def _join(key: str, name: str) -> str:
-    return f"{key}.{name}" if key else name
-
-
-def _suggestion(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"keys are {', '.join(known)}"
-
-
-def _wrong(source: str, key: str, value: object, expected: str) -> UsageError:
-    return UsageError(f"{source}: {key}: expected {expected}, got {value!r}")

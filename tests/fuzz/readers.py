@@ -6,7 +6,6 @@ A reader takes the path of a file that was changed; whatever else it needs lies 
 from __future__ import annotations
 
 import io
-import itertools
 import json
 import os
 import shutil
@@ -309,12 +308,14 @@ def tar_seeds() -> Iterator[tuple[str, bytes]]:
 
 def read_a_table(path: Path) -> None:
     from clipcli.images.class_tree import read_class_tree
-    from clipcli.training.data.tables import READERS
+    from clipcli.training.data.tables import read_table
 
-    for _ in itertools.islice(READERS[path.suffix](path), 1000):
-        pass
-    if path.suffix != ".jsonl":
-        read_class_tree(path)
+    try:
+        read_table(path)
+    except ClipcliError:
+        if path.suffix == ".jsonl":
+            raise
+    read_class_tree(str(path))
 
 
 def table_seeds() -> Iterator[tuple[str, bytes]]:

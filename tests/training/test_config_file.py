@@ -55,7 +55,7 @@ def test_a_file_builds_on_another_key_by_key(tmp_path: Path) -> None:
     [
         ("base: t.yaml\n", r"t\.yaml: builds on itself"),
         ("base: 3\n", "base: expected the name of a file, got 3"),
-        ("base: none.yaml\n", r"none\.yaml: No such file"),
+        ("base: none.yaml\n", r"none\.yaml: cannot be read \(No such file"),
         ("base: []\n", "base: expected the name of a file"),
     ],
 )
@@ -76,15 +76,15 @@ def test_unknown_key_gets_a_suggestion() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"batch_size": "many"}, "x: batch_size: expected a whole number, got 'many'"),
+        ({"batch_size": "many"}, 'x: batch_size: expected a whole number, got "many"'),
         ({"batch_size": True}, "expected a whole number"),
         ({"compile": 1}, "expected true or false"),
-        ({"objective": "clip"}, "expected contrastive or targets"),
+        ({"objective": "clip"}, "expected 'contrastive' or 'targets'"),
         ({"optimiser": 3}, "x: optimiser: expected a mapping"),
-        ({"stages": [{"start": 0.5}]}, r"x: stages\[0\]\.size_px: missing key"),
+        ({"stages": [{"start": 0.5}]}, r"x: stages\.0\.size_px: missing key"),
         ({"stages": {"start": 0}}, "expected a list"),
         ({"optimiser": {"lr": "fast"}}, r"optimiser\.lr: expected a number"),
-        ([], "x: the file: expected a mapping"),
+        ([], "x: expected a mapping"),
         ({"epochs": 1, "steps": 2}, "epochs and steps: give one of them"),
         ({"steps": 0}, "steps: must be above zero"),
         ({"objective": "targets"}, r"targets\.vectors: missing"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from clipcli.encoder.torch.load import load_model, stored_tensors
 from clipcli.errors import ModelError
+from clipcli.files import read_regular
 from clipcli.models.config import ModelConfig, SiglipArchitecture
 from clipcli.models.folder import ModelFolder, write_model_folder
 from clipcli.models.open import ModelSource
@@ -63,10 +64,7 @@ def _vocabulary(source: ModelSource) -> Vocabulary | bytes:
     source.read_tokenizer()  # finds what is wrong with it
     if not isinstance(source.config.architecture, SiglipArchitecture):
         return read_vocabulary(source.tokenizer_path)
-    try:
-        return source.tokenizer_path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{source.tokenizer_path}: {error.strerror or error}") from error
+    return read_regular(source.tokenizer_path, ModelError)
 
 
 def _card(config: ModelConfig, source: ModelSource) -> str:

@@ -104,8 +104,9 @@ def _parts(
         return
     by_stem: dict[str, dict[str, tarfile.TarInfo]] = {}
     for member in members:
-        path = PurePosixPath(member.name)
-        by_stem.setdefault(str(path.with_suffix("")), {})[path.suffix[1:].lower()] = member
+        suffix = PurePosixPath(member.name).suffix
+        stem = member.name.removesuffix(suffix)
+        by_stem.setdefault(stem, {})[suffix[1:].lower()] = member
     yield from by_stem.items()
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipcli.errors import InputError
+from clipcli.strict_json import Bounds, read_json
 from clipcli.workflows.locate.precision import Guess, Key, Truth
 
 if TYPE_CHECKING:
     from clipcli.workflows.locate.run import Located
+
+
+# COCO's own instances of 2017: 118,000 pictures, 860,000 boxes with outlines, 450 MB.
+ANNOTATIONS = Bounds(n_bytes=1024**3, items=200_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +36,10 @@ def read_annotations(path: Path) -> Annotations:
     InputError
         If it cannot be read, or is not in that form.
     """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise InputError(f"{path}: is not JSON: {error}") from error
+    data = read_json(path, InputError, ANNOTATIONS)
     try:
         return annotations_from(data)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(
             f"{path}: is not in COCO's form: {type(error).__name__}: {error}",
             hint="it needs images (id, file_name), categories (id, name) and annotations "

@@ -65,7 +65,7 @@ def test_coarse_boxes_point_at_the_right_side(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "is not JSON"),
+        ("{", "not JSON"),
         ("[]", "is not in COCO's form"),
         ('{"images": [], "categories": [], "annotations": []}', "no images or no categories"),
     ],
