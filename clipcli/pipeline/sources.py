@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from clipcli.images.find import FindReport
 
+READS_BEHIND_THE_END = 100  # a sound tar needs a few
 MOST_BYTES = 512 * 2**20  # of one picture: the decoder's own limit is lower for most formats
 MOST_SHARDS = 10_000_000
 ROWS_AT_ONCE = 64  # of Parquet: bounds memory where pictures are large
@@ -124,10 +125,28 @@ def _tar_members(name: str, report: FindReport) -> Iterator[ImageData | Skipped]
     import zlib
 
     try:
-        with open_binary(name) as stream, tarfile.open(fileobj=stream, mode="r|*") as tar:
+        with (
+            open_binary(name) as stream,
+            tarfile.open(fileobj=_WithEnd(stream), mode="r|*") as tar,  # type: ignore[call-overload]
+        ):
             yield from _pictures_of(name, tar, report)
     except (tarfile.TarError, zlib.error) as error:
         raise ValueError(_in_words(error)) from error
+
+
+class _WithEnd:
+    """A stream that says where it ends: ``tarfile`` reads on for as long as a header claims."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._n_reads_behind = 0
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self._n_reads_behind += not data
+        if self._n_reads_behind > READS_BEHIND_THE_END:
+            raise EOFError("ends within a member")
+        return data
 
 
 def _pictures_of(name: str, tar: TarFile, report: FindReport) -> Iterator[ImageData | Skipped]:

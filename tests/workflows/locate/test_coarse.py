@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clipcli.encoder.boxes import overlaps, suppress
@@ -35,6 +35,7 @@ def test_a_dark_map_has_no_box() -> None:
     assert regions(np.zeros((3, 3), np.float32), 0.0) == []
 
 
+@example(seed=31350, limit=0.2)
 @given(seed=st.integers(0, 2**32 - 1), limit=st.floats(0, 1))
 def test_suppression_is_a_plain_loop(seed: int, limit: float) -> None:
     rng = np.random.default_rng(seed)
@@ -47,7 +48,8 @@ def test_suppression_is_a_plain_loop(seed: int, limit: float) -> None:
     expected: list[int] = []
     for i in np.argsort(-scores):
         rivals = [j for j in expected if classes[j] == classes[i]]
-        if all(float(overlaps(corners[i], corners[[j]])[0]) <= limit for j in rivals):
+        # Subtle: as 32-bit numbers, for 1/5 is not the limit 0.2 in 64 bits.
+        if all(overlaps(corners[i], corners[[j]])[0] <= np.float32(limit) for j in rivals):
             expected.append(int(i))
     assert kept == expected
 
