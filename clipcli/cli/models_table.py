@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from clipcli.errors import ModelError
-from clipcli.models.catalog.catalog import CATALOG, CatalogEntry, find_entry
+from clipcli.models.catalog.catalog import CatalogEntry, catalog, find_entry
 from clipcli.models.config import ModelConfig, languages_of
 from clipcli.models.store import Installed
 from clipcli.models.store_pointer import Pointer
@@ -38,7 +38,7 @@ def model_lines(installed: Iterable[Installed], default: str | None) -> list[Mod
     here = list(installed)
     lines = [_installed_line(model, is_default=model.name == default) for model in here]
     names = {model.name for model in here}
-    return lines + [_available_line(entry) for entry in CATALOG if entry.name not in names]
+    return lines + [_available_line(entry) for entry in catalog() if entry.name not in names]
 
 
 def list_rows(lines: Sequence[ModelLine]) -> list[tuple[str, ...]]:

@@ -49,9 +49,9 @@ def installed() -> Iterable[str]:
 
 def pullable() -> Iterable[str]:
     """Return the names in the catalogue."""
-    from clipcli.models.catalog.catalog import CATALOG
+    from clipcli.models.catalog.catalog import catalog
 
-    return [name for entry in CATALOG for name in (*entry.aliases[:1], entry.name)]
+    return [name for entry in catalog() for name in (*entry.aliases[:1], entry.name)]
 
 
 def journal_paths() -> Iterable[str]:

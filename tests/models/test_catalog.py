@@ -11,7 +11,7 @@ import pytest
 
 from clipcli.errors import ModelError
 from clipcli.models.catalog.catalog import (
-    CATALOG,
+    catalog,
     find_by_sha256,
     find_entry,
     normalise,
@@ -90,7 +90,7 @@ def test_finds_a_model_by_names_from_elsewhere(subtests: pytest.Subtests) -> Non
 
 
 def test_finds_a_model_by_its_own_names(subtests: pytest.Subtests) -> None:
-    for entry in CATALOG:
+    for entry in catalog():
         for name in (entry.name, entry.repository, *entry.aliases):
             with subtests.test(name):
                 assert find_entry(name) is entry
@@ -102,7 +102,7 @@ def test_does_not_take_other_names_for_a_model(name: str) -> None:
 
 
 def test_says_no_name_twice() -> None:
-    names = Counter(normalise(n) for entry in CATALOG for n in (entry.name, *entry.aliases))
+    names = Counter(normalise(n) for entry in catalog() for n in (entry.name, *entry.aliases))
 
     assert [name for name, times in names.items() if times > 1] == []
 
@@ -131,7 +131,7 @@ def test_suggests_nothing_where_nothing_is_near(typed: str) -> None:
 
 
 def test_every_figure_and_digest_has_a_source(subtests: pytest.Subtests) -> None:
-    for entry in CATALOG:
+    for entry in catalog():
         sources = [entry.imagenet_source] * (entry.imagenet_top1 is not None)
         sources += [entry.sha256_source] * bool(entry.sha256)
 
@@ -142,7 +142,7 @@ def test_every_figure_and_digest_has_a_source(subtests: pytest.Subtests) -> None
 
 
 def test_every_value_is_one_that_can_be(subtests: pytest.Subtests) -> None:
-    for entry in CATALOG:
+    for entry in catalog():
         digests = entry.sha256.values()
 
         with subtests.test(entry.name):
@@ -156,8 +156,8 @@ def test_every_value_is_one_that_can_be(subtests: pytest.Subtests) -> None:
 
 
 def test_no_two_models_have_the_same_digest_or_repository() -> None:
-    digests = Counter(digest for entry in CATALOG for digest in entry.sha256.values())
-    repositories = Counter(entry.repository for entry in CATALOG)
+    digests = Counter(digest for entry in catalog() for digest in entry.sha256.values())
+    repositories = Counter(entry.repository for entry in catalog())
 
     assert {*digests.values(), *repositories.values()} == {1}
 

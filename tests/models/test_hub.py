@@ -257,7 +257,7 @@ def test_a_file_that_went_bad_in_the_cache_is_told(server: Hub) -> None:
 
 def test_a_hash_that_is_not_the_catalogues_is_refused_before_the_download(server: Hub) -> None:
     entry = replace(
-        catalog.CATALOG[0],
+        catalog.catalog()[0],
         repository=REPOSITORY,
         files=(),
         layout="huggingface",
@@ -272,7 +272,7 @@ def test_a_hash_that_is_not_the_catalogues_is_refused_before_the_download(server
 
 def test_a_model_that_is_not_what_the_catalogue_says_is_refused(server: Hub) -> None:
     entry = replace(
-        catalog.CATALOG[0],
+        catalog.catalog()[0],
         repository=REPOSITORY,
         files=(),
         layout="huggingface",

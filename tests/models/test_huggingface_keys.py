@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clipcli.models.catalog.catalog import CATALOG
+from clipcli.models.catalog.catalog import catalog
 from clipcli.models.catalog.entry import CatalogEntry
 from clipcli.models.config import Architecture, SiglipArchitecture
 from clipcli.models.formats.huggingface_keys import huggingface_clip, huggingface_siglip
@@ -33,7 +33,7 @@ def lists_of(entry: CatalogEntry) -> list[Path]:
     return [GOLDEN / f"{n}.txt" for n in names if "/" not in n and (GOLDEN / f"{n}.txt").exists()]
 
 
-ENTRIES = [entry for entry in CATALOG if lists_of(entry)]
+ENTRIES = [entry for entry in catalog() if lists_of(entry)]
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
