@@ -22,7 +22,7 @@ from clipcli.models.open import ModelSource
 from clipcli.strict_json import read_json
 from clipcli.strict_records import ReadingRules, read_record
 
-FORMAT = 2  # goes up when the same model is exported to something else
+FORMAT = 3  # goes up when the same model is exported to something else
 
 
 @dataclass(frozen=True, slots=True)
