@@ -1,1 +1,1 @@
-"""How good a classifier is on pictures whose labels are known, and how to make it honest."""
+"""How good a classifier is on pictures whose labels are known."""
