@@ -88,6 +88,7 @@ class Provenance:
     probe: str | None = None  # sha256 of the linear classifier that answered in place of labels
     backend: str = ""  # another engine than torch, and how far its vectors are from torch's
     engine: str = ""  # the package that ran the image tower; empty where all was cached
+    convert_profiles: bool = False  # colours were converted to sRGB by each picture's profile
 
 
 def noted(result: Classified, note: str) -> Classified:

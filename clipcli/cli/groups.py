@@ -112,6 +112,7 @@ class ModelOptions:
     precision: options.Precision = "auto"
     backend: options.Backend = "auto"
     exact: options.Exact = False
+    convert_profiles: options.ConvertProfiles = False
     max_pixels: options.MaxPixels = 200.0
     no_cache: options.NoCache = False
 
@@ -136,6 +137,7 @@ class ModelOptions:
             max_megapixels=self.max_pixels,
             no_cache=self.no_cache,
             backend=self.backend,
+            convert_profiles=self.convert_profiles,
         )
 
 

@@ -177,6 +177,14 @@ Exact: TypeAlias = Annotated[
     bool,
     typer.Option("--exact", help="Decode large JPEGs in full. Left out: at a reduced scale."),
 ]
+ConvertProfiles: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--convert-profiles",
+        help="Convert the colours of pictures with a colour profile to sRGB. Left out: profiles "
+        "are ignored, as they were in the models' training.",
+    ),
+]
 MaxPixels: TypeAlias = Annotated[
     float,
     typer.Option(

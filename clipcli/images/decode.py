@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
-from typing import TYPE_CHECKING, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeAlias
 
 from clipcli.errors import ImageError
 from clipcli.images import tiff
@@ -37,6 +37,7 @@ from clipcli.images.kinds import (
 )
 from clipcli.images.limits import check_tiles, watched
 from clipcli.images.mending import is_filled_up, mend
+from clipcli.images.profiles import to_srgb
 from clipcli.images.quiet import keep_libtiff_quiet, keep_pillow_quiet
 from clipcli.images.raw import decode_raw
 
@@ -107,38 +108,50 @@ def decode(
     *,
     max_pixels: int = MAX_PIXELS,
     at_least_px: int | None = None,
+    convert_profiles: bool = False,
 ) -> Decoded:
-    """Decode like :func:`decode_image` and also say which part of the image is the picture."""
+    """Decode like :func:`decode_image` and also say which part of the image is the picture.
+
+    With ``convert_profiles``, the colours of a picture with a profile are converted to sRGB.
+    """
+    how = _How(max_pixels, at_least_px, convert_profiles)
     if isinstance(source, bytes):
-        return _decode_stream(io.BytesIO(source), max_pixels, at_least_px)
+        return _decode_stream(io.BytesIO(source), how)
     if isinstance(source, str | PathLike):
         with open_regular(source) as stream:
-            return _decode_stream(stream, max_pixels, at_least_px)
-    return _decode_stream(source, max_pixels, at_least_px)
+            return _decode_stream(stream, how)
+    return _decode_stream(source, how)
 
 
-def _decode_stream(stream: BinaryIO, max_pixels: int, at_least_px: int | None) -> Decoded:
+class _How(NamedTuple):
+    max_pixels: int
+    at_least_px: int | None
+    convert_profiles: bool
+
+
+def _decode_stream(stream: BinaryIO, how: _How) -> Decoded:
     keep_pillow_quiet()
-    kind = _identify(stream, max_pixels)
+    kind = _identify(stream, how.max_pixels)
     with _failures_become_reasons(kind, stream):
         try:
             if kind is JPEG and is_filled_up(stream):
                 raise EOFError("zeros in place of the end")
-            return _decode_kind(kind, stream, max_pixels, at_least_px)
+            return _decode_kind(kind, stream, how)
         except (ImageError, MemoryError):
             raise
         except Exception:
-            mended = mend(kind, stream, partial(_all_pixels, kind, max_pixels))
+            mended = mend(kind, stream, partial(_all_pixels, kind, how))
             if mended is None:
                 raise
             with suppress(Exception):  # then it was something else, and the first failure says what
                 whole = io.BytesIO(mended.content)
-                decoded = _decode_kind(kind, whole, max_pixels, at_least_px)
+                decoded = _decode_kind(kind, whole, how)
                 return replace(decoded, note_number=mended.note_number)
             raise
 
 
-def _decode_kind(kind: Kind, stream: BinaryIO, max_pixels: int, at_least_px: int | None) -> Decoded:
+def _decode_kind(kind: Kind, stream: BinaryIO, how: _How) -> Decoded:
+    max_pixels, at_least_px, _ = how
     if kind is RAW:
         developed, n_pixels = decode_raw(stream, max_pixels=max_pixels, at_least_px=at_least_px)
         box = (0.0, 0.0, float(developed.width), float(developed.height))
@@ -160,7 +173,9 @@ def _decode_kind(kind: Kind, stream: BinaryIO, max_pixels: int, at_least_px: int
     _check_size(image.size, max_pixels)  # a damaged HEIC's header may have said otherwise
     box = reduced or (0.0, 0.0, *image.size)
     orientation = _orientation(image)
-    loaded = _with_all_bits(image, stream, page) if kind is TIFF else image
+    loaded: Image = _with_all_bits(image, stream, page) if kind is TIFF else image
+    if how.convert_profiles:
+        loaded = to_srgb(loaded)
     upright = _turn(to_rgb(loaded), orientation)
     turned = _turn_box(box, image.size, orientation)
     return Decoded(upright, turned, n_pixels, is_lossless=_is_lossless(kind, image, stream))
@@ -181,8 +196,9 @@ def _is_lossless(kind: Kind, image: Image, stream: BinaryIO) -> bool:
     return kind in (PNG, BMP, PPM)
 
 
-def _all_pixels(kind: Kind, max_pixels: int, content: bytes) -> bytes:
-    return _decode_kind(kind, io.BytesIO(content), max_pixels, None).image.tobytes()
+def _all_pixels(kind: Kind, how: _How, content: bytes) -> bytes:
+    in_full = how._replace(at_least_px=None)
+    return _decode_kind(kind, io.BytesIO(content), in_full).image.tobytes()
 
 
 def _identify(stream: BinaryIO, max_pixels: int) -> Kind:

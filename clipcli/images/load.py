@@ -47,6 +47,7 @@ def load(
     *,
     exact: bool = False,
     max_pixels: int = MAX_PIXELS,
+    convert_profiles: bool = False,
 ) -> Loaded:
     """Decode and preprocess one picture.
 
@@ -62,6 +63,9 @@ def load(
         three times the model's, and resizing and cropping are one step.
     max_pixels
         Larger pictures are refused by their header.
+    convert_profiles
+        Convert colours to sRGB by the picture's profile; otherwise profiles are ignored, as in the
+        references.
 
     Returns
     -------
@@ -74,7 +78,12 @@ def load(
         With the reason in a few words.
     """
     at_least_px = None if exact else max(OVERSAMPLING * preprocessing.size, LEAST_PX)
-    decoded = decode(source, max_pixels=max_pixels, at_least_px=at_least_px)
+    decoded = decode(
+        source,
+        max_pixels=max_pixels,
+        at_least_px=at_least_px,
+        convert_profiles=convert_profiles,
+    )
     box = None if exact else decoded.box
     return Loaded(
         preprocess(decoded.image, preprocessing, box=box), decoded.n_pixels, decoded.note_number

@@ -82,7 +82,7 @@ def _open_cache(cache: ImageCache, encoder: Encoder, options: DecodeOptions) -> 
         size_px=config.preprocessing.size,
         exact=options.exact,
         max_pixels=options.max_pixels,
-        decoder=f"{DECODER_VERSION} Pillow {PIL.__version__}",
+        decoder=f"{DECODER_VERSION} Pillow {PIL.__version__}" + " sRGB" * options.convert_profiles,
     )
     return CacheSession(cache, facts, _precision(cache, encoder))
 

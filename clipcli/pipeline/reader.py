@@ -56,10 +56,14 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """How pictures are read: ``exact`` forgoes the short cut for large JPEGs."""
+    """How pictures are read: ``exact`` forgoes the short cut for large JPEGs.
+
+    ``convert_profiles`` converts colours to sRGB by the picture's own profile.
+    """
 
     exact: bool = False
     max_pixels: int = MAX_PIXELS
+    convert_profiles: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,13 @@ class Reader:
         from clipcli.images.load import load
 
         preprocessing, options = self._encoder.config.preprocessing, self._options
-        return load(source, preprocessing, exact=options.exact, max_pixels=options.max_pixels)
+        return load(
+            source,
+            preprocessing,
+            exact=options.exact,
+            max_pixels=options.max_pixels,
+            convert_profiles=options.convert_profiles,
+        )
 
     def _fresh(self, path: str, loaded: Loaded, taken: _Taken | None = None) -> Fresh:
         # Only now is it certain that the encoder is needed; it loads while others are decoded.

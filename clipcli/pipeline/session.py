@@ -64,6 +64,7 @@ class ModelSettings:
     max_megapixels: float = 200.0
     no_cache: bool = False
     backend: str = "auto"
+    convert_profiles: bool = False
 
     def is_default(self) -> bool:
         """Tell whether nobody said which model is to serve."""
@@ -88,7 +89,8 @@ class ModelSettings:
         """Return how pictures are decoded."""
         from clipcli.pipeline.embed import DecodeOptions
 
-        return DecodeOptions(exact=self.exact, max_pixels=round(self.max_megapixels * 1e6))
+        max_pixels = round(self.max_megapixels * 1e6)
+        return DecodeOptions(self.exact, max_pixels, self.convert_profiles)
 
 
 @dataclass

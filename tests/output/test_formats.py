@@ -32,6 +32,7 @@ PROVENANCE_KEYS = {
     "precision",
     "text_precision",
     "exact",
+    "convert_profiles",
     "top_k",
     "min_prob",
     "probability_kind",
