@@ -21,7 +21,7 @@ from typing import BinaryIO, Protocol, TypeVar
 from clipcli.errors import ClipcliError
 
 PACKAGE = Path(__file__).parent
-LIMIT_BYTES = 64 * 1024 * 1024  # a million labels fit; a film or a model does not
+LIMIT_BYTES = 64 * 1024 * 1024  # a table of a million pictures fits; a film or a model does not
 LINE_CHARACTERS = 4 * 1024**2  # a record of a thousand labels has 100 kB
 SAVE_AS_UTF8 = "save it as UTF-8"
 _OPEN_FLAGS = (
@@ -34,17 +34,17 @@ _OPEN_FLAGS = (
 T_co = TypeVar("T_co", str, bytes, covariant=True)
 
 
-def read_text(path: Path, error: type[ClipcliError]) -> str:
+def read_text(path: Path, error: type[ClipcliError], n_bytes: int = LIMIT_BYTES) -> str:
     """Return the text of a UTF-8 file, with newline line ends and without a byte-order mark."""
-    text = decode_text(read_bytes(path, error), str(path), error)
+    text = decode_text(read_bytes(path, error, n_bytes), str(path), error)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_bytes(path: Path, error: type[ClipcliError]) -> bytes:
+def read_bytes(path: Path, error: type[ClipcliError], n_bytes: int = LIMIT_BYTES) -> bytes:
     """Return a file's bytes; pipes and ``<(...)`` of a shell count as files."""
     try:
         with path.open("rb") as file:
-            return _read_all(file, path, error, LIMIT_BYTES)
+            return _read_all(file, path, error, n_bytes)
     except OSError as cause:
         raise error(f"{path}: cannot be read ({cause.strerror or cause})") from cause
 
@@ -206,8 +206,13 @@ def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
     Subtle: not ``str.splitlines``, which also breaks at form feeds and U+2028, where no editor
     counts a line.
     """
-    for number, line in enumerate(text.split("\n"), start=1):
-        content = line.strip()
+    number, begin = 0, 0
+    while begin <= len(text):
+        end = text.find("\n", begin)
+        end = len(text) if end < 0 else end
+        number += 1
+        content = text[begin:end].strip()
+        begin = end + 1
         if content and not content.startswith("#"):
             yield number, content
 

@@ -21,6 +21,7 @@ from clipcli.files import read_regular
 
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # may be half of a pair, or alone
 _SIGNS = (",", "[", "{")  # one for each item, at least
+FREE_BYTES = 10_000
 MAX_NUMBER_CHARACTERS = 400  # a float64 written out in full, without an exponent, has up to 309
 
 
@@ -39,6 +40,7 @@ class Bounds:
     n_bytes: int = 16 * 1024**2
     depth: int = 32
     items: int = 500_000  # values of any kind; an empty list of Python's takes 56 bytes
+    bytes_a_container: int = 1  # at least, on average: an empty list takes 30 times its two bytes
     digits: int = 40  # of a whole number: some systems number files with 128 bits
     # A path that is not UTF-8 stands in JSON as Python's surrogates U+DC80 to U+DCFF.
     with_path_bytes: bool = False
@@ -69,6 +71,8 @@ def parse_json(text: str | bytes, bounds: Bounds = SMALL) -> Any:
             raise JsonError("not UTF-8 text") from error
     if sum(map(text.count, _SIGNS)) > bounds.items:
         raise JsonError(f"holds more than {bounds.items:,} items")
+    if (text.count("[") + text.count("{")) * bounds.bytes_a_container > len(text) + FREE_BYTES:
+        raise JsonError("consists of empty lists")
     try:
         value = _decoder(bounds).decode(text)
     except json.JSONDecodeError as error:

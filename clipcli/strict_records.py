@@ -83,17 +83,17 @@ def read_record(data: object, record: type[T], rules: ReadingRules) -> T:
     ClipcliError
         Of the rules' class, naming source and key.
     """
-    value = _Reader(rules).record(data, record, "")
+    value = _RecordReader(rules).record(data, record, "")
     assert isinstance(value, record)
     return value
 
 
 def read_value(value: object, kind: Any, key: str, rules: ReadingRules) -> Any:
     """Return one value, read against a type, as :func:`read_record` does."""
-    return _Reader(rules).value(value, kind, key)
+    return _RecordReader(rules).value(value, kind, key)
 
 
-class _Reader:
+class _RecordReader:
     def __init__(self, rules: ReadingRules) -> None:
         self._rules = rules
         self._readers: dict[Any, Callable[[object, tuple[Any, ...], str], Any]] = {

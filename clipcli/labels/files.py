@@ -23,6 +23,7 @@ from clipcli.labels.schema import LABEL_KEYS, document_from_tree, suggest_key
 from clipcli.labels.yaml_nodes import tree_from_json, tree_from_yaml
 from clipcli.strict_csv import CsvError, read_rows
 
+MAX_BYTES = 32 * 1024**2  # 200,000 labels with prompts
 LABEL_FILE_ENDINGS = (".txt", ".yaml", ".yml", ".json", ".csv")
 CSV_COLUMNS = ("label", *LABEL_KEYS[1:])
 
@@ -35,7 +36,7 @@ def read_label_file(path: Path) -> LabelDocument:
             f"{path}: is not a label file ({ending})",
             hint=f"label files end in {', '.join(LABEL_FILE_ENDINGS)}",
         )
-    text = read_text(path, LabelSetError)
+    text = read_text(path, LabelSetError, MAX_BYTES)
     source = str(path)
     if ending in (".yaml", ".yml"):
         return document_from_tree(tree_from_yaml(text, source), source)

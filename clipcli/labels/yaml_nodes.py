@@ -160,6 +160,8 @@ def new_key(node: Node, mapping: dict[Key, Node], source: str) -> Key:
 
 def tree_from_json(text: str, source: str) -> Node:
     """Parse JSON: the library judges the grammar, then a second walk adds the lines."""
+    if sum(map(text.count, ",[{")) > MAX_EVENTS:
+        raise LabelSetError(f"{source}: is longer than any list of labels", hint="split it")
     try:
         json.loads(text)
     except json.JSONDecodeError as cause:

@@ -99,7 +99,7 @@ class _Given:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _FoundFiles:
     """What the files say, before it is put together."""
 
     layout: Layout
@@ -163,7 +163,7 @@ def source_of(folder: ModelFolder) -> ModelSource:
     )
 
 
-def _find_in_folder(folder: Path, given: _Given) -> _Found | ModelFolder:
+def _find_in_folder(folder: Path, given: _Given) -> _FoundFiles | ModelFolder:
     if (folder / CONFIG_NAME).is_file():
         data = read_object(folder / CONFIG_NAME)
         if not huggingface.is_huggingface(data):
@@ -176,7 +176,7 @@ def _find_in_folder(folder: Path, given: _Given) -> _Found | ModelFolder:
     return _find_by_names(read_weights(weights), given, is_named_by_folder=True)
 
 
-def _find_in_file(path: Path, given: _Given) -> _Found | ModelFolder:
+def _find_in_file(path: Path, given: _Given) -> _FoundFiles | ModelFolder:
     config = path.with_name(CONFIG_NAME)
     if path.name in huggingface.WEIGHTS_NAMES and config.is_file():
         data = read_object(config)
@@ -209,7 +209,7 @@ def _only_weights(folder: Path) -> Path:
     )
 
 
-def _find_by_names(file: WeightsFile, given: _Given, *, is_named_by_folder: bool) -> _Found:
+def _find_by_names(file: WeightsFile, given: _Given, *, is_named_by_folder: bool) -> _FoundFiles:
     if any(name.startswith(("vision_model.", "text_model.")) for name in file.table):
         config = file.path.with_name(CONFIG_NAME)
         if not config.is_file():
@@ -228,7 +228,7 @@ def _find_by_names(file: WeightsFile, given: _Given, *, is_named_by_folder: bool
     return _find_bare(file, given)
 
 
-def _find_huggingface(data: JsonObject, file: WeightsFile, given: _Given) -> _Found:
+def _find_huggingface(data: JsonObject, file: WeightsFile, given: _Given) -> _FoundFiles:
     folder = data.path.parent
     architecture: AnyArchitecture
     if huggingface.model_type(data) == "clip":
@@ -249,10 +249,10 @@ def _find_huggingface(data: JsonObject, file: WeightsFile, given: _Given) -> _Fo
         missing.append("preprocessing")
     if missing or tokenizer_path is None or preprocessing is None:
         raise _not_established(folder, missing)
-    return _Found("huggingface", architecture, preprocessing, plan, file, tokenizer_path)
+    return _FoundFiles("huggingface", architecture, preprocessing, plan, file, tokenizer_path)
 
 
-def _find_openclip(data: JsonObject, file: WeightsFile, given: _Given) -> _Found:
+def _find_openclip(data: JsonObject, file: WeightsFile, given: _Given) -> _FoundFiles:
     architecture = openclip.read_openclip(data, file)
     _check_activation(given, architecture.activation, data.path)
     size = architecture.image.image_size
@@ -261,10 +261,10 @@ def _find_openclip(data: JsonObject, file: WeightsFile, given: _Given) -> _Found
     if tokenizer_path is None:
         raise _not_established(data.path.parent, ["tokenizer"])
     plan = as_they_are(file.table)
-    return _Found("openclip", architecture, preprocessing, plan, file, tokenizer_path)
+    return _FoundFiles("openclip", architecture, preprocessing, plan, file, tokenizer_path)
 
 
-def _find_bare(file: WeightsFile, given: _Given) -> _Found:
+def _find_bare(file: WeightsFile, given: _Given) -> _FoundFiles:
     is_script = file.module_kinds is not None
     said = openclip.script_activation(file) or openclip.name_activation(file.path)
     if said is not None:
@@ -285,7 +285,7 @@ def _find_bare(file: WeightsFile, given: _Given) -> _Found:
     if missing or preprocessing is None or tokenizer_path is None:
         raise _not_established(file.path, missing)
     layout: Layout = "openai" if is_script else "state dict"
-    return _Found(
+    return _FoundFiles(
         layout, architecture, preprocessing, as_they_are(file.table), file, tokenizer_path
     )
 
@@ -319,7 +319,7 @@ def _not_established(path: Path, facts: list[str]) -> ModelError:
     )
 
 
-def _put_together(path: Path, given: _Given, found: _Found) -> ModelSource:
+def _put_together(path: Path, given: _Given, found: _FoundFiles) -> ModelSource:
     scale = logit_scale(scalar(found.file, _scale_name(found.file)), found.file.path)
     has_bias = found.architecture.logit_bias
     config = ModelConfig(

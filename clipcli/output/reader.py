@@ -1,7 +1,7 @@
 """Reading results back: JSONL, JSON, CSV and TSV as ``classify`` writes them.
 
-What a file is shows in its first bytes. TSV has neither reasons nor decisions, and CSV shows U+FFFD
-in names that are not UTF-8; all else comes back as it was.
+What a file is shows in its first bytes. TSV has neither reasons nor decisions, and CSV spells the
+bytes of names that are not UTF-8; all else comes back as it was.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from clipcli.strict_json import LINE, Bounds, parse_json, read_json
 
 HEAD_BYTES = 400
 OTHERS = {b"PAR1": "Parquet", b"<!doctype": "a page for a browser", b"\x89PNG": "a picture"}
-DOCUMENT = Bounds(n_bytes=512 * 1024**2, items=50_000_000)  # a million pictures
+DOCUMENT = Bounds(n_bytes=512 * 1024**2, items=50_000_000, bytes_a_container=16)
 _MISSING = object()
 META_ENDING = ".meta.json"
 _UNESCAPED = {"t": "\t", "n": "\n", "r": "\r", "\\": "\\"}

@@ -246,7 +246,7 @@ def test_deep_nesting_is_an_error_and_no_crash(tmp_path: Path, name: str, is_clo
 def test_a_file_beyond_the_limit_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clipcli.files.LIMIT_BYTES", 1024**2)
+    monkeypatch.setattr("clipcli.labels.files.MAX_BYTES", 1024**2)
 
     error = refusal(tmp_path, "a.txt", b"x\n" * 1024**2)
 

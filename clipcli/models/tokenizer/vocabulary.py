@@ -34,7 +34,7 @@ OPENAI_MERGES = 49152 - 256 - 2  # 48,894
 
 MAX_BYTES = 16 * 1024**2  # of merges, unpacked; OpenAI's have 3 MB
 # Of 256,000 tokens, as SigLIP 2's tokenizer.json has; CLIP's has a tenth of that.
-TOKENIZER = Bounds(n_bytes=64 * 1024**2, items=4_000_000)
+TOKENIZER = Bounds(n_bytes=64 * 1024**2, items=2_500_000)
 OUR_HEADER = "#version: 0.2"
 IDS_NAME = "vocab.json"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from clipcli.output.reader import Entry, ResultFile
+from clipcli.results import path_text
 
 Kind: TypeAlias = Literal[
     "label", "labels", "decision", "skipped", "readable", "removed", "added", "probability"
@@ -89,10 +90,7 @@ def _weight(change: Change) -> float:
 
 
 def _as_in_csv(entries: Mapping[str, Entry]) -> dict[str, Entry]:
-    return {
-        path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"): entry
-        for path, entry in entries.items()
-    }
+    return {path_text(path): entry for path, entry in entries.items()}
 
 
 def _changes(
