@@ -1,4 +1,4 @@
-"""The questions that are put to the image store, and about writing to it.
+"""The image store's database: looking vectors up and writing them.
 
 Whatever goes wrong comes out as ``sqlite3.Error`` or ``OSError``; who asks decides what that means.
 """

@@ -1,4 +1,4 @@
-"""Looking after a cache folder: pictures, labels, fingerprints."""
+"""What a cache folder holds, and clearing it: pictures, labels, fingerprints."""
 
 from __future__ import annotations
 

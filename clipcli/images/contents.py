@@ -1,4 +1,4 @@
-"""What is no picture of ours, and calls it by a name that people use."""
+"""Names for files that are no pictures, from their first bytes."""
 
 from __future__ import annotations
 

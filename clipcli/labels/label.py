@@ -6,6 +6,7 @@ whether its labels fit together.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,14 @@ SYNONYM_MARK = "|"
 # order takes time that grows with the square of their number.
 MAX_CHARACTERS = 2000
 MAX_LABELS = 200_000  # ImageNet's 21,843 are among the longest lists in use
+
+
+_CODE = re.compile(r"n\d{8}|\d+")  # an entry of WordNet, or a number
+
+
+def is_code(word: str) -> bool:
+    """Say whether a word stands for a class and says nothing about it."""
+    return _CODE.fullmatch(word.strip()) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,16 @@ class Label:
     def words(self) -> tuple[str, ...]:
         """The name and its synonyms, which are what fills the templates."""
         return (self.name, *self.synonyms)
+
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        """The words that say something to a model: codes beside a word do not.
+
+        In ``tench | n01440764`` the code is there to find the class by.
+        """
+        synonyms = tuple(word for word in self.synonyms if not is_code(word))
+        is_coded = is_code(self.name) and not self.name.isdecimal()  # 747 is a jumbo jet
+        return synonyms if is_coded and synonyms else (self.name, *synonyms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ def prompts_for_label(label: Label, templates: Iterable[str]) -> tuple[str, ...]
     Parameters
     ----------
     label
-        The label; its name and each synonym fill each template.
+        The label; its name and each synonym fill each template, codes aside.
     templates
         Sentences with ``{}``; none at all leaves the label's own prompts.
 
@@ -117,7 +117,7 @@ def prompts_for_label(label: Label, templates: Iterable[str]) -> tuple[str, ...]
     ('a photo of a dog.', 'a photo of a puppy.')
     """
     templates = tuple(templates)
-    filled = [fill(template, word) for word in label.words for template in templates]
+    filled = [fill(template, word) for word in label.spoken for template in templates]
     return tuple(dict.fromkeys([*filled, *label.prompts]))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from clipcli.errors import LabelSetError
 from clipcli.images.class_tree import ClassTree
-from clipcli.labels.label import folded_text
+from clipcli.labels.label import folded_text, is_code
 from clipcli.labels.label_set import BUILT_IN, INLINE, LabelSet
 
 NAMED = 8  # classes in an error message; the rest is a count
@@ -17,13 +17,9 @@ NUMBERING = re.compile(r"^(?:n\d{8}|\d+)[-_. ]+(?=\D)")
 WORD_BREAKS = re.compile(r"[_\-\s]+")
 
 
-# Names that stand for a class and say nothing about it: a number, or an entry of WordNet.
-WORDLESS = re.compile(r"n\d{8}|\d+")
-
-
 def are_wordless(classes: Sequence[str]) -> bool:
     """Say whether the classes' names are numbers, which no model can judge pictures by."""
-    n_wordless = sum(WORDLESS.fullmatch(name.strip()) is not None for name in classes)
+    n_wordless = sum(map(is_code, classes))
     return 2 * n_wordless > len(classes)
 
 

@@ -28,6 +28,7 @@ from clipcli.pipeline.provenance import versions
 EXTRAS = {  # what has to be importable
     "siglip": "tokenizers",
     "heif": "pillow_heif",
+    "raw": "rawpy",
     "parquet": "pyarrow",
     "probe": "sklearn",
     "openvino": "openvino",

@@ -70,3 +70,13 @@ def test_lint_tells_of_both() -> None:
 
 def test_lint_lets_a_model_of_many_languages_have_its_words() -> None:
     assert lint(LabelSet.from_names(["猫", "牛"]), ["{}"], languages="many languages") == []
+
+
+def test_a_code_beside_a_word_finds_the_class_and_is_no_prompt() -> None:
+    from clipcli.labels.label import Label
+    from clipcli.labels.templates import prompts_for_label
+
+    assert prompts_for_label(Label("tench", ("n01440764",)), ["a {}"]) == ("a tench",)
+    assert prompts_for_label(Label("n01440764", ("tench",)), ["a {}"]) == ("a tench",)
+    assert prompts_for_label(Label("747", ("jumbo jet",)), ["a {}"]) == ("a 747", "a jumbo jet")
+    assert prompts_for_label(Label("7"), ["a {}"]) == ("a 7",)
