@@ -74,7 +74,8 @@ def _bench(model: str | None, *, as_json: bool, save: bool) -> ExitCode:
         text.print_line(_line(engine))
     text.print_line(f"best for {bench.model}: {best.name}{', kept' if save else ''}")
     if not save:
-        notes.say(f"to use it from now on: clipcli doctor --model {bench.model} --bench --save")
+        named = f" --model {model}" if model else ""
+        notes.say(f"to use it from now on: clipcli doctor{named} --bench --save")
     return ExitCode.DONE
 
 
