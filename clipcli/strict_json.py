@@ -108,8 +108,8 @@ def short(value: object, length: int = 60) -> str:
 
 def _decoder(bounds: Bounds) -> json.JSONDecoder:
     def whole(digits: str) -> int:
-        if len(digits) > bounds.digits:
-            raise JsonError(f"holds a number of {len(digits):,} digits")
+        if len(digits.lstrip("-")) > bounds.digits:
+            raise JsonError(f"holds a number of {len(digits.lstrip('-')):,} digits")
         return int(digits)
 
     return json.JSONDecoder(

@@ -58,6 +58,8 @@ def test_a_transformer_takes_any_shape_and_tells_places_apart(kind: str) -> None
         tower: torch.nn.Module = VisionTower(shape, 24, "quick_gelu").eval()
     else:
         tower = SiglipVisionTower(shape, "gelu").eval()
+    for parameter in tower.parameters():  # some are made without values
+        torch.nn.init.normal_(parameter, std=0.1)
     make_restless(tower)
 
     places = dense_vectors(tower, torch.randn(1, 3, 40, 64))

@@ -308,6 +308,7 @@ def test_fingerprint_is_remembered_until_the_file_changes(
 ) -> None:
     import hashlib
 
+    monkeypatch.setattr("clipcli.cache.identity.YOUNG_NS", -(10**9))
     first = open_model(clip_folder).config.fingerprint
     with monkeypatch.context() as patched:
         patched.setattr(hashlib, "file_digest", None)  # would fail if it were asked
