@@ -230,7 +230,7 @@ def _column(table: Path, header: Sequence[str], names: Sequence[str]) -> int:
     for name in names:
         if name in header:
             return header.index(name)
-    found = ", ".join(header) or "nothing"
+    found = " ".join(", ".join(header).split()) or "nothing"
     raise InputError(
         f"{table}:1: no column {names[0]!r}; there is {found}",
         hint="the first line names the columns: path, label, and split if there are any",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from clipcli.errors import InputError
-from clipcli.files import LongLineError, bounded_lines
+from clipcli.files import LongLineError, bounded_lines, is_file
 from clipcli.images.find import ImageFile, find_images
 from clipcli.strict_csv import CsvError, CsvRow, read_rows
 from clipcli.strict_json import LINE, JsonError, parse_json
@@ -78,7 +78,7 @@ def read_table(table: Path) -> list[Pair]:
 
 
 def _check_there(table: Path, pairs: list[Pair]) -> None:
-    missing = [pair.path for pair in pairs if not pair.path.is_file()]
+    missing = [pair.path for pair in pairs if not is_file(pair.path)]
     if missing:
         raise InputError(
             f"{table}: {len(missing)} of {len(pairs)} pictures are not there, first {missing[0]}",
@@ -99,7 +99,7 @@ def _read_cells(table: Path, delimiter: str) -> Iterator[tuple[int, Any, Any]]:
         header = next(rows, CsvRow(1, [])).cells
         for name in COLUMNS:
             if name not in header:
-                found = ", ".join(header) or "nothing"
+                found = " ".join(", ".join(header).split()) or "nothing"
                 raise InputError(
                     f"{table}:1: no column {name!r}; there is {found}",
                     hint="the first line names the columns: image, caption",
