@@ -1,0 +1,188 @@
+"""The head on a frozen trunk, trained against a text tower that stays (LiT: arXiv:2111.07991).
+
+    python -m train.head --vectors work/vectors --reader MODEL --trunk TRUNK.pth --out work/head.pt
+
+A picture is to find its name among all names that training pictures have; what else is true of it
+is no mistake, and frequent names are discounted by the root of how frequent they are. A good third
+of the loss asks for the trunk's own 1,000 ImageNet probabilities, given to the names of these
+classes, so that things which no source shows are not forgotten (ConSE:
+Norouzi et al. 2014, arXiv:1312.5650).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from data.names import Concepts
+from torch import Tensor
+
+from clipcli.encoder.encoder import load_encoder
+from clipcli.encoder.torch.efficientnet import EmbeddingHead
+from clipcli.encoder.torch.tensors import gather
+from clipcli.labels.templates import load_templates
+from clipcli.models.formats.tensor_map import as_they_are, read_weights
+
+DATA = Path(__file__).parents[1] / "data"
+HIDDEN, BATCH = 1024, 256
+SCALE = 20.0  # fixed; a learned one overfits to the names
+SOFT = 0.4  # share of the loss that the trunk's own probabilities have
+GENERAL = 0.2  # share of pictures whose target is a more general concept
+NEAR = 0.95  # texts this close to the target are not its negatives
+FORBIDDEN = -1e4
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Features (n, 1280) float16, and what is true of each picture, as rows of the names."""
+
+    features: np.ndarray
+    own: list[list[int]]  # the picture's own names
+    general: list[list[int]]  # what these are kinds of
+    names: list[str]
+
+
+def read_pictures(folder: Path, leave_out: set[str]) -> Pictures:
+    """Read the parts of data/vectors.py, without some sources."""
+    concepts = Concepts(DATA / "concepts.json")
+    row_of: dict[str, int] = {}
+    features, own, general = [], [], []
+    for path in sorted(folder.glob("part-*.npz")):
+        with np.load(path) as part:
+            kept = (part["role"] == "train") & ~np.isin(part["source"], list(leave_out))
+            features.append(part["features"][kept])
+            told = zip(part["captions"][kept], part["concepts"][kept], strict=True)
+        for captions, numbers in told:
+            nodes = [concepts.names[int(n)] for n in numbers.split(",") if n]
+            names = captions.split("|")
+            own.append([row_of.setdefault(name, len(row_of)) for name in names])
+            more = [name for node in nodes for name in node[:1] if name not in names]
+            general.append([row_of.setdefault(name, len(row_of)) for name in more])
+    return Pictures(np.concatenate(features), own, general, list(row_of))
+
+
+def text_rows(encoder: object, names: list[str]) -> Tensor:
+    """Return unit rows (c, d): each name in the default templates."""
+    templates = load_templates("photo")
+    prompts = [template.replace("{}", name) for name in names for template in templates]
+    rows = torch.tensor(encoder.encode_texts(prompts))  # type: ignore[attr-defined]
+    return F.normalize(rows.view(len(names), len(templates), -1).mean(dim=1), dim=1)
+
+
+def read_classifier(trunk: Path) -> tuple[Tensor, Tensor]:
+    """Return weight (1000, 1280) and bias of the trunk file's own classifier."""
+    state = gather(as_they_are(read_weights(trunk).table))
+    name = "_fc" if "_fc.weight" in state else "classifier"
+    return state[f"{name}.weight"].float(), state[f"{name}.bias"].float()
+
+
+def balance(pictures: Pictures) -> Tensor:
+    """Return what is added to each name's logit in training: half the log of its frequency."""
+    counts = np.full(len(pictures.names), 0.5)
+    for own, general in zip(pictures.own, pictures.general, strict=True):
+        counts[own[0]] += 1 - GENERAL
+        counts[general] += GENERAL / max(len(general), 1)
+    return torch.tensor(0.5 * np.log(counts / counts.mean()), dtype=torch.float32).clamp(min=-2)
+
+
+class Targets:
+    """What each picture of a batch is to find, and which names are no mistake."""
+
+    def __init__(self, pictures: Pictures, texts: Tensor, seed: int) -> None:
+        self.pictures = pictures
+        self.near = texts @ texts.T > NEAR  # (c, c)
+        self.draw = np.random.default_rng(seed)
+
+    def of(self, batch: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Return targets (n,) and a mask (n, c): true where a name is also true."""
+        chosen = []
+        also = torch.zeros(len(batch), len(self.near), dtype=torch.bool)
+        for row, picture in enumerate(batch):
+            own, general = self.pictures.own[picture], self.pictures.general[picture]
+            target = own[0] if self.draw.random() < 0.6 else int(self.draw.choice(own))
+            if general and self.draw.random() < GENERAL:
+                target = int(self.draw.choice(general))
+            also[row] = self.near[target]
+            also[row, own + general] = True
+            also[row, target] = False
+            chosen.append(target)
+        return torch.tensor(chosen), also
+
+
+def train(
+    pictures: Pictures,
+    texts: Tensor,
+    imagenet: Tensor,
+    classifier: tuple[Tensor, Tensor],
+    steps: int,
+    seed: int = 0,
+) -> EmbeddingHead:
+    """Train a head for features that are brought to zero mean and unit spread; fold that in."""
+    torch.manual_seed(seed)
+    draw = np.random.default_rng(seed)
+    sample = pictures.features[draw.integers(len(pictures.features), size=20_000)].astype(
+        np.float32
+    )
+    mean, spread = torch.tensor(sample.mean(axis=0)), torch.tensor(sample.std(axis=0) + 0.01)
+    head = EmbeddingHead(HIDDEN, texts.shape[1])
+    torch.nn.init.normal_(head.proj.weight, std=0.02)
+    torch.nn.init.normal_(head.narrow.weight, std=0.01)
+    optimiser = torch.optim.AdamW(head.parameters(), lr=2e-3, betas=(0.9, 0.98), weight_decay=0.02)
+    targets, prior = Targets(pictures, texts, seed), balance(pictures)
+    began = time.monotonic()
+    for step in range(steps):
+        warm, cosine = min(1.0, (step + 1) / 60), 0.5 + 0.5 * math.cos(math.pi * step / steps)
+        optimiser.param_groups[0]["lr"] = 2e-3 * warm * cosine
+        batch = draw.integers(len(pictures.features), size=BATCH)
+        x = torch.tensor(pictures.features[batch].astype(np.float32))  # (n, 1280)
+        with torch.no_grad():
+            own = F.softmax(F.linear(x, *classifier), dim=1)  # (n, 1000)
+        chosen, also = targets.of(batch)
+        embedded = F.normalize(head(F.dropout((x - mean) / spread, 0.1)), dim=1)  # (n, d)
+        logits = SCALE * embedded @ texts.T + prior  # (n, c)
+        named = F.cross_entropy(logits.masked_fill(also, FORBIDDEN), chosen)
+        likely = F.log_softmax(SCALE * embedded @ imagenet.T, dim=1)  # (n, 1000)
+        loss = (1 - SOFT) * named - SOFT * (own * likely).sum(dim=1).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        if step % 250 == 0:
+            print(f"step {step}: {loss.item():.3f}, {time.monotonic() - began:.0f} s", flush=True)
+    return folded(head, mean, spread)
+
+
+@torch.no_grad()
+def folded(head: EmbeddingHead, mean: Tensor, spread: Tensor) -> EmbeddingHead:
+    """Return the head for features as the trunk gives them."""
+    for linear in (head.proj, head.widen):
+        linear.weight /= spread
+        linear.bias -= linear.weight @ mean
+    return head.eval()
+
+
+def main() -> None:
+    """Train and write the head's state."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("vectors", "trunk", "imagenet-names", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--reader", required=True, help="model whose text tower it is")
+    parser.add_argument("--leave-out", nargs="*", default=[], help="sources kept for a judgement")
+    parser.add_argument("--steps", type=int, default=4500)
+    options = parser.parse_args()
+    encoder = load_encoder(options.reader, "cpu")
+    pictures = read_pictures(options.vectors, set(options.leave_out))
+    classes = json.loads(options.imagenet_names.read_text(encoding="utf-8"))  # 1,000, in order
+    texts, imagenet = text_rows(encoder, pictures.names), text_rows(encoder, classes)
+    head = train(pictures, texts, imagenet, read_classifier(options.trunk), options.steps)
+    torch.save(head.state_dict(), options.out)
+
+
+if __name__ == "__main__":
+    main()
