@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import hypothesis
 import pytest
 from PIL import Image
 
@@ -30,6 +31,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what forks a thousand times first, while the process is small and a fork is cheap."""
     items.sort(key=lambda item: "test_every_moment" not in item.nodeid)
+
+
+# How long an example takes is the machine's affair: several test processes share two cores.
+hypothesis.settings.register_profile("clipcli", deadline=None)
+hypothesis.settings.load_profile("clipcli")
 
 
 @pytest.fixture(autouse=True, scope="session")
