@@ -10,9 +10,10 @@ import contextlib
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
+from types import ModuleType
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -61,9 +62,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(name)
 
 
-@cache
-def _app(names: tuple[str, ...]) -> typer.Typer:
-    """Return the app with some of the commands."""
+def _empty_app() -> typer.Typer:
     made = typer.Typer(
         name="clipcli",
         no_args_is_help=True,
@@ -73,14 +72,42 @@ def _app(names: tuple[str, ...]) -> typer.Typer:
         help="Say which words fit which pictures: zero-shot image classification with CLIP.",
     )
     made.callback()(_main)
+    return made
+
+
+@cache
+def _listing() -> typer.Typer:
+    """Return the app with commands that have a name and a help text, for their list.
+
+    Making the options of all of them would take as long as all the rest of ``--help``.
+    """
+    made = _empty_app()
+    for name in sorted(COMMANDS, key=GROUPS.__contains__):  # groups come last, as Typer has them
+        module = import_module(f"clipcli.cli.{name.replace('-', '_')}")
+        text = module.app.info.help if name in GROUPS else _function(name, module).__doc__
+        made.command(name=name, help=text)(_main)
+    return made
+
+
+def _function(name: str, module: ModuleType) -> Callable[..., Any]:
+    plain_name = name.replace("-", "_")
+    # A function cannot be called as a built-in of Python's.
+    function: Callable[..., Any] = getattr(
+        module, f"{plain_name}_" if name == "eval" else plain_name
+    )
+    return function
+
+
+@cache
+def _app(names: tuple[str, ...]) -> typer.Typer:
+    """Return the app with some of the commands."""
+    made = _empty_app()
     for name in names:
-        plain_name = name.replace("-", "_")
-        module = import_module(f"clipcli.cli.{plain_name}")
+        module = import_module(f"clipcli.cli.{name.replace('-', '_')}")
         if name in GROUPS:
             made.add_typer(module.app, name=name)
             continue
-        # A function cannot be called as a built-in of Python's.
-        function = getattr(module, f"{plain_name}_" if name == "eval" else plain_name)
+        function = _function(name, module)
         made.command(name=name, cls=Command)(function if name in PLAIN else grouped(function))
     return made
 
@@ -160,7 +187,8 @@ def _settings_for(arguments: list[str]) -> Settings:
     from clipcli.cli.settings import Settings, read_settings
 
     is_for_help = bool({"--help", "-h", "--version", "-V"} & set(arguments))
-    return Settings() if is_for_help or arguments[:1] == ["config"] else read_settings()
+    is_needed = _is_called(arguments) and not is_for_help and arguments[:1] != ["config"]
+    return read_settings() if is_needed else Settings()
 
 
 def _defaults(command: Any, settings: Settings, path: str = "") -> dict[str, Any]:
@@ -197,10 +225,16 @@ def _all_options(command: Any) -> set[str]:
 def _app_for(arguments: list[str]) -> typer.Typer:
     """Return the app with only the command that is called: Typer builds every one that is there.
 
-    Where the first argument is none of them (``--help``, a slip), all are needed.
+    Where no argument is one of them (``--help``, a slip), their names will do.
     """
-    asked = arguments[0] if arguments else None
-    return _app((asked,) if asked in COMMANDS else COMMANDS)
+    if arguments and arguments[0] in COMMANDS:
+        return _app((arguments[0],))
+    return _app(COMMANDS) if _is_called(arguments) else _listing()
+
+
+def _is_called(arguments: list[str]) -> bool:
+    """Tell whether a command may be called, behind options of clipcli itself."""
+    return bool(set(arguments) & set(COMMANDS))
 
 
 def _tell_usage(error: Exception) -> int:

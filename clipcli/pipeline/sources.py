@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from clipcli.errors import InputError, MissingExtraError, UsageError
+from clipcli.errors import ImageError, InputError, MissingExtraError, UsageError
 from clipcli.images.kinds import HEAD_BYTES, has_picture_ending, sniff
 from clipcli.results import Skipped
 
@@ -84,6 +84,8 @@ def read_source(spec: str, report: FindReport) -> Iterator[ImageData | Skipped]:
         read = _tar_members if kind == "tar" else _parquet_rows
         try:
             yield from read(target, report)
+        except ImageError as error:  # it is not there, or no regular file
+            yield Skipped(target, error.message)
         except (OSError, EOFError, ValueError) as error:
             yield Skipped(target, f"damaged or unreadable archive: {_in_words(error)}")
 
@@ -267,8 +269,6 @@ def fetch(url: str) -> bytes:
     ImageError
         If it cannot be read, or is too large for a picture.
     """
-    from clipcli.errors import ImageError
-
     try:
         with open_binary(url) as stream:
             data = stream.read(MOST_BYTES + 1)

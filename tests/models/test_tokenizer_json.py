@@ -69,3 +69,13 @@ def test_file_that_is_no_tokenizer_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ModelError, match="it has no merges"):
         read_vocabulary(tmp_path / "tokenizer.json")
+
+
+@pytest.mark.parametrize("added", [0.5, 5, "a", {"a": 1}, [7], [{"id": 1}]])
+def test_added_tokens_of_a_wrong_type_are_refused(added: Any, write: Callable[..., Path]) -> None:
+    path = write()
+    content = json.loads(path.read_text(encoding="utf-8")) | {"added_tokens": added}
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+    with pytest.raises(ModelError, match="added_tokens: expected objects"):
+        read_vocabulary(path)

@@ -154,6 +154,18 @@ def test_a_damaged_tar_yields_what_stands_before_the_damage_and_others_go_on(
     assert [one["path"] for one in found[2:]] == [f"{whole}::{name}" for name in contents]
 
 
+def test_an_archive_that_is_not_there_is_a_record_and_others_go_on(
+    tmp_path: Path, contents: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = write_tar(tmp_path / "2.tar", contents)
+
+    found = answers(capsys, tmp_path / "{1..2}.tar", tmp_path / "3.parquet")
+
+    paths = [str(tmp_path / "1.tar"), *(f"{whole}::{name}" for name in contents)]
+    assert [one["path"] for one in found] == [*paths, str(tmp_path / "3.parquet")]
+    assert [found[0]["reason"], found[-1]["reason"]] == ["no such file or folder"] * 2
+
+
 def test_other_members_are_counted_and_links_and_hidden_ones_left_out(
     tmp_path: Path, contents: dict[str, bytes]
 ) -> None:

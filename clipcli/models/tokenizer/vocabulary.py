@@ -197,7 +197,8 @@ def _read_tokenizer_json(path: Path) -> Vocabulary:
     lines = [m if isinstance(m, str) else " ".join(_pair(path, m)) for m in model["merges"]]
     merges = _parse_merges(path, enumerate(lines, start=1))
     ids = {**model["vocab"]} if isinstance(model.get("vocab"), dict) else {}
-    for token in data.get("added_tokens") or []:
+    added = data.get("added_tokens") or []
+    for token in added if isinstance(added, list) else [added]:
         if not isinstance(token, dict) or not isinstance(token.get("content"), str):
             raise ModelError(f"{path}: added_tokens: expected objects with content and id")
         ids.setdefault(token["content"], token.get("id"))
