@@ -9,6 +9,12 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+# Whatever str.splitlines() takes for the end of a line.
+_LINE_ENDS = {
+    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    for code in (*range(0x0A, 0x0E), 0x1C, 0x1D, 0x1E, 0x85, 0x2028, 0x2029)
+}
+
 
 class ExitCode(IntEnum):
     """What the process says when it ends; the numbers are a contract with shell scripts."""
@@ -24,14 +30,17 @@ class ExitCode(IntEnum):
 
 
 class ClipcliError(Exception):
-    """An expected failure: ``message`` names the thing and the fact, ``hint`` what to do."""
+    """An expected failure: ``message`` names the thing and the fact, ``hint`` what to do.
+
+    Both are one line each, whatever line ends a name in them has.
+    """
 
     exit_code: ExitCode = ExitCode.USAGE
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = in_one_line(message)
+        self.hint = in_one_line(hint) if hint is not None else None
+        super().__init__(self.message)
 
 
 class UsageError(ClipcliError):
@@ -93,6 +102,11 @@ class ImageError(ClipcliError):
     def __init__(self, message: str, *, hint: str | None = None, is_lasting: bool = False) -> None:
         super().__init__(message, hint=hint)
         self.is_lasting = is_lasting
+
+
+def in_one_line(text: str) -> str:
+    """Write the line ends in a text as escapes, as a terminal shows them."""
+    return text.translate(_LINE_ENDS)
 
 
 def several(n: int, noun: str, plural: str | None = None) -> str:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 MAX_PIXELS = 200_000_000
-DECODER_VERSION = 3  # part of every cache key: raise it when decoding gives other pixels
+DECODER_VERSION = 4  # part of every cache key: raise it when decoding gives other pixels
 
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -173,7 +173,7 @@ def _decode_kind(kind: Kind, stream: BinaryIO, how: _How) -> Decoded:
     _check_size(image.size, max_pixels)  # a damaged HEIC's header may have said otherwise
     box = reduced or (0.0, 0.0, *image.size)
     orientation = _orientation(image)
-    loaded: Image = _with_all_bits(image, stream, page) if kind is TIFF else image
+    loaded = _with_all_bits(kind, image, stream, page)
     if how.convert_profiles:
         loaded = to_srgb(loaded)
     upright = _turn(to_rgb(loaded), orientation)
@@ -181,10 +181,16 @@ def _decode_kind(kind: Kind, stream: BinaryIO, how: _How) -> Decoded:
     return Decoded(upright, turned, n_pixels, is_lossless=_is_lossless(kind, image, stream))
 
 
-def _with_all_bits(image: ImageFile, stream: BinaryIO, page: int) -> Image:
-    from clipcli.images.tiff_reader import with_all_bits
+def _with_all_bits(kind: Kind, image: ImageFile, stream: BinaryIO, page: int) -> Image:
+    if kind is TIFF:
+        from clipcli.images.tiff_reader import with_all_bits
 
-    return with_all_bits(image, stream, page)
+        return with_all_bits(image, stream, page)
+    if kind is PNG:
+        from clipcli.images.png_bits import with_declared_bits
+
+        return with_declared_bits(image, stream)
+    return image
 
 
 def _is_lossless(kind: Kind, image: Image, stream: BinaryIO) -> bool:

@@ -20,8 +20,6 @@ HEIC_NEEDS = 'HEIC needs an extra: pip install "clipcli[heif]"'
 RAW_NEEDS = 'a raw photograph needs an extra: pip install "clipcli[raw]"'
 # Pillow's words for sound TIFFs whose numbers of bands, bits or compression it does not know.
 _UNKNOWN_TIFF = ("unknown pixel mode", "unknown data organization", "Invalid value for samples")
-# What libtiff is usually built with: none, fax, LZW, JPEG, deflate, packed bits, LZMA, Zstandard.
-_TIFF_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946, 34925, 50000})
 # And for sound files of other formats.
 _UNKNOWN = re.compile(r"(12-bit) layers|Unsupported BMP (bitfields layout|compression \(\d+\))")
 _BOMB = re.compile(r"\((\d+) pixels\) exceeds limit of (\d+) pixels")
@@ -42,22 +40,25 @@ def explain(error: Exception, kind: Kind, stream: BinaryIO) -> str:
         )
     if "PngImagePlugin.MAX_TEXT" in words or "MAX_TEXT_MEMORY" in words:
         return f"{kind.name} metadata is too large"
-    if what := _unread(words, kind, stream):
+    if what := _unread(error, kind, stream):
         return f"a {kind.name} {UNREAD}: {what}"
     if _says_cut_short(error) or is_cut_short(stream, kind):
         return f"truncated {kind.name}"
     return _broken(error, kind)
 
 
-def _unread(words: str, kind: Kind, stream: BinaryIO) -> str:
+def _unread(error: Exception, kind: Kind, stream: BinaryIO) -> str:
     """Say what a sound file holds that Pillow does not know; "" where it is another fault."""
+    words = str(error)
     if kind is not TIFF:
         found = _UNKNOWN.search(words)
         return next(filter(None, found.groups())) if found else ""
     if tiff.is_big_motorola(stream):
         return "a BigTIFF with the high byte first"
     is_unknown = any(said in words for said in _UNKNOWN_TIFF)
-    is_packed = "decoder error" in words and not tiff.compressions(stream) <= _TIFF_COMPRESSIONS
+    # Pillow looks a compression up in a table; libtiff was built without some that are in it.
+    is_about_packing = "decoder error" in words or isinstance(_origin(error), KeyError)
+    is_packed = is_about_packing and not tiff.compressions(stream) <= tiff.UNPACKED
     return tiff.describe(stream) if is_unknown or is_packed else ""
 
 

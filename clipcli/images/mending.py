@@ -131,7 +131,7 @@ def _segments(content: bytes) -> Iterator[tuple[int, bytes, int]]:
 def _mend_png(content: bytes) -> Mended | None:
     """Leave out what is not needed for the pixels, if all that is needed is sound."""
     kept = [_PNG_SIGNATURE]
-    for name, data, is_sound in _chunks(content):
+    for name, data, is_sound in chunks(content):
         if not is_sound and name in _PIXEL_CHUNKS:
             return None
         if is_sound and name in _KEPT_CHUNKS:
@@ -140,7 +140,7 @@ def _mend_png(content: bytes) -> Mended | None:
     return Mended(b"".join(kept), _PNG_NOTE)
 
 
-def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
+def chunks(content: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
     """Yield the chunks of a PNG, and whether each is whole and its checksum right."""
     stream = io.BytesIO(content[len(_PNG_SIGNATURE) :])
     while head := stream.read(8):

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from clipcli.errors import several
+
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 MAKE, SAMPLES, SUB_DIRECTORIES, SAMPLE_FORMAT, DNG_VERSION = 271, 277, 330, 339, 50706
 _WANTED = frozenset(
@@ -24,6 +26,8 @@ _MAX_DIRECTORIES, _MAX_ENTRIES, _MAX_VALUES = 32, 4096, 64
 _SENSOR = frozenset({32803, 34892})  # photometric: colour filter array, and linear raw
 # Compressions that cameras alone write: Sony, Nikon, Samsung, Pentax, Kodak.
 _RAW_COMPRESSIONS = frozenset({32767, 32769, 32770, 34713, 65000, 65535})
+# What libtiff is usually built with: none, fax, LZW, JPEG, deflate, packed bits, LZMA, Zstandard.
+UNPACKED = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946, 34925, 50000})
 _CANON = b"CR"  # at byte 8 of a CR2
 
 
@@ -167,5 +171,5 @@ def describe(stream: BinaryIO) -> str:
     form = forms.get(first.first(SAMPLE_FORMAT, 1), "")
     bands = "one band" if n_samples == 1 else f"{n_samples} bands"
     compression = first.first(COMPRESSION, 1)
-    packed = "" if compression == 1 else f", compression {compression}"
-    return f"{bands} of {form}{bits[0]} bits{packed}"
+    packed = "" if compression in UNPACKED else f", compression {compression}"
+    return f"{bands} of {form}{several(bits[0], 'bit')}{packed}"

@@ -6,6 +6,8 @@ the depth, and of one with a single plane it takes the format's first letter for
 
 from __future__ import annotations
 
+import io
+import itertools
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, BinaryIO
@@ -20,9 +22,13 @@ from PIL.TiffImagePlugin import (
 from clipcli.errors import ImageError
 from clipcli.images.failures import UNREAD_TIFF
 from clipcli.images.ranges import Declared, find_range, to_8_bits
+from clipcli.images.tiff_planes import is_in_packed_planes, planes_of
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
 
 _N_COLOURS, _DARK = 3, 16
 _IN_PLANES = 2  # a value of the planar configuration
@@ -70,7 +76,7 @@ class TiffReader(TiffImageFile):
         ]
 
 
-class _LowBytes(TiffReader):
+class _LowTiffBytes(TiffReader):
     """Reads the lower byte of each 16-bit colour, where others read the upper one."""
 
     def _setup(self) -> None:
@@ -81,27 +87,43 @@ class _LowBytes(TiffReader):
         self._set_forms({form: form[:-1] + swapped[form[-1]] for form in forms if ";16" in form})
 
 
-def with_all_bits(image: Image, stream: BinaryIO, page: int) -> Image:
+def with_all_bits(image: ImageFile, stream: BinaryIO, page: int) -> Image:
     """Return a picture of 16-bit colours that is not dark by mistake.
 
     Pillow takes the upper 8 of the 16 bits. Where a camera put its 12 into them, these are nearly
     zero, and the lower ones are needed as well.
     """
-    bits = max(getattr(image, "tag_v2", {}).get(BITSPERSAMPLE, (1,)))
+    if not isinstance(image, TiffImageFile):
+        return image
+    bits = max(image.tag_v2.get(BITSPERSAMPLE, (1,)))
     if bits != 16 or image.mode not in _COLOURS or not _is_dark(image):
         return image
-    import numpy as np
     import PIL.Image
 
-    stream.seek(0)
-    lower = _LowBytes(stream)
-    lower.seek(page)
-    height, width, n_bands = shape = np.asarray(image).shape
-    values = np.asarray(image).astype(np.uint16) << 8 | np.asarray(lower)  # (h, w, 3 or 4)
+    values = _wide_values(image, stream, page)  # (h, w, 3 or 4)
+    height, width, n_bands = shape = values.shape
     colours = values[..., :_N_COLOURS].reshape(height, width * _N_COLOURS)
     scale = Declared(extent=find_range(colours, Declared()))
     scaled = to_8_bits(values.reshape(height, width * n_bands), scale).reshape(shape)
-    return PIL.Image.fromarray(scaled, image.mode)
+    brightened = PIL.Image.fromarray(scaled, image.mode)
+    brightened.info = dict(image.info)  # a colour profile
+    return brightened
+
+
+def _wide_values(image: TiffImageFile, stream: BinaryIO, page: int) -> NDArray[np.uint16]:
+    """Return the numbers (h, w, bands) of 16 bits that a picture of 8 was made of."""
+    import numpy as np
+
+    if is_in_packed_planes(image):
+        contents = itertools.islice(planes_of(image, stream), len(image.getbands()))
+        planes = [np.asarray(TiffReader(io.BytesIO(content))) for content in contents]
+        return np.stack(planes, axis=2).astype(np.uint16)
+    stream.seek(0)
+    lower = _LowTiffBytes(stream)
+    lower.seek(page)
+    both = np.asarray(lower).astype(np.uint16)
+    both |= np.asarray(image).astype(np.uint16) << 8
+    return both
 
 
 def _is_dark(image: Image) -> bool:

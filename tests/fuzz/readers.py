@@ -11,6 +11,7 @@ import os
 import shutil
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from clipcli.errors import ClipcliError
+from tests.images.test_tiff_kinds import tiff_of
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,25 @@ def picture_seeds() -> Iterator[tuple[str, bytes]]:
         kind = {"jpg": "JPEG", "tif": "TIFF", "jp2": "JPEG2000"}.get(name[-3:])
         image.save(out, kind or name.rpartition(".")[2].upper(), **options)
         yield name, out.getvalue()
+    yield from deep_seeds(pixels.astype(np.uint16) * 16)
     yield "plain.ppm", b"P3\n# a comment\n4 2\n255\n" + b"1 2 3 " * 8
+
+
+def deep_seeds(values: np.ndarray) -> Iterator[tuple[str, bytes]]:
+    """Yield colours of 12 bits in 16: in packed planes, and with the word of a PNG."""
+    from PIL import Image, PngImagePlugin
+
+    height, width, bands = values.shape
+    planes = [zlib.compress(values[..., band].astype("<u2").tobytes()) for band in range(bands)]
+    starts = np.cumsum([8, *map(len, planes)]).tolist()
+    tags = {256: (width,), 257: (height,), 258: (16,) * 3, 259: (8,), 262: (2,), 277: (3,)}
+    tags |= {273: tuple(starts[:-1]), 278: (height,), 279: tuple(map(len, planes)), 284: (2,)}
+    yield "planes.tif", tiff_of(b"".join(planes), tags)
+    said = PngImagePlugin.PngInfo()
+    said.add(b"sBIT", b"\x0c")
+    out = io.BytesIO()
+    Image.fromarray(values[..., 0]).save(out, "PNG", pnginfo=said)
+    yield "bits.png", out.getvalue()
 
 
 def open_weights(path: Path) -> None:

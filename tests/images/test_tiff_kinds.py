@@ -25,9 +25,10 @@ def tiff_of(
 ) -> bytes:
     """Return a TIFF of one page; ``tags`` holds its numbers, all LONG."""
     at = 8 + len(data)
-    fields = {259: (1,), 278: tags[257], **tags}
-    fields[273] = tuple(8 + i * len(data) // strips for i in range(strips))
-    fields[279] = (len(data) // strips,) * strips
+    fields = {259: (1,), **tags}
+    if not {273, 324} & tags.keys():
+        fields[273] = tuple(8 + i * len(data) // strips for i in range(strips))
+        fields[278], fields[279] = tags[257], (len(data) // strips,) * strips
     entries, extra = b"", b""
     extra_at = at + 2 + 12 * len(fields) + 4
     for tag in sorted(fields):
@@ -102,6 +103,41 @@ def test_colours_of_12_bits_in_16_are_not_dark(order: str, bands: int, is_packed
     assert np.abs(decoded - RGB)[1:].max() <= 1
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("bands", [3, 4])
+@pytest.mark.parametrize("is_tiled", [False, True])
+def test_packed_planes_of_12_bits_in_16_keep_all_their_bits(
+    order: str, bands: int, is_tiled: bool
+) -> None:
+    values = np.full((64, 96, bands), 4095, np.uint16)
+    values[..., :3] = RGB.astype(np.uint16) * 16 + np.arange(96)[None, :, None] % 16
+    halves = [values[:, :48], values[:, 48:]] if is_tiled else [values[:32], values[32:]]
+    pieces = [
+        zlib.compress(half[..., band].astype(order + "u2").tobytes())
+        for band in range(bands)
+        for half in halves
+    ]
+    starts = np.cumsum([8, *map(len, pieces)])[:-1].tolist()
+    tags = {256: (96,), 257: (64,), 258: (16,) * bands, 259: (8,), 262: (2,), 277: (bands,)}
+    tags |= {284: (2,), **({338: (2,)} if bands == 4 else {})}
+    places = {324: starts, 325: [*map(len, pieces)]} if is_tiled else {273: starts}
+    tags |= places | ({322: (48,), 323: (64,)} if is_tiled else {278: (32,)})
+    tags |= {} if is_tiled else {279: tuple(map(len, pieces))}
+
+    decoded = np.asarray(decode_image(tiff_of(b"".join(pieces), tags, order=order)))
+
+    np.testing.assert_array_equal(decoded, RGB)
+
+
+def test_packed_planes_that_lie_in_one_place_are_refused() -> None:
+    plane = zlib.compress(bytes(2 * 96 * 64))
+    tags = {256: (96,), 257: (64,), 258: (16,) * 3, 259: (8,), 262: (2,), 277: (3,), 284: (2,)}
+    tags |= {273: (8,) * 3, 279: (len(plane) + 600,) * 3}
+
+    with pytest.raises(ImageError, match="broken TIFF: its planes are not whole"):
+        decode_image(tiff_of(plane + bytes(600), tags))
+
+
 def test_dark_colours_that_use_16_bits_stay_dark() -> None:
     values = (RGB // 8).astype(np.uint16) * 256
     content = planes_of(values, "<")
@@ -132,6 +168,7 @@ def test_planes_that_nobody_can_put_together_are_refused() -> None:
         (32, 3, 3, "3 bands of floating-point 32 bits"),
         (64, 3, 1, "one band of floating-point 64 bits"),
         (16, 2, 3, "3 bands of signed 16 bits"),
+        (1, 1, 3, "3 bands of 1 bit"),
     ],
 )
 def test_sound_tiffs_of_odd_kinds_are_not_called_broken(
@@ -144,6 +181,13 @@ def test_sound_tiffs_of_odd_kinds_are_not_called_broken(
         decode_image(tiff_of(bytes(16 * bands * bits // 8), tags))
 
     assert caught.value.message == f"a TIFF of a kind that is not read: {words}"
+
+
+def test_a_packing_that_no_reader_knows_is_named() -> None:
+    tags = {256: (4,), 257: (4,), 258: (8,), 262: (1,), 277: (1,), 259: (34712,)}  # JPEG 2000
+
+    with pytest.raises(ImageError, match="not read: one band of 8 bits, compression 34712"):
+        decode_image(tiff_of(bytes(64), tags))
 
 
 def test_sound_files_that_this_pillow_cannot_unpack_are_not_called_broken() -> None:
