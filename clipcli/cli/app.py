@@ -52,7 +52,7 @@ COMMANDS = (
     *("train", "train-text"),
 )
 GROUPS = {"probe", "labels", "cache", "config", "models"}  # have commands of their own
-PLAIN = {"undo", "doctor", "train-text"}  # take no groups of options
+PLAIN = {"undo", "doctor"}  # take no groups of options
 
 
 def __getattr__(name: str) -> Any:

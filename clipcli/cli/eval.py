@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -63,11 +63,11 @@ class EvaluationOutput(OutputOptions):
     ] = None
 
 
-def eval_(
-    labels: EvaluationLabels,
-    model: ModelOptions,
-    output: EvaluationOutput,
-    notes: NoteOptions,
+@dataclass(frozen=True)
+class DataOptions:
+    """The pictures whose classes are known."""
+
+    HEADING: ClassVar = "Inputs"
     source: Annotated[
         str,
         typer.Argument(
@@ -75,7 +75,30 @@ def eval_(
             help="A folder with a folder for each class, or with train, val or test above those, "
             "or a .csv or .tsv with the columns path and label.",
         ),
-    ],
+    ]
+    splits: options.Splits = None
+    out_of_set: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Pictures that no label fits: say how well they are recognised. Left out: do not.",
+        ),
+    ] = None
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="Judge boxes (see: clipcli locate) on the pictures in DIR by COCO's annotations. "
+            "Left out: judge labels.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class JudgingOptions:
+    """What is judged, and against what."""
+
+    HEADING: ClassVar = "Decision"
     compare: Annotated[
         list[str] | None,
         typer.Option(
@@ -84,7 +107,7 @@ def eval_(
             "probe=FILE, or several with ; between. May be given several times. "
             "Left out: no rival.",
         ),
-    ] = None,
+    ] = None
     calibrate: Annotated[
         bool,
         typer.Option(
@@ -92,7 +115,7 @@ def eval_(
             help="Fit a temperature and a reject threshold, and store them for classify. Left out: "
             "only look.",
         ),
-    ] = False,
+    ] = False
     calibration: Annotated[
         Path | None,
         typer.Option(
@@ -100,46 +123,57 @@ def eval_(
             help="Where the calibration is or goes. Left out: beside the label file; for other "
             "label sets in your configuration.",
         ),
-    ] = None,
-    no_calibration: options.NoCalibration = False,
-    out_of_set: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR",
-            help="Pictures that no label fits: say how well they are recognised. Left out: do not.",
-        ),
-    ] = None,
-    reject_threshold: options.RejectThreshold = None,
-    boxes: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.json",
-            help="Judge boxes (see: clipcli locate) on the pictures in DIR by COCO's annotations. "
-            "Left out: judge labels.",
-        ),
-    ] = None,
-    splits: options.Splits = None,
+    ] = None
+    no_calibration: options.NoCalibration = False
+    reject_threshold: options.RejectThreshold = None
+
+    def decisions(self) -> Decisions:
+        """Return the rules that labels are given by.
+
+        Rivals have no calibration of their own, so a comparison is made without, unless one is
+        named.
+        """
+        from clipcli.pipeline.decisions import Decisions
+
+        is_without = self.no_calibration or self.calibrate
+        return Decisions(
+            reject_threshold=self.reject_threshold,
+            calibration=None if self.calibrate else self.calibration,
+            no_calibration=is_without or (bool(self.compare) and self.calibration is None),
+        )
+
+
+def eval_(
+    data: DataOptions,
+    labels: EvaluationLabels,
+    judging: JudgingOptions,
+    model: ModelOptions,
+    output: EvaluationOutput,
+    notes: NoteOptions,
 ) -> ExitCode:
     """Measure accuracy on pictures of known classes; calibrate.
 
     clipcli eval photos-by-class/
     clipcli eval photos-by-class/ --compare model=ViT-B/32 -o report.html
     """
-    if boxes is not None:
-        from clipcli.cli.eval_boxes import eval_boxes
+    if data.boxes is None:
+        return _eval_labels(data, labels, judging, model, output, notes)
+    from clipcli.cli.eval_boxes import eval_boxes
 
-        others = (labels.labels, labels.templates, labels.probe, compare, calibration, out_of_set)
-        more = (
-            splits,
-            reject_threshold,
-            output.confusion,
-            output.pictures,
-            calibrate,
-            no_calibration,
-        )
-        return eval_boxes(
-            Path(source), boxes, model, output, notes, is_alone=not any(others + more)
-        )
+    is_alone = not any((labels.labels, labels.templates, labels.probe, data.splits))
+    is_alone = is_alone and not (data.out_of_set or output.confusion or output.pictures)
+    is_alone = is_alone and judging == JudgingOptions()
+    return eval_boxes(Path(data.source), data.boxes, model, output, notes, is_alone=is_alone)
+
+
+def _eval_labels(
+    data: DataOptions,
+    labels: EvaluationLabels,
+    judging: JudgingOptions,
+    model: ModelOptions,
+    output: EvaluationOutput,
+    notes: NoteOptions,
+) -> ExitCode:
     from clipcli.cli.conclude import conclude, note_files
     from clipcli.images.class_tree import split_names
     from clipcli.output.report import send
@@ -153,32 +187,21 @@ def eval_(
     first = ClassifierSettings(
         model.model, labels.labels, labels.templates, None if probe is None else str(probe)
     )
-    variants = tuple(parse_variant(text, first) for text in compare or ())
-    decisions = _decisions(
-        reject_threshold,
-        None if calibrate else calibration,
-        # Rivals have no calibration of their own, so the comparison is made without.
-        is_without=no_calibration or calibrate or (bool(variants) and calibration is None),
-    )
+    variants = tuple(parse_variant(text, first) for text in judging.compare or ())
+    decisions = judging.decisions()
     if probe is not None:
         check_alone(labels.labels, labels.templates, decisions)
-        check_uncalibrated(calibrate=calibrate)
-    evaluation = Evaluation(
-        Task(source, out_of_set, decisions, calibrate, calibration, variants, split_names(splits)),
-        first,
-        model.options(),
-        notes.notes(),
+        check_uncalibrated(calibrate=judging.calibrate)
+    task = Task(
+        data.source,
+        data.out_of_set,
+        decisions,
+        judging.calibrate,
+        judging.calibration,
+        variants,
+        split_names(data.splits),
     )
+    evaluation = Evaluation(task, first, model.options(), notes.notes())
     send(EvaluationReport(evaluation.evaluate()), request)
     note_files(evaluation.session, request)
     return conclude(evaluation.session, evaluation.classifier)
-
-
-def _decisions(
-    reject_threshold: str | None, calibration: Path | None, *, is_without: bool
-) -> Decisions:
-    from clipcli.pipeline.decisions import Decisions
-
-    return Decisions(
-        reject_threshold=reject_threshold, calibration=calibration, no_calibration=is_without
-    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -11,6 +12,9 @@ from clipcli.cli import options
 from clipcli.cli.groups import ModelOptions, NoteOptions
 from clipcli.cli.option_groups import Command, grouped
 from clipcli.errors import ExitCode
+
+if TYPE_CHECKING:
+    from clipcli.workflows.probe.run import ProbeRequest
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,32 +25,11 @@ app = typer.Typer(
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON. Left out: text.")]
 
 
-def fit(
-    model: ModelOptions,
-    notes: NoteOptions,
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="DIR",
-            help="A folder with a folder for each class, or with train, val or test above those, "
-            "or a .csv or .tsv with the columns path and label.",
-        ),
-    ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="Where the probe goes: FILE.safetensors."
-        ),
-    ],
-    shots: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Fit on so many pictures of each class, drawn at random. Left out: on all.",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="What the draw depends on.")] = 0,
+@dataclass(frozen=True)
+class ProbeLabels:
+    """Words for the classes, which a probe begins from."""
+
+    HEADING: ClassVar = "Labels"
     labels: Annotated[
         str | None,
         typer.Option(
@@ -56,8 +39,8 @@ def fit(
             help="A label set with words for the classes, to begin from. Left out: the classes' "
             "own names.",
         ),
-    ] = None,
-    templates: options.Templates = None,
+    ] = None
+    templates: options.Templates = None
     no_zero_shot: Annotated[
         bool,
         typer.Option(
@@ -65,10 +48,62 @@ def fit(
             help="Fit on pictures alone. Left out: mixed with the classes' words, as far as that "
             "helps.",
         ),
-    ] = False,
+    ] = False
+
+
+@dataclass(frozen=True)
+class ProbeData:
+    """The pictures that a probe is fitted on."""
+
+    HEADING: ClassVar = "Inputs"
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="DIR",
+            help="A folder with a folder for each class, or with train, val or test above those, "
+            "or a .csv or .tsv with the columns path and label.",
+        ),
+    ]
+    splits: options.Splits = None
+    shots: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Fit on so many pictures of each class, drawn at random. Left out: on all.",
+        ),
+    ] = None
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="What the draw depends on.")] = 0
+
+    def request(self, labels: ProbeLabels) -> ProbeRequest:
+        """Return what is to be fitted."""
+        from clipcli.images.class_tree import split_names
+        from clipcli.workflows.probe.run import ProbeRequest
+
+        return ProbeRequest(
+            self.source,
+            self.shots,
+            self.seed,
+            labels.labels,
+            labels.templates,
+            is_zero_shot=not labels.no_zero_shot,
+            splits=split_names(self.splits),
+        )
+
+
+def fit(
+    data: ProbeData,
+    labels: ProbeLabels,
+    model: ModelOptions,
+    notes: NoteOptions,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Where the probe goes: FILE.safetensors."
+        ),
+    ],
     as_json: AsJson = False,
     overwrite: options.Overwrite = False,
-    splits: options.Splits = None,
 ) -> ExitCode:
     """Fit a linear classifier on pictures whose classes are known.
 
@@ -76,22 +111,13 @@ def fit(
     clipcli probe fit photos-by-class/ --shots 16 -o mine.safetensors
     """
     from clipcli.cli.conclude import conclude
-    from clipcli.images.class_tree import split_names
     from clipcli.pipeline.inputs import Inputs
     from clipcli.workflows.probe.report import print_fit, save
-    from clipcli.workflows.probe.run import Fitting, ProbeRequest, check_target
+    from clipcli.workflows.probe.run import Fitting, check_target
 
-    request = ProbeRequest(
-        source,
-        shots,
-        seed,
-        labels,
-        templates,
-        is_zero_shot=not no_zero_shot,
-        splits=split_names(splits),
-    )
+    request = data.request(labels)
     check_target(output, request, overwrite=overwrite)
-    session = model.session(Inputs((source,)), notes)
+    session = model.session(Inputs((data.source,)), notes)
     outcome = Fitting(session, request).fit()
     if not outcome.n_held_out:
         session.notes.say(

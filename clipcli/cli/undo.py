@@ -49,14 +49,16 @@ def undo(
     from clipcli.workflows.sorting.journal import is_ours, open_journal
 
     path = journal or _newest()
-    if yes and not dry_run and not is_ours(path):
-        raise UsageError(
-            f"{path}: --yes is not taken for a journal that lies outside of clipcli's own folder",
-            hint="leave --yes out, and look at the folders that are named; or set CLIPCLI_STATE to "
-            "the folder above the journal's",
-        )
     with open_journal(path) as opened:
-        return _undo(opened, opened.read(), Notes(quiet=quiet), is_dry=dry_run, is_agreed=yes)
+        log = opened.read()
+        if yes and not dry_run and not is_ours(path):
+            raise UsageError(
+                f"{path}: --yes is not taken for a journal that lies outside of clipcli's own "
+                "folder",
+                hint="leave --yes out, and look at the folders that are named; or set "
+                "CLIPCLI_STATE to the folder above the journal's",
+            )
+        return _undo(opened, log, Notes(quiet=quiet), is_dry=dry_run, is_agreed=yes)
 
 
 def _newest() -> Path:
