@@ -39,7 +39,8 @@ demo: $(VENV)/installed
 # Some tests only, in one process: make test TESTS="tests/labels tests/docs" JOBS=0
 JOBS = auto
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile \
+		--no-loadscope-reorder $(TESTS)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

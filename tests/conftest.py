@@ -28,9 +28,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+# Files of a few long tests: at the end of a run one core would wait for them.
+LONG = ("test_setup", "docs/test_blocks", "test_every_moment", "tests/fuzz", "test_half_warm")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what forks a thousand times first, while the process is small and a fork is cheap."""
-    items.sort(key=lambda item: "test_every_moment" not in item.nodeid)
+    """Run the long files first."""
+    items.sort(key=lambda item: not any(name in item.nodeid for name in LONG))
 
 
 # How long an example takes is the machine's affair: several test processes share two cores.
