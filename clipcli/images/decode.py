@@ -37,9 +37,11 @@ from clipcli.images.kinds import (
 )
 from clipcli.images.limits import check_tiles, watched
 from clipcli.images.mending import is_filled_up, mend
+from clipcli.images.notes import RAW_PREVIEW
 from clipcli.images.profiles import to_srgb
 from clipcli.images.quiet import keep_libtiff_quiet, keep_pillow_quiet
-from clipcli.images.raw import decode_raw
+from clipcli.images.raw import UndevelopedError, develop
+from clipcli.images.raw_preview import find_preview
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -68,7 +70,7 @@ class Decoded:
     image: Image
     box: Box
     n_pixels: int  # by the header, before any reduction
-    note_number: int = 0  # of damage that cost no pixel; see ``mending.NOTES``
+    note_number: int = 0  # what is to be said of it; see ``notes.NOTES``
     is_raw: bool = False  # a camera's raw photograph
     is_lossless: bool = False  # stored without loss, as far as the format says
 
@@ -127,6 +129,7 @@ class _How(NamedTuple):
     max_pixels: int
     at_least_px: int | None
     convert_profiles: bool
+    orientation: int = 1  # of a picture that does not say it itself
 
 
 def _decode_stream(stream: BinaryIO, how: _How) -> Decoded:
@@ -151,11 +154,9 @@ def _decode_stream(stream: BinaryIO, how: _How) -> Decoded:
 
 
 def _decode_kind(kind: Kind, stream: BinaryIO, how: _How) -> Decoded:
-    max_pixels, at_least_px, _ = how
+    max_pixels, at_least_px = how.max_pixels, how.at_least_px
     if kind is RAW:
-        developed, n_pixels = decode_raw(stream, max_pixels=max_pixels, at_least_px=at_least_px)
-        box = (0.0, 0.0, float(developed.width), float(developed.height))
-        return Decoded(developed, box, n_pixels, is_raw=True, is_lossless=True)
+        return _decode_raw(stream, how)
     stream, watch = watched(stream, kind)
     page = tiff.first_full_page(stream) if kind is TIFF else 0
     stream.seek(0)
@@ -172,13 +173,28 @@ def _decode_kind(kind: Kind, stream: BinaryIO, how: _How) -> Decoded:
     image.load()
     _check_size(image.size, max_pixels)  # a damaged HEIC's header may have said otherwise
     box = reduced or (0.0, 0.0, *image.size)
-    orientation = _orientation(image)
+    orientation = _orientation(image, how.orientation)
     loaded = _with_all_bits(kind, image, stream, page)
     if how.convert_profiles:
         loaded = to_srgb(loaded)
     upright = _turn(to_rgb(loaded), orientation)
     turned = _turn_box(box, image.size, orientation)
     return Decoded(upright, turned, n_pixels, is_lossless=_is_lossless(kind, image, stream))
+
+
+def _decode_raw(stream: BinaryIO, how: _How) -> Decoded:
+    """Develop a raw photograph, or read its preview; never its thumbnail."""
+    try:
+        image, n_pixels = develop(stream, max_pixels=how.max_pixels, at_least_px=how.at_least_px)
+    except UndevelopedError:
+        preview = find_preview(stream)
+        if preview is None:
+            raise
+        how = how._replace(orientation=preview.orientation)
+        decoded = _decode_kind(JPEG, io.BytesIO(preview.content), how)
+        return replace(decoded, note_number=RAW_PREVIEW, is_raw=True, is_lossless=True)
+    box = (0.0, 0.0, float(image.width), float(image.height))
+    return Decoded(image, box, n_pixels, is_raw=True, is_lossless=True)
 
 
 def _with_all_bits(kind: Kind, image: ImageFile, stream: BinaryIO, page: int) -> Image:
@@ -266,10 +282,10 @@ def _reduce_jpeg(image: ImageFile, at_least_px: int) -> Box | None:
     return drafted[1] if drafted else None
 
 
-def _orientation(image: Image) -> int:
+def _orientation(image: Image, otherwise: int) -> int:
     """Return EXIF's orientation, 1..8; broken or missing metadata means upright."""
     try:
-        value = image.getexif().get(_ORIENTATION, 1)
+        value = image.getexif().get(_ORIENTATION, otherwise)
     except Exception:  # metadata of any brokenness must not cost the picture
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1

@@ -27,7 +27,7 @@ class Loaded:
 
     pixels: NDArray[np.uint8]
     n_pixels: int
-    note_number: int = 0  # of damage that cost no pixel; see ``mending.NOTES``
+    note_number: int = 0  # what is to be said of it; see ``notes.NOTES``
 
 
 def load_pixels(

@@ -13,14 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from clipcli.images.kinds import JPEG, PNG, Kind
-
-# What a result says of a damaged picture; the numbers are kept in the cache.
-NOTES = {
-    0: "",
-    1: "a JPEG without its end marker; all pixels are there",
-    2: "a PNG with a damaged part outside of its pixels; all pixels are there",
-}
-_JPEG_NOTE, _PNG_NOTE = 1, 2
+from clipcli.images.notes import DAMAGED_PNG, ENDLESS_JPEG
 
 _MAX_BYTES = 64 * 2**20  # a larger damaged file is refused
 _TAIL_BYTES = 32
@@ -33,7 +26,7 @@ _KEPT_CHUNKS = _PIXEL_CHUNKS | {b"eXIf", b"gAMA", b"sBIT"}
 
 
 class Mended(NamedTuple):
-    """The bytes of a picture that a decoder will take, and what was wrong (``NOTES``)."""
+    """The bytes of a picture that a decoder will take, and what was wrong (``notes``)."""
 
     content: bytes
     note_number: int
@@ -69,7 +62,7 @@ def is_filled_up(stream: BinaryIO) -> bool:
         return False
     stream.seek(0)
     content = stream.read(_MAX_BYTES)
-    data_at = next((at for marker, _, at in _segments(content) if marker == 0xDA), len(content))
+    data_at = next((at for marker, _, at in segments(content) if marker == 0xDA), len(content))
     return content.find(_END_OF_JPEG, data_at) < 0
 
 
@@ -90,7 +83,7 @@ def _mend_jpeg(content: bytes, pixels_of: Callable[[bytes], bytes]) -> Mended | 
         is_whole = all(pixels_of(other) == pixels for other in others)
     except Exception:  # it lacks more than its end
         return None
-    return Mended(ended, _JPEG_NOTE) if is_whole else None
+    return Mended(ended, ENDLESS_JPEG) if is_whole else None
 
 
 def _has_all_scans(content: bytes) -> bool:
@@ -101,7 +94,7 @@ def _has_all_scans(content: bytes) -> bool:
     """
     refined: dict[int, set[int]] = {}  # by component: coefficients whose lowest bit was sent
     n_components = 0
-    for marker, segment, _ in _segments(content):
+    for marker, segment, _ in segments(content):
         if marker == 0xC2:
             n_components = segment[5]
         elif marker == 0xDA:
@@ -112,7 +105,7 @@ def _has_all_scans(content: bytes) -> bool:
     return len(refined) == n_components and all(len(each) == 64 for each in refined.values())
 
 
-def _segments(content: bytes) -> Iterator[tuple[int, bytes, int]]:
+def segments(content: bytes) -> Iterator[tuple[int, bytes, int]]:
     """Yield the markers of a JPEG that have a segment, what is in it, and where it ends."""
     at = 2
     while (at := content.find(b"\xff", at)) >= 0 and at + 4 <= len(content):
@@ -137,7 +130,7 @@ def _mend_png(content: bytes) -> Mended | None:
         if is_sound and name in _KEPT_CHUNKS:
             kept.append(_chunk(name, data))
     kept.append(_chunk(b"IEND", b""))
-    return Mended(b"".join(kept), _PNG_NOTE)
+    return Mended(b"".join(kept), DAMAGED_PNG)
 
 
 def chunks(content: bytes) -> Iterator[tuple[bytes, bytes, bool]]:

@@ -15,10 +15,13 @@ from clipcli.errors import several
 
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 MAKE, SAMPLES, SUB_DIRECTORIES, SAMPLE_FORMAT, DNG_VERSION = 271, 277, 330, 339, 50706
+ORIENTATION, STRIPS, STRIP_BYTES, JPEG, JPEG_BYTES = 274, 273, 279, 513, 514
+PANASONIC_JPEG = 46  # holds the JPEG itself; here, where it begins, and its length
 _WANTED = frozenset(
     {SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, MAKE, SAMPLES, SUB_DIRECTORIES}
-    | {SAMPLE_FORMAT, DNG_VERSION}
+    | {SAMPLE_FORMAT, DNG_VERSION, ORIENTATION, STRIPS, STRIP_BYTES, JPEG, JPEG_BYTES}
 )
+_PACKED_AS_JPEG = frozenset({6, 7})  # compressions
 # Bytes, characters, whole numbers, and offsets.
 _TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _MAX_DIRECTORIES, _MAX_ENTRIES, _MAX_VALUES = 32, 4096, 64
@@ -46,6 +49,18 @@ class Directory:
     def is_reduced(self) -> bool:
         """Whether this is a smaller version of another picture, by its own word."""
         return bool(self.first(SUBFILE, 0) & 1)
+
+    def jpegs(self) -> Iterator[tuple[int, int]]:
+        """Yield where whole JPEGs are, and how long: pictures, and what a sensor saw perhaps."""
+        if {JPEG, JPEG_BYTES} <= self.tags.keys():
+            yield self.tags[JPEG][0], self.tags[JPEG_BYTES][0]
+        offsets, counts = self.tags.get(STRIPS, ()), self.tags.get(STRIP_BYTES, ())
+        is_jpeg = self.first(COMPRESSION, 1) in _PACKED_AS_JPEG
+        if is_jpeg and len(offsets) == len(counts) == 1:
+            yield offsets[0], counts[0]
+        if PANASONIC_JPEG in self.tags:
+            begin, n_bytes = self.tags[PANASONIC_JPEG]
+            yield begin, n_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +151,9 @@ def _read_directory(
     tags: dict[int, tuple[int, ...]] = {}
     for start in range(0, len(entries) - entry_bytes + 1, entry_bytes):
         tag, kind = layout.unpack("HH", entries[start : start + 4])
+        if tag == PANASONIC_JPEG:
+            count, place = layout.unpack(offset_form * 2, entries[start + 4 : start + entry_bytes])
+            tags[tag] = (place, count)
         if tag in _WANTED and kind in _TYPES:
             values = _values(stream, entries[start + 4 : start + entry_bytes], kind, layout)
             if values:

@@ -73,6 +73,7 @@ def _open_cache(cache: ImageCache, encoder: Encoder, options: DecodeOptions) -> 
 
     from clipcli.cache.session import CacheSession, Facts
     from clipcli.images.decode import DECODER_VERSION
+    from clipcli.images.raw import is_installed
 
     config = encoder.config
     facts = Facts(
@@ -82,7 +83,10 @@ def _open_cache(cache: ImageCache, encoder: Encoder, options: DecodeOptions) -> 
         size_px=config.preprocessing.size,
         exact=options.exact,
         max_pixels=options.max_pixels,
-        decoder=f"{DECODER_VERSION} Pillow {PIL.__version__}" + " sRGB" * options.convert_profiles,
+        # Without its extra a raw photograph is read by the preview in it.
+        decoder=f"{DECODER_VERSION} Pillow {PIL.__version__}"
+        + " sRGB" * options.convert_profiles
+        + " rawpy" * is_installed(),
     )
     return CacheSession(cache, facts, _precision(cache, encoder))
 

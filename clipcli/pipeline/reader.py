@@ -22,7 +22,7 @@ from clipcli.cache.identity import (
 from clipcli.errors import ImageError
 from clipcli.images.files import failure_reason, open_regular
 from clipcli.images.find import ImageFile
-from clipcli.images.mending import NOTES
+from clipcli.images.notes import NOTES
 from clipcli.pipeline.sources import ImageData
 from clipcli.results import Skipped
 
@@ -50,7 +50,7 @@ class Embedded:
 
     @property
     def note(self) -> str:
-        """What is to be said of the file: of damage that cost no pixel; "" of sound ones."""
+        """What is to be said of the file: damage that cost no pixel, a preview; "" of others."""
         return NOTES.get(self.note_number, "")
 
 

@@ -20,6 +20,16 @@ from typing import Any
 import numpy as np
 
 from clipcli.errors import ClipcliError
+from tests.images.test_raw_preview import (
+    Page,
+    by_offset,
+    by_strip,
+    canon_3,
+    container,
+    fujifilm,
+    jpeg,
+    sensor,
+)
 from tests.images.test_tiff_kinds import tiff_of
 
 
@@ -85,7 +95,8 @@ def picture_seeds() -> Iterator[tuple[str, bytes]]:
         kind = {"jpg": "JPEG", "tif": "TIFF", "jp2": "JPEG2000"}.get(name[-3:])
         image.save(out, kind or name.rpartition(".")[2].upper(), **options)
         yield name, out.getvalue()
-    yield from deep_seeds(pixels.astype(np.uint16) * 16)
+    yield from deep_seeds(pixels.astype(np.uint16) * 16 + 7)
+    yield from raw_seeds()
     yield "plain.ppm", b"P3\n# a comment\n4 2\n255\n" + b"1 2 3 " * 8
 
 
@@ -104,6 +115,17 @@ def deep_seeds(values: np.ndarray) -> Iterator[tuple[str, bytes]]:
     out = io.BytesIO()
     Image.fromarray(values[..., 0]).save(out, "PNG", pnginfo=said)
     yield "bits.png", out.getvalue()
+
+
+def raw_seeds() -> Iterator[tuple[str, bytes]]:
+    """Yield raw photographs with a large preview, which is a strip here."""
+    strip = jpeg(1000, 16)
+    inner = [by_offset(strip, _254=1), sensor()]
+    yield "a.nef", container([Page({254: 1, 271: 1}, {}, inner)])
+    yield "a.cr2", container([by_strip(strip, 6), sensor()], gap=b"CR\2\0" + bytes(4))
+    yield "a.rw2", container([Page({1: 1}, {46: strip})], head=b"IIU\0", gap=bytes(16))
+    yield "a.raf", fujifilm(strip)
+    yield "a.cr3", canon_3(jpeg(1000, 8), strip, 6)
 
 
 def open_weights(path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from clipcli.errors import ImageError
 from clipcli.images.decode import decode
-from clipcli.images.mending import NOTES
+from clipcli.images.notes import NOTES
 from tests.broken_pictures import encoded, photo, png_chunk
 
 JPEG_NOTE, PNG_NOTE = 1, 2

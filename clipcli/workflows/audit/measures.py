@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from clipcli.errors import ImageError
 from clipcli.images.decode import Decoded, decode
-from clipcli.images.mending import NOTES
+from clipcli.images.notes import DAMAGE, NOTES
 from clipcli.process import usable_cores
 from clipcli.results import Skipped
 
@@ -91,7 +91,7 @@ def measures_of(decoded: Decoded) -> Measures:
         miniature=miniature_of(greys),
         is_raw=decoded.is_raw,
         is_lossless=decoded.is_lossless,
-        note=NOTES.get(decoded.note_number, ""),
+        note=NOTES[decoded.note_number] if decoded.note_number in DAMAGE else "",
     )
 
 
