@@ -169,6 +169,10 @@ def _strangers() -> Iterator[tuple[str, bytes, str]]:
         "clip.jpg": (b"\x00\x00\x00\x14ftypqt  \x00\x00\x00\x00qt  ", "looks like a video"),
         "icon.png": (b"\x00\x00\x01\x00\x01\x00\x10\x10\x00\x00", "looks like a Windows icon"),
         "newer.jpg": (b"\xff\x0a\xfa\x1f\x01\x91\x08\x06\x01\x00", "looks like JPEG XL"),
+        "lossless.jpg": (b"\xff\xd8\xff\xf7\x00\x0b\x08\x00\x40", "looks like JPEG-LS"),
+        "range.tif": (b"II\xbc\x01\x08\x00\x00\x00", "looks like JPEG XR"),
+        "colours.pfm": (b"PF\n96 64\n-1.0\n", "looks like a PFM picture of colours"),
+        "any.pam": (b"P7\nWIDTH 96\nHEIGHT 64\n", "looks like a PAM picture"),
         "zeros.jpg": (bytes(4096), "only zero bytes"),
         "noise.jpg": (b"\x01" + random.Random(1).randbytes(999), "unknown content"),
     }

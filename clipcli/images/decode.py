@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 MAX_PIXELS = 200_000_000
-DECODER_VERSION = 4  # part of every cache key: raise it when decoding gives other pixels
+DECODER_VERSION = 5  # part of every cache key: raise it when decoding gives other pixels
 
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -199,13 +199,13 @@ def _decode_raw(stream: BinaryIO, how: _How) -> Decoded:
 
 def _with_all_bits(kind: Kind, image: ImageFile, stream: BinaryIO, page: int) -> Image:
     if kind is TIFF:
-        from clipcli.images.tiff_reader import with_all_bits
+        from clipcli.images import tiff_reader
 
-        return with_all_bits(image, stream, page)
+        return tiff_reader.with_all_bits(image, stream, page)
     if kind is PNG:
-        from clipcli.images.png_bits import with_declared_bits
+        from clipcli.images import png_reader
 
-        return with_declared_bits(image, stream)
+        return png_reader.with_all_bits(image, stream)
     return image
 
 

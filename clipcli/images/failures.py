@@ -21,7 +21,7 @@ RAW_NEEDS = 'a raw photograph needs an extra: pip install "clipcli[raw]"'
 # Pillow's words for sound TIFFs whose numbers of bands, bits or compression it does not know.
 _UNKNOWN_TIFF = ("unknown pixel mode", "unknown data organization", "Invalid value for samples")
 # And for sound files of other formats.
-_UNKNOWN = re.compile(r"(12-bit) layers|Unsupported BMP (bitfields layout|compression \(\d+\))")
+_UNKNOWN = re.compile(r"(\d+-bit) layers|Unsupported BMP (bitfields layout|compression \(\d+\))")
 _BOMB = re.compile(r"\((\d+) pixels\) exceeds limit of (\d+) pixels")
 # Words of Pillow that tell a user nothing, or repeat what the reason says already.
 _EMPTY_WORDS = re.compile(

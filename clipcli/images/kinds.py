@@ -57,6 +57,7 @@ KINDS = (JPEG, PNG, WEBP, AVIF, GIF, TIFF, BMP, JPEG_2000, PPM, HEIF, RAW)
 
 ENDINGS = frozenset(ending for kind in KINDS for ending in kind.endings)
 
+_JPEG_LS = b"\xff\xd8\xff\xf7"  # begins as a JPEG, and is none
 _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
     (b"\xff\xd8\xff", JPEG),
     (b"\x89PNG\r\n\x1a\n", PNG),
@@ -93,6 +94,8 @@ def has_picture_ending(name: str) -> bool:
 
 def sniff(head: bytes) -> Kind | None:
     """Return the format that a file's first ``HEAD_BYTES`` bytes show, if it is one of ours."""
+    if head.startswith(_JPEG_LS):
+        return None
     for prefix, kind in _PREFIXES:
         if head.startswith(prefix):
             return kind

@@ -200,10 +200,11 @@ def test_sound_files_that_this_pillow_cannot_unpack_are_not_called_broken() -> N
     with pytest.raises(ImageError, match=words):
         decode_image(webp)
 
-    twelve = bytearray(encoded(photo(), "JPEG"))
-    twelve[twelve.index(b"\xff\xc0") + 4] = 12
-    with pytest.raises(ImageError, match="a JPEG of a kind that is not read: 12-bit"):
-        decode_image(bytes(twelve))
+    for bits in (12, 16):
+        deep = bytearray(encoded(photo(), "JPEG"))
+        deep[deep.index(b"\xff\xc0") + 4] = bits
+        with pytest.raises(ImageError, match=f"a JPEG of a kind that is not read: {bits}-bit"):
+            decode_image(bytes(deep))
 
 
 def test_a_thumbnail_in_front_is_passed_over() -> None:

@@ -1,4 +1,4 @@
-"""PNGs of 16 bits: those that hold a camera's 12 in the lower ones, by their own word."""
+"""PNGs of 16 bits: a camera's 12 in the lower ones, by their own word, and a transparent colour."""
 
 from __future__ import annotations
 
@@ -83,3 +83,33 @@ def test_12_bits_that_were_scaled_as_they_should_be_stay_dark(scale: str) -> Non
     decoded = np.asarray(decode_image(png_of(values, b"\x0c\x0c\x0c")))
 
     np.testing.assert_array_equal(decoded, values >> 8)
+
+
+def test_of_16_bit_colours_the_transparent_one_is_white_and_no_neighbour_is() -> None:
+    values = RGB.astype(np.uint16) * 257
+    values[:5], values[5:10] = (0x0100, 0x0203, 0x0405), (0x0101, 0x0203, 0x0405)
+    key = struct.pack(">HHH", 0x0100, 0x0203, 0x0405)
+
+    decoded = np.asarray(decode_image(png_of(values, tRNS=key)))
+
+    assert (decoded[:5] == 255).all()
+    assert (decoded[5:10] == (1, 2, 4)).all()
+    np.testing.assert_array_equal(decoded[10:], RGB[10:])
+
+
+def test_a_transparent_colour_and_12_bits_go_together() -> None:
+    values = of_12_bits(3)
+    values[:5] = (7, 8, 9)
+
+    decoded = np.asarray(
+        decode_image(png_of(values, b"\x0c\x0c\x0c", tRNS=struct.pack(">HHH", 7, 8, 9)))
+    )
+
+    assert (decoded[:5] == 255).all()
+    np.testing.assert_array_equal(decoded[5:], RGB[5:])
+
+
+def test_sbit_behind_a_large_profile_counts() -> None:
+    content = png_of(of_12_bits(3), iTXt=b"x" * 100_000, sBIT=b"\x0c\x0c\x0c")
+
+    np.testing.assert_array_equal(np.asarray(decode_image(content)), RGB)
