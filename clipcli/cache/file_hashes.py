@@ -30,7 +30,7 @@ def remembered_fingerprint(files: Sequence[Path], numbers: bytes) -> str:
     """Return the sha256, in hex, of all that a foreign model's vectors and scores depend on."""
     digest = hashlib.sha256(b"clipcli foreign model 1\n")
     for path in files:
-        digest.update(_remembered_hash(path).encode("ascii"))
+        digest.update(remembered_hash(path).encode("ascii"))
     digest.update(hashlib.sha256(numbers).digest())
     return digest.hexdigest()
 
@@ -68,7 +68,15 @@ def remembered_digest(files: Sequence[Path], facts: bytes, compute: Callable[[],
     return computed
 
 
-def _remembered_hash(path: Path) -> str:
+def remembered_hash(path: Path) -> str:
+    """Return the sha256, in hex, of a file's content.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be read, or changes meanwhile.
+    """
+
     def compute() -> str:
         with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

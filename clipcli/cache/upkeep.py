@@ -1,9 +1,10 @@
-"""What a cache folder holds, and clearing it: pictures, labels, fingerprints."""
+"""What a cache folder holds, and clearing it: pictures, labels, fingerprints, exported models."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import time
@@ -14,7 +15,6 @@ from typing import TypeVar
 
 from clipcli.cache.eviction import delete_chunk, evict, forget_files, used_bytes
 from clipcli.cache.file_hashes import FOLDER as FINGERPRINTS
-from clipcli.cache.image_cache import FOLDER as IMAGES
 from clipcli.cache.image_cache import in_words, store_path
 from clipcli.cache.schema import CONTENT_BITS, DamagedStoreError, checked_row
 from clipcli.cache.store import Store
@@ -22,7 +22,17 @@ from clipcli.errors import OutputError
 from clipcli.strict_json import parse_json
 
 TEXTS = "text"
+EXPORTS = "backends"
+NOTES = ("engines.json", "advice.txt")
 DAY_S = 86400.0
+# The folder may be anybody's, and so may one of these names in it: only what is called as clipcli
+# calls its own files, or its unfinished ones, is looked at.
+_UNFINISHED = r"\.new-\w+"
+_OWN = {
+    TEXTS: re.compile(rf"[0-9a-f]{{2}}/(?:[0-9a-f]{{62}}|{_UNFINISHED})"),
+    FINGERPRINTS: re.compile(rf"[0-9a-f]{{64}}|{_UNFINISHED}"),
+    EXPORTS: re.compile(rf"(?:[0-9a-f]{{40}}|{_UNFINISHED})/.+"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +43,18 @@ class Contents:
     images_bytes: int
     n_texts: int
     texts_bytes: int
+    n_exports: int = 0
+    exports_bytes: int = 0
 
 
 def look(folder: Path) -> Contents:
     """Count what is in a cache folder; one that is not there is empty."""
     images, images_bytes = look_into(folder)
-    sizes = [status.st_size for _, status in _files(folder / TEXTS)]
-    return Contents(tuple(images), images_bytes, len(sizes), sum(sizes))
+    sizes = [status.st_size for _, status in _files(folder, TEXTS)]
+    exports = [(path, status.st_size) for path, status in _files(folder, EXPORTS)]
+    n_exports = len({path.relative_to(folder / EXPORTS).parts[0] for path, _ in exports})
+    exports_bytes = sum(size for _, size in exports)
+    return Contents(tuple(images), images_bytes, len(sizes), sum(sizes), n_exports, exports_bytes)
 
 
 def clear(folder: Path) -> int:
@@ -48,9 +63,12 @@ def clear(folder: Path) -> int:
     The folder itself may be anybody's: ``CLIPCLI_CACHE`` names it.
     """
     n_gone = clear_images(folder)
-    n_gone += sum(_remove(path) for path, _ in _files(folder / TEXTS))
-    n_gone += sum(_remove(folder / name) for name in (TEXTS, IMAGES) if (folder / name).is_file())
-    for path, _ in _files(folder / FINGERPRINTS):
+    n_gone += sum(_remove(path) for path, _ in _files(folder, TEXTS))
+    exports = {path.relative_to(folder / EXPORTS).parts[0] for path, _ in _files(folder, EXPORTS)}
+    for name in exports:
+        shutil.rmtree(folder / EXPORTS / name, ignore_errors=True)
+        n_gone += not (folder / EXPORTS / name).exists()
+    for path in (*(path for path, _ in _files(folder, FINGERPRINTS)), *map(folder.joinpath, NOTES)):
         _remove(path)
     return n_gone
 
@@ -68,7 +86,7 @@ def prune(
     made again, so they count first, and pictures get what they leave.
     """
     since = None if older_than_days is None else time.time() - older_than_days * DAY_S
-    texts = sorted(_files(folder / TEXTS), key=lambda entry: entry[1].st_mtime, reverse=True)
+    texts = sorted(_files(folder, TEXTS), key=lambda entry: entry[1].st_mtime, reverse=True)
     n_gone = total = 0
     for path, status in texts:  # the newest first
         total += status.st_size
@@ -82,11 +100,16 @@ def prune(
     )
 
 
-def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield the files under a folder that can be looked at; links are not followed."""
-    for parent, _, names in os.walk(folder):
+def _files(folder: Path, part: str) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield clipcli's own files in a part of a cache folder; links are not followed."""
+    top = folder / part
+    if top.is_symlink():
+        return
+    for parent, _, names in os.walk(top):
         for name in names:
             path = Path(parent, name)
+            if not _OWN[part].fullmatch(path.relative_to(top).as_posix()):
+                continue
             try:
                 yield path, path.lstat()
             except OSError:

@@ -31,7 +31,7 @@ def path() -> ExitCode:
 def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON. Left out: text.")] = False,
 ) -> ExitCode:
-    """Tell what is kept: pictures by model, labels, bytes, and the limit."""
+    """Tell what is kept: pictures by model, labels, exported models, and the limit."""
     from clipcli.cache.image_cache import limit_bytes
     from clipcli.cache.upkeep import look
     from clipcli.cli import cache_table as cache

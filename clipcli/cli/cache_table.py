@@ -19,6 +19,8 @@ def table(folder: Path, contents: Contents, limit_bytes: int) -> list[tuple[str,
     ]
     rows += [_held_row(held) for held in contents.images]
     rows.append(("labels", f"{contents.n_texts:,}", _size(contents.texts_bytes)))
+    if contents.n_exports:
+        rows.append(("exports", f"{contents.n_exports:,}", _size(contents.exports_bytes)))
     return rows
 
 
@@ -43,6 +45,7 @@ def data(folder: Path, contents: Contents, limit_bytes: int) -> dict[str, Any]:
             ],
         },
         "labels": {"entries": contents.n_texts, "bytes": contents.texts_bytes},
+        "exports": {"entries": contents.n_exports, "bytes": contents.exports_bytes},
     }
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clipcli.cache.text_cache import default_folder
-from clipcli.errors import DeviceError, ModelError
+from clipcli.errors import DeviceError, MissingExtraError, ModelError
 from clipcli.files import write_atomically
 from clipcli.models.folder import builtin_model_folder
 from clipcli.models.open import ModelSource
@@ -128,9 +128,15 @@ def remembered(source: ModelSource) -> Engine | None:
     path = _choices_path()
     if path is None:
         return None
-    choice = Engine(*str(_read(path).get(_key(source), "")).partition(" ")[::2])
-    is_known = choice.backend in BACKENDS and choice.precision in PRECISIONS
-    return choice if is_known else None
+    choice = Engine(*_read(path).get(_key(source), "").partition(" ")[::2])
+    try:
+        if choice.backend != "auto":
+            check_names("auto", choice.precision, choice.backend)
+            return choice
+    # What was the fastest may have been uninstalled, and a damaged note says anything.
+    except (DeviceError, MissingExtraError):
+        pass
+    return None
 
 
 def remember(source: ModelSource, backend: str, precision: str = "auto") -> None:

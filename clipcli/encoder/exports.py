@@ -1,4 +1,8 @@
-"""Exported models on disk: made once, verified, found again."""
+"""Exported models on disk: made once, verified, found again.
+
+They lie in the cache folder, and what lies there may be damaged: an export is used while its files
+are those that were written, and made again otherwise.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +19,17 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from clipcli.cache.file_hashes import remembered_hash
 from clipcli.cache.text_cache import default_folder, prepare_folder
+from clipcli.cache.upkeep import EXPORTS
 from clipcli.encoder.comparison import COMPARISON_NAME, Comparison
 from clipcli.errors import MissingExtraError, ModelError
 from clipcli.models.open import ModelSource
 from clipcli.strict_json import read_json
 from clipcli.strict_records import ReadingRules, read_record
 
-FORMAT = 3  # goes up when the same model is exported to something else
+SEAL_NAME = "files.json"  # the sha256 of each of an export's files
+FORMAT = 4  # goes up when the same model is exported to something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +84,31 @@ def _store() -> Path:
     store = default_folder()
     if store is None:
         raise FileNotFoundError
-    prepare_folder(store / "backends")
+    prepare_folder(store / EXPORTS)
     return store
 
 
 def _place(store: Path, source: ModelSource, target: Target, precision: str) -> Path:
     versions = [metadata.version(package) for package in (*target.packages, "torch")]
     facts = json.dumps([FORMAT, source.config.fingerprint, target.name, precision, versions])
-    return store / "backends" / hashlib.sha256(facts.encode("ascii")).hexdigest()[:40]
+    return store / EXPORTS / hashlib.sha256(facts.encode("ascii")).hexdigest()[:40]
 
 
 def _read(place: Path) -> Export | None:
     try:
         data = read_json(place / COMPARISON_NAME, ModelError)
         rules = ReadingRules(str(place), ModelError, has_defaults=True)
-        return Export(place, read_record(data, Comparison, rules))
+        export = Export(place, read_record(data, Comparison, rules))
+        seal = read_json(place / SEAL_NAME, ModelError)
+        return export if seal == _hashes(place) else None
     except ModelError:
         return None
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """Return the hashes of what an engine reads; folders are its own notes."""
+    files = [path for path in folder.iterdir() if path.is_file() and path.name != SEAL_NAME]
+    return {path.name: remembered_hash(path) for path in files}
 
 
 def _make(source: ModelSource, target: Target, precision: str, place: Path) -> Export:
@@ -101,6 +116,7 @@ def _make(source: ModelSource, target: Target, precision: str, place: Path) -> E
     partial = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
     try:
         _run(source, target, precision, partial)
+        (partial / SEAL_NAME).write_text(json.dumps(_hashes(partial)), encoding="utf-8")
         shutil.rmtree(place, ignore_errors=True)  # a damaged one
         with suppress(OSError):  # somebody else was faster, and theirs is the same
             partial.rename(place)

@@ -35,7 +35,7 @@ from clipcli.images.kinds import (
     Kind,
     sniff,
 )
-from clipcli.images.limits import check_tiles, watched
+from clipcli.images.limits import check_content, check_tiles, watched
 from clipcli.images.mending import is_filled_up, mend
 from clipcli.images.notes import RAW_PREVIEW
 from clipcli.images.profiles import to_srgb
@@ -165,6 +165,7 @@ def _decode_kind(kind: Kind, stream: BinaryIO, how: _How) -> Decoded:
         image.seek(page)
     _check_size(image.size, max_pixels)
     check_tiles(image)
+    check_content(image, stream.seek(0, io.SEEK_END))
     watch.allow_for(image.size)
     n_pixels = image.size[0] * image.size[1]
     reduced = None

@@ -24,6 +24,10 @@ USUAL_SCANS = 12  # cameras and programs write 10
 SCANNED_PIXELS = 1_000_000_000  # of all scans together, a second of work
 SCAN_BYTES = 64 * 2**20  # looked at; a longer progressive JPEG is a large one
 TILE_PIXELS = 2048 * 2048  # that any picture may have; a larger one may have four times its own
+# A larger picture has something in it: an empty page of a fax, in strips, has a byte for every
+# 12,000 pixels, and a file that has less only asks for memory.
+LARGE_PIXELS = 32_000_000
+PIXELS_PER_BYTE = 20_000
 MAX_TAGS = 4096
 MAX_PAGES = 32  # of a TIFF, looked at before one of them is chosen
 MAX_COMMENTS = 1000
@@ -86,6 +90,26 @@ def check_tiles(image: Image) -> None:
             f"{image.size[0]} x {image.size[1]}",
             is_lasting=True,
         )
+
+
+def check_content(image: Image, n_bytes: int) -> None:
+    """Refuse a large picture of which hardly anything is in the file, or in its frame."""
+    width, height = image.size
+    n_pixels = width * height
+    if n_pixels > LARGE_PIXELS and n_pixels > PIXELS_PER_BYTE * n_bytes:
+        raise ImageError(
+            f"{width} x {height} pixels out of {n_bytes:,} bytes: there is nothing in it",
+            is_lasting=True,
+        )
+    if image.format == "GIF":
+        tiles: list[Any] = getattr(image, "tile", [])
+        left, top, right, bottom = tiles[0].extents if tiles else (0, 0, 0, 0)
+        if n_pixels > max(TILE_PIXELS, 4 * (right - left) * (bottom - top)):
+            raise ImageError(
+                f"broken GIF: a screen of {width} x {height} pixels for a picture of "
+                f"{right - left} x {bottom - top}",
+                is_lasting=True,
+            )
 
 
 def _check_scans(stream: BinaryIO) -> None:

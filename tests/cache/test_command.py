@@ -64,7 +64,8 @@ def test_info_tells_pictures_by_model(cli: Cli, pictures: Path) -> None:
         ["  fake ffffffffffff fp32", "3"],
         ["labels", "3"],
     ]
-    assert set(told) == {"folder", "pictures", "labels"}
+    assert set(told) == {"folder", "pictures", "labels", "exports"}
+    assert told["exports"] == {"entries": 0, "bytes": 0}
     assert set(told["pictures"]) == {"entries", "bytes", "limit_bytes", "held"}
     assert [held["model"] for held in told["pictures"]["held"]] == [None, "fake"]
     assert told["pictures"]["limit_bytes"] == 2 * 10**9

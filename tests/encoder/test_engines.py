@@ -67,6 +67,34 @@ def test_a_choice_stays_with_a_model_on_its_kind_of_processor(
     assert choose_engine(large, "auto", "auto", "auto").backend == "onnx"
 
 
+@pytest.mark.parametrize(
+    "note", ["openvino auto", "onnx bf16", "torch int8", "auto auto", "fast auto", "onnx", " ", ""]
+)
+def test_a_choice_that_makes_no_sense_here_is_made_again(
+    note: str, large: ModelSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "clipcli.encoder.exports.find_spec", lambda name: None if name == "openvino" else name
+    )
+    use_processor(PLAIN, monkeypatch)
+    remember(large, *note.partition(" ")[::2])
+
+    assert choose_engine(large, "auto", "auto", "auto") == ("onnx", "auto")
+
+
+def test_a_note_of_engines_that_is_no_note_is_passed_over(
+    large: ModelSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_processor(PLAIN, monkeypatch)
+    remember(large, "torch")
+    path = engines._choices_path()
+    assert path is not None
+    for content in (b"\xff\0", b"[" * 5000, b"[]", b'{"a": 1}', b"null"):
+        path.write_bytes(content)
+
+        assert choose_engine(large, "auto", "auto", "auto").backend == "onnx"
+
+
 def test_a_card_is_left_to_torch_but_not_for_the_bundled_model(
     large: ModelSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,3 +84,29 @@ def test_time_is_up_at_the_next_read(monkeypatch: pytest.MonkeyPatch) -> None:
         watch.read(1)
     watch.allow_for((10_000, 10_000))
     assert watch.read(1) == b"a"
+
+
+def test_a_large_picture_out_of_a_few_bytes_is_refused() -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (9000, 9000), "red").save(out, "WEBP", lossless=True)
+
+    with pytest.raises(ImageError, match="9000 x 9000 pixels out of"):
+        decode_image(out.getvalue())
+
+
+def test_a_blank_page_of_a_usual_size_is_read() -> None:
+    out = io.BytesIO()
+    Image.new("1", (4960, 6400), 1).save(out, "TIFF", compression="group4")  # A4 at 600 dpi
+    assert len(out.getvalue()) < 3000
+
+    assert decode_image(out.getvalue()).size == (4960, 6400)
+
+
+def test_the_screen_of_a_gif_is_no_desert_around_its_picture() -> None:
+    content = bytearray(saved("GIF"))
+    content[6:10] = (5000).to_bytes(2, "little") * 2
+    with pytest.raises(ImageError, match="a screen of 5000 x 5000 pixels for a picture of 64 x 64"):
+        decode_image(bytes(content))
+
+    content[6:10] = (200).to_bytes(2, "little") * 2
+    assert decode_image(bytes(content)).size == (200, 200)

@@ -40,7 +40,7 @@ class OnnxTower:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors; the rest is about its own optimisations
+        options.log_severity_level = 4  # nothing: its errors are raised as well
         providers = ["CPUExecutionProvider"]
         try:
             self._session = onnxruntime.InferenceSession(str(graph), options, providers=providers)
@@ -82,7 +82,9 @@ class OnnxTower:
             filled[:n] = pixels
             pixels = filled
         embeddings = self._session.run(None, {INPUT: np.ascontiguousarray(pixels)})[0][:n]
-        rows: NDArray[np.float32] = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+        with np.errstate(all="ignore"):  # whether they are finite is asked later
+            lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+            rows: NDArray[np.float32] = embeddings / lengths
         return rows
 
 
