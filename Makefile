@@ -77,7 +77,7 @@ map: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.map
 
 # Writes tests/benchmarks/RESULTS.md. Some sections only, or in a hurry: make bench ONLY="640x480 limit" QUICK=1
-bench: $(VENV)/installed-dev
+bench: $(VENV)/installed-bench
 	$(BIN)/python tests/benchmarks/run_all.py $(ONLY) $(if $(QUICK),--quick)
 
 soak: $(VENV)/installed-dev

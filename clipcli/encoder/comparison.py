@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ CLOSE_CALL = 0.01  # cosine
 # Where fp32 is added up in another order, numbers of unit rows differ by 1e-6, in deep networks
 # by 1e-5. What differs more is another network.
 MAX_DIFFERENCE = {"fp32": 1e-4}
+SLOWER = 0.95  # times the usual engine's rate: less than noise is no news
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,19 @@ class Comparison:
     n_agreeing: int  # pictures with the same first label, or one that torch finds as good
     n_pictures: int
     largest_difference: float = 0.0  # between two numbers of unit rows
+    images_per_s: float = 0.0  # measured beside the next, when it was made
+    usual_images_per_s: float = 0.0  # with the engine that ``--backend auto`` takes
+    usual: str = ""  # that engine
+
+    @property
+    def slower(self) -> str:
+        """What to say where the usual engine is faster; nothing where it is not."""
+        if self.images_per_s >= SLOWER * self.usual_images_per_s:
+            return ""
+        return (
+            f"slower here than {self.usual}: {self.images_per_s:.0f} pictures a second against "
+            f"{self.usual_images_per_s:.0f}; leave --backend out"
+        )
 
     def in_words(self) -> str:
         """Tell it in a line."""
@@ -81,6 +96,18 @@ def compare_to_torch(
     tokenizer = source.read_tokenizer()
     label_rows = torch_runner.encode_texts([tokenizer.tokenize(p).ids for p in PROMPTS])
     return compare(encode_images(pixels), torch_runner.encode_images(pixels), label_rows)
+
+
+def images_per_s(
+    encode_images: Callable[[NDArray[np.uint8]], object], pixels: NDArray[np.uint8], seconds: float
+) -> float:
+    """Encode a batch (n, s, s, 3) again and again for so long; return pictures a second."""
+    n, start, passed_s = 0, time.perf_counter(), 0.0
+    while passed_s < seconds:
+        encode_images(pixels)
+        n += len(pixels)
+        passed_s = time.perf_counter() - start
+    return n / passed_s
 
 
 def compare(rows: NDArray[Any], expected: NDArray[Any], label_rows: NDArray[Any]) -> Comparison:

@@ -71,9 +71,9 @@ def choose_engine(source: ModelSource, device: str, precision: str, backend: str
 
 def _choose(source: ModelSource) -> Engine:
     """Choose for a model that has no choice yet; the bundled one has its graph."""
+    choice = usual_engine(source)
     if source.path == builtin_model_folder():
-        return Engine("onnx", "auto")
-    choice = Engine(by_processor(), "auto")
+        return choice
     with suppress(OSError):
         remember(source, *choice)
     return choice
@@ -116,6 +116,16 @@ def check_names(device: str, precision: str, backend: str) -> None:
         resolve_onnx(device, precision)
     elif precision == "int8":
         raise DeviceError("precision 'int8' is not there with torch", hint="leave --backend out")
+
+
+def usual_engine(source: ModelSource) -> Engine:
+    """Return what runs a model on a processor like this one, unless somebody chose otherwise."""
+    if find_spec("onnxruntime") is None:
+        return Engine("torch", "auto")
+    if source.path == builtin_model_folder():
+        return Engine("onnx", "auto")
+    is_worth_it = _n_image_weights(source) >= WORTH_EXPORTING
+    return Engine(by_processor() if is_worth_it else "torch", "auto")
 
 
 def by_processor() -> str:

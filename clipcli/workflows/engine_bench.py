@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from clipcli.encoder.check_images import check_pixels
+from clipcli.encoder.comparison import images_per_s
 from clipcli.encoder.encoder import ModelEncoder
 from clipcli.encoder.engines import FAST_BF16, remember
 from clipcli.errors import ClipcliError, OutputError
@@ -127,9 +127,4 @@ def _rate(encoder: ModelEncoder, pixels: NDArray[np.uint8]) -> float:
     import numpy as np
 
     batch = np.resize(pixels, (encoder.batch_size, *pixels.shape[1:]))
-    n, start, passed_s = 0, time.perf_counter(), 0.0
-    while passed_s < ROUND_S:
-        encoder.encode_images(batch)
-        n += len(batch)
-        passed_s = time.perf_counter() - start
-    return n / passed_s
+    return images_per_s(encoder.encode_images, batch, ROUND_S)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clipcli.encoder.comparison import Comparison, compare
+from clipcli.encoder.comparison import Comparison, compare, images_per_s
 from clipcli.errors import DeviceError
 
 LABELS = np.array([[1.0, 0.0], [0.0, 1.0]])
@@ -59,3 +59,22 @@ def test_in_fp32_another_number_is_another_network() -> None:
     near.check("onnx in fp32", "my-model", "fp32")
     with pytest.raises(DeviceError, match="too inexact with onnx"):
         far.check("onnx in fp32", "my-model", "fp32")
+
+
+def test_an_engine_that_is_slower_than_the_usual_one_says_so_with_both_figures() -> None:
+    slow = Comparison(1.0, 1.0, 16, 16, 0.0, 20.4, 30.6, "torch bf16")
+    even = Comparison(1.0, 1.0, 16, 16, 0.0, 29.9, 30.6, "torch bf16")
+
+    assert slow.slower == (
+        "slower here than torch bf16: 20 pictures a second against 31; leave --backend out"
+    )
+    assert even.slower == Comparison(1.0, 1.0, 16, 16).slower == ""
+
+
+def test_pictures_a_second_are_those_of_whole_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([10.0, 10.4, 10.9, 11.25])
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+
+    rate = images_per_s(lambda batch: None, np.zeros((5, 2, 2, 3), np.uint8), 1.0)
+
+    assert rate == pytest.approx(3 * 5 / 1.25)

@@ -28,7 +28,9 @@ class OpenVinoRunner:
 
     def __init__(self, source: ModelSource, precision: str, export: exports.Export) -> None:
         self.precision = f"{precision}-openvino"
-        self.note = f"openvino {precision}: {export.comparison.in_words()}"
+        comparison = export.comparison
+        told = (comparison.in_words(), comparison.slower)
+        self.note = f"openvino {precision}: {'; '.join(filter(None, told))}"
         self.batch_size = max(
             1, min(MAX_BATCH, BATCH_PIXELS // source.config.preprocessing.size**2)
         )

@@ -14,6 +14,7 @@ import pytest
 
 from clipcli.encoder import check_images as pictures
 from clipcli.encoder import exports
+from clipcli.encoder.comparison import Comparison
 from clipcli.encoder.encoder import load_encoder
 from clipcli.errors import DeviceError, MissingExtraError
 from clipcli.models.config import Preprocessing
@@ -83,6 +84,10 @@ def test_classifies_without_torch_once_the_model_is_exported(
     assert "making the model ready for openvino" in first.stderr
     assert "making the model ready" not in again.stderr
     assert "same first label for 16 of 16 pictures" in again.stderr
+    kept = json.loads(next(kept_cache.glob("backends/*/comparison.json")).read_text("utf-8"))
+    assert kept["usual"].startswith("torch ")  # a model of this size is not exported unasked
+    assert kept["images_per_s"] > 0 < kept["usual_images_per_s"]
+    assert ("slower here than torch" in again.stderr) == bool(Comparison(**kept).slower)
     told = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     assert told["provenance"]["precision"] == "fp32-openvino"
     assert told["provenance"]["backend"].startswith("openvino fp32: cosine to torch 1.0000")
