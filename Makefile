@@ -28,7 +28,7 @@ $(VENV)/installed-dev: $(VENV)/installed
 	@$(PYTHON) $(INSTALL) --dev
 	@touch $@
 
-$(VENV)/installed-bench: $(VENV)/installed-bench
+$(VENV)/installed-bench: $(VENV)/installed-dev
 	@$(PYTHON) $(INSTALL) --bench
 	@touch $@
 
