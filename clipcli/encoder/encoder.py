@@ -20,6 +20,7 @@ from clipcli.encoder.engines import (
     check_names,
     choose_engine,
     may_have_card,
+    usual_engine,
 )
 from clipcli.models.config import ModelConfig, TextTransformer
 from clipcli.models.folder import ModelFolder
@@ -128,7 +129,8 @@ class ModelEncoder:
         if self.backend == "openvino":
             from clipcli.encoder.openvino.runner import OpenVinoRunner
 
-            return OpenVinoRunner.load(self._source, *self._asked)
+            rival = usual_engine(self._source).backend
+            return OpenVinoRunner.load(self._source, *self._asked, rival)
         if self.backend == "onnx":
             from clipcli.encoder.onnx.runner import OnnxRunner
 

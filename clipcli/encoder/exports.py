@@ -67,17 +67,18 @@ def is_ready(source: ModelSource, target: Target, precision: str) -> bool:
     return store is not None and _read(_place(store, source, target, precision)) is not None
 
 
-def obtain(source: ModelSource, target: Target, precision: str) -> Export:
+def obtain(source: ModelSource, target: Target, precision: str, rival: str = "") -> Export:
     """Return the exported model; where there is none it is made, which takes a while.
 
-    It is kept in the cache folder. Where that cannot be written, it lasts as long as this process.
+    ``rival`` is the backend whose speed it is compared with when it is made. It is kept in the
+    cache folder. Where that cannot be written, it lasts as long as this process.
     """
     try:
         place = _place(_store(), source, target, precision)
-        return _read(place) or _make(source, target, precision, place)
+        return _read(place) or _make(source, target, precision, place, rival)
     except OSError:
         place = Path(tempfile.mkdtemp(prefix="clipcli-")) / "export"
-        return _make(source, target, precision, place)
+        return _make(source, target, precision, place, rival)
 
 
 def _store() -> Path:
@@ -111,11 +112,11 @@ def _hashes(folder: Path) -> dict[str, str]:
     return {path.name: remembered_hash(path) for path in files}
 
 
-def _make(source: ModelSource, target: Target, precision: str, place: Path) -> Export:
+def _make(source: ModelSource, target: Target, precision: str, place: Path, rival: str) -> Export:
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
     try:
-        _run(source, target, precision, partial)
+        _run(source, target, precision, partial, rival)
         (partial / SEAL_NAME).write_text(json.dumps(_hashes(partial)), encoding="utf-8")
         shutil.rmtree(place, ignore_errors=True)  # a damaged one
         with suppress(OSError):  # somebody else was faster, and theirs is the same
@@ -128,10 +129,10 @@ def _make(source: ModelSource, target: Target, precision: str, place: Path) -> E
     return export
 
 
-def _run(source: ModelSource, target: Target, precision: str, folder: Path) -> None:
+def _run(source: ModelSource, target: Target, precision: str, folder: Path, rival: str) -> None:
     done = subprocess.run(  # noqa: S603  # ourselves
         [sys.executable, "-m", f"clipcli.encoder.{target.name}.export"],
-        input=pickle.dumps((source, precision, str(folder))),
+        input=pickle.dumps((source, precision, str(folder), rival)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         check=False,

@@ -50,7 +50,7 @@ def main() -> None:
         for folder in sys.argv[1:]:
             export_beside(Path(folder))
         return
-    source, precision, folder = pickle.load(sys.stdin.buffer)  # noqa: S301  # from ourselves
+    source, precision, folder, _ = pickle.load(sys.stdin.buffer)  # noqa: S301  # from ourselves
     export(source, precision, Path(folder))
 
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from clipcli.encoder.check_images import calibration_pixels, check_pixels
 from clipcli.encoder.comparison import Comparison, compare_to_torch, images_per_s
-from clipcli.encoder.engines import usual_engine
 from clipcli.models.config import EfficientNetLite, ModifiedResNet
 from clipcli.models.open import ModelSource
 
@@ -24,13 +23,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from clipcli.encoder.onnx.runner import OnnxRunner
+    from clipcli.encoder.torch.runner import TorchRunner
+
 MODEL_NAME = "model.xml"
 HINTS = {"int8": "bf16", "bf16": "bf16", "fp32": "f32"}  # for what is not quantised
 ROUNDS, ROUND_S = 3, 0.5
 
 
-def export(source: ModelSource, precision: str, folder: Path) -> None:
-    """Write a model into ``folder``, and how far it is from torch."""
+def export(source: ModelSource, precision: str, folder: Path, rival: str) -> None:
+    """Write a model into ``folder``, how far it is from torch, and how fast beside ``rival``."""
     import openvino
 
     from clipcli.encoder.torch.export import PixelsToEmbeddings
@@ -47,32 +49,40 @@ def export(source: ModelSource, precision: str, folder: Path) -> None:
     def encode(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         return unit_rows(compiled(folder, precision, len(pixels)), pixels)
 
-    _with_rates(compare_to_torch(source, encode), source, precision, folder).write(folder)
+    comparison = compare_to_torch(source, encode)
+    _with_rates(comparison, source, precision, folder, rival).write(folder)
 
 
 def _with_rates(
-    comparison: Comparison, source: ModelSource, precision: str, folder: Path
+    comparison: Comparison, source: ModelSource, precision: str, folder: Path, rival: str
 ) -> Comparison:
     """Measure how fast it is, in turns with the engine that would run otherwise."""
     import numpy as np
 
-    from clipcli.encoder.encoder import ModelEncoder
-
-    usual = usual_engine(source)
-    encoder = ModelEncoder(source, "cpu", usual.precision, usual.backend)
+    runner = _load(source, rival)
     pixels = check_pixels(source.config.preprocessing)  # (16, s, s, 3)
-    batch = np.resize(pixels, (encoder.batch_size, *pixels.shape[1:]))
+    batch = np.resize(pixels, (runner.batch_size, *pixels.shape[1:]))
     model = compiled(folder, precision, len(batch))
     rates: dict[str, list[float]] = {"own": [], "usual": []}
     for _ in range(ROUNDS):
         rates["own"].append(images_per_s(lambda x: unit_rows(model, x), batch, ROUND_S))
-        rates["usual"].append(images_per_s(encoder.encode_images, batch, ROUND_S))
+        rates["usual"].append(images_per_s(runner.encode_images, batch, ROUND_S))
     return replace(
         comparison,
         images_per_s=statistics.median(rates["own"]),
         usual_images_per_s=statistics.median(rates["usual"]),
-        usual=f"{usual.backend} {encoder.precision.removesuffix(f'-{usual.backend}')}",
+        usual=f"{rival} {runner.precision.removesuffix(f'-{rival}')}",
     )
+
+
+def _load(source: ModelSource, backend: str) -> TorchRunner | OnnxRunner:
+    if backend == "onnx":
+        from clipcli.encoder.onnx.runner import OnnxRunner
+
+        return OnnxRunner.load(source)
+    from clipcli.encoder.torch.runner import TorchRunner
+
+    return TorchRunner.load(source, "cpu")
 
 
 def compiled(folder: Path, precision: str, n: int) -> Any:
@@ -133,8 +143,8 @@ def _quantise(model: Any, source: ModelSource) -> Any:
 
 def main() -> None:
     """Do what the process that started this one asks for on standard input."""
-    source, precision, folder = pickle.load(sys.stdin.buffer)  # noqa: S301  # from ourselves
-    export(source, precision, Path(folder))
+    source, precision, folder, rival = pickle.load(sys.stdin.buffer)  # noqa: S301  # from ourselves
+    export(source, precision, Path(folder), rival)
 
 
 if __name__ == "__main__":

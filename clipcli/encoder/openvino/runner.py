@@ -39,9 +39,15 @@ class OpenVinoRunner:
 
     @classmethod
     def load(
-        cls, source: ModelSource, device: str = "auto", precision: str = "auto"
+        cls,
+        source: ModelSource,
+        device: str = "auto",
+        precision: str = "auto",
+        rival: str = "torch",
     ) -> OpenVinoRunner:
         """Load a model; the first time it is exported, which takes a minute or two.
+
+        Then its speed is compared with that of ``rival``, the backend that would run otherwise.
 
         Raises
         ------
@@ -52,7 +58,7 @@ class OpenVinoRunner:
         """
         OPENVINO.check_installed()
         precision = resolve(device, precision)
-        export = exports.obtain(source, OPENVINO, precision)
+        export = exports.obtain(source, OPENVINO, precision, rival)
         export.comparison.check(f"openvino in {precision}", source.config.name)
         return cls(source, precision, export)
 
