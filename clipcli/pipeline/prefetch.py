@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 WINDOW_BYTES = 48 * 2**20  # decoded pictures that wait, at most: more than a batch of any device
 WINDOW_IMAGES = 1024  # however small they are
 LEAST_WINDOW = 4
+HELD_BYTES = 128 * 2**20  # of pictures from archives that are not decoded yet; one may be longer
 FOUND_AHEAD = 2048  # inputs that wait to be looked up
 LOOK_UP_AT_ONCE = 512  # inputs
 ANSWERS_AHEAD = 4  # lists of so many
@@ -71,6 +72,8 @@ class Feeder:
         self._ahead: queue.SimpleQueue[Ahead] = queue.SimpleQueue()
         self._head: Ahead | None = None  # taken from the queue, but not yet handed over
         self._stopped = threading.Event()
+        self._n_held_bytes = 0
+        self._held = threading.Lock()
         self._pool = ThreadPoolExecutor(max(2, usable_cores()), thread_name_prefix="decode")
 
     def __enter__(self) -> Feeder:
@@ -89,6 +92,7 @@ class Feeder:
     def _walk(self) -> None:
         try:
             for item in self._inputs:
+                self._hold(item)
                 self._found.put(item)
                 while self._found.qsize() >= FOUND_AHEAD and not self._stopped.wait(PAUSE_S):
                     pass
@@ -97,6 +101,24 @@ class Feeder:
             self._found.put(_End())
         except BaseException as error:  # whatever it is, the reader has to meet it
             self._found.put(error)
+
+    def _hold(self, item: Input) -> None:
+        """Wait until there is room for the bytes that a picture from an archive brings."""
+        n_bytes = item.n_bytes if isinstance(item, ImageData) else 0
+        while n_bytes and not self._stopped.is_set():
+            with self._held:
+                if not self._n_held_bytes or self._n_held_bytes + n_bytes <= HELD_BYTES:
+                    self._n_held_bytes += n_bytes
+                    return
+            self._stopped.wait(PAUSE_S)
+
+    def _read(self, item: ImageFile | ImageData) -> Entry:
+        try:
+            return self._reader.read(item)
+        finally:
+            if isinstance(item, ImageData):
+                with self._held:
+                    self._n_held_bytes -= item.n_bytes
 
     def _look_up(self) -> None:
         try:
@@ -154,7 +176,7 @@ class Feeder:
         if not self._stopped.is_set():
             self._room.acquire()
         if not self._stopped.is_set():  # it may have been what made room
-            self._ahead.put(self._pool.submit(self._reader.read, item))
+            self._ahead.put(self._pool.submit(self._read, item))
 
     def gather(self, n_fresh: int) -> list[Entry]:
         """Return the next entries in order; none at the end.

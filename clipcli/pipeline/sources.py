@@ -10,6 +10,7 @@ Archives are read once from front to back, nothing is unpacked on disk, and each
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from clipcli.errors import ImageError, InputError, MissingExtraError, UsageError
 from clipcli.images.kinds import HEAD_BYTES, has_picture_ending, sniff
+from clipcli.images.tars import members_of, open_tar
 from clipcli.results import Skipped
 
 if TYPE_CHECKING:
@@ -25,11 +27,12 @@ if TYPE_CHECKING:
 
     from clipcli.images.find import FindReport
 
-READS_BEHIND_THE_END = 100  # a sound tar needs a few
-MOST_BYTES = 512 * 2**20  # of one picture: the decoder's own limit is lower for most formats
+MOST_BYTES = 256 * 2**20  # of one picture, which is in memory as a whole
 MOST_SHARDS = 10_000_000
 ROWS_AT_ONCE = 64  # of Parquet: bounds memory where pictures are large
 TIMEOUT_S = 30.0  # without a byte from a server
+FETCH_S = 300.0  # for a picture, however steadily its bytes drip
+FETCHED_AT_ONCE = 2**16
 TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 PARQUET_ENDINGS = (".parquet", ".pq")
 KEY_COLUMNS = ("__key__", "key", "path", "file_name", "filename", "name", "id", "url")
@@ -40,15 +43,16 @@ _FORCED = re.compile(r"^(tar|parquet)::")
 
 @dataclass(frozen=True, slots=True)
 class ImageData:
-    """A picture whose bytes somebody else has; ``read`` is called in a decoding thread."""
+    """A picture whose bytes somebody else has; ``read`` is called once, in a decoding thread."""
 
     path: str
     read: Callable[[], bytes]
+    n_bytes: int = 0  # that are in memory meanwhile
 
 
 def in_memory(pictures: Iterable[tuple[str, bytes]]) -> Iterator[ImageData]:
     """Yield pictures whose bytes are there: names, and the whole content of a file each."""
-    return (ImageData(name, partial(bytes, data)) for name, data in pictures)
+    return (ImageData(name, partial(bytes, data), len(data)) for name, data in pictures)
 
 
 def is_source(path: str) -> bool:
@@ -76,6 +80,8 @@ def read_source(spec: str, report: FindReport) -> Iterator[ImageData | Skipped]:
     ------
     UsageError, MissingExtraError
     """
+    from http.client import HTTPException
+
     for name in expand(spec):
         kind, target = _kind(name), _FORCED.sub("", name)
         if kind == "picture":
@@ -86,7 +92,7 @@ def read_source(spec: str, report: FindReport) -> Iterator[ImageData | Skipped]:
             yield from read(target, report)
         except ImageError as error:  # it is not there, or no regular file
             yield Skipped(target, error.message)
-        except (OSError, EOFError, ValueError) as error:
+        except (OSError, EOFError, ValueError, HTTPException) as error:
             yield Skipped(target, f"damaged or unreadable archive: {_in_words(error)}")
 
 
@@ -123,36 +129,12 @@ def _kind(spec: str) -> str | None:
 
 def _tar_members(name: str, report: FindReport) -> Iterator[ImageData | Skipped]:
     """Yield pictures as the tar is streamed past; sparse and huge members are skipped."""
-    import tarfile
-    import zlib
-
-    try:
-        with (
-            open_binary(name) as stream,
-            tarfile.open(fileobj=_WithEnd(stream), mode="r|*") as tar,  # type: ignore[call-overload]
-        ):
-            yield from _pictures_of(name, tar, report)
-    except (tarfile.TarError, zlib.error) as error:
-        raise ValueError(_in_words(error)) from error
-
-
-class _WithEnd:
-    """A stream that says where it ends: ``tarfile`` reads on for as long as a header claims."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._n_reads_behind = 0
-
-    def read(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        self._n_reads_behind += not data
-        if self._n_reads_behind > READS_BEHIND_THE_END:
-            raise EOFError("ends within a member")
-        return data
+    with open_binary(name) as stream, open_tar(stream) as tar:
+        yield from _pictures_of(name, tar, report)
 
 
 def _pictures_of(name: str, tar: TarFile, report: FindReport) -> Iterator[ImageData | Skipped]:
-    for member in tar:
+    for member in members_of(tar):
         path = f"{name}::{member.name}"
         if not member.isreg() or member.name.rpartition("/")[2].startswith("."):
             continue
@@ -164,15 +146,17 @@ def _pictures_of(name: str, tar: TarFile, report: FindReport) -> Iterator[ImageD
         if not (has_picture_ending(member.name) or sniff(head)):
             report.ignored += 1
             continue
-        data = head + (file.read() if file else b"")
-        if len(data) != member.size:
+        # What begins like no picture is refused for that, however long it goes on.
+        data = head + (file.read() if file and sniff(head) else b"")
+        if sniff(head) and len(data) != member.size:
             raise EOFError(f"ends within {member.name}")
-        yield ImageData(path, partial(bytes, data))
+        yield ImageData(path, partial(bytes, data), len(data))
 
 
 def _parquet_rows(name: str, report: FindReport) -> Iterator[ImageData | Skipped]:
     """Yield the pictures in a column of bytes, or of ``{bytes, path}`` as ``datasets`` writes."""
     try:
+        import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
         raise MissingExtraError(
@@ -180,22 +164,29 @@ def _parquet_rows(name: str, report: FindReport) -> Iterator[ImageData | Skipped
             hint='pip install "clipcli[parquet]"',
         ) from error
 
-    with open_binary(name) as stream, pq.ParquetFile(stream) as table:
-        column = _image_column(name, table.schema_arrow)
-        names = table.schema_arrow.names
-        key = next((k for k in KEY_COLUMNS if k in names and k != column), None)
-        row = 0
-        batches = table.iter_batches(ROWS_AT_ONCE, columns=[column, *([key] if key else [])])
-        for batch in batches:
-            keys = batch[key].to_pylist() if key else [None] * len(batch)
-            for value, own in zip(batch[column].to_pylist(), keys, strict=True):
-                content = value.get("bytes") if isinstance(value, dict) else value
-                path = f"{name}::{row if own is None else own}"
-                if content is None:
-                    yield Skipped(path, "no picture in this row")
-                else:
-                    yield ImageData(path, partial(bytes, content))
-                row += 1
+    try:
+        with open_binary(name) as stream, pq.ParquetFile(stream) as table:
+            yield from _rows_of(name, table)
+    except pa.ArrowException as error:  # some of them are ValueErrors, others KeyErrors and more
+        raise ValueError(_in_words(error)) from error
+
+
+def _rows_of(name: str, table: Any) -> Iterator[ImageData | Skipped]:
+    column = _image_column(name, table.schema_arrow)
+    names = table.schema_arrow.names
+    key = next((k for k in KEY_COLUMNS if k in names and k != column), None)
+    row = 0
+    batches = table.iter_batches(ROWS_AT_ONCE, columns=[column, *([key] if key else [])])
+    for batch in batches:
+        keys = batch[key].to_pylist() if key else [None] * len(batch)
+        for value, own in zip(batch[column].to_pylist(), keys, strict=True):
+            content = value.get("bytes") if isinstance(value, dict) else value
+            path = f"{name}::{row if own is None else own}"
+            if isinstance(content, bytes):
+                yield ImageData(path, partial(bytes, content), len(content))
+            else:
+                yield Skipped(path, "no picture in this row")
+            row += 1
 
 
 def _image_column(name: str, schema: Any) -> str:
@@ -269,14 +260,26 @@ def fetch(url: str) -> bytes:
     ImageError
         If it cannot be read, or is too large for a picture.
     """
+    from http.client import HTTPException
+
     try:
         with open_binary(url) as stream:
-            data = stream.read(MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
+            return _read_in_time(stream)
+    except (OSError, ValueError, HTTPException) as error:
         raise ImageError(f"could not be fetched: {_in_words(error)}") from error
-    if len(data) > MOST_BYTES:
-        raise ImageError("larger than any picture that is read")
-    return data
+
+
+def _read_in_time(stream: BinaryIO) -> bytes:
+    """Return all that a server sends, if that ends within bounds of size and time."""
+    read = getattr(stream, "read1", stream.read)  # one answer of the network, not until it is full
+    data, end_s = bytearray(), time.monotonic() + FETCH_S
+    while part := read(FETCHED_AT_ONCE):
+        data += part
+        if len(data) > MOST_BYTES:
+            raise ImageError("larger than any picture that is read")
+        if time.monotonic() > end_s:
+            raise ImageError(f"could not be fetched within {FETCH_S:.0f} s")
+    return bytes(data)
 
 
 def _in_words(error: BaseException) -> str:

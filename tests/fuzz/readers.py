@@ -5,8 +5,11 @@ A reader takes the path of a file that was changed; whatever else it needs lies 
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import os
 import shutil
 import tarfile
@@ -348,6 +351,35 @@ def tar_seeds() -> Iterator[tuple[str, bytes]]:
         yield name, out.getvalue()
 
 
+def read_an_archive(path: Path) -> None:
+    """Read all pictures of a tar or a Parquet file, as ``classify`` does."""
+    from clipcli.images.find import FindReport
+    from clipcli.pipeline.sources import ImageData, read_source
+
+    for one in read_source(str(path), FindReport()):
+        if isinstance(one, ImageData):
+            one.read()
+
+
+def archive_seeds() -> Iterator[tuple[str, bytes]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for name, content in tar_seeds():
+        yield name, content
+        yield f"{name}.gz", gzip.compress(content, mtime=0)
+        yield f"{name}.xz", lzma.compress(content)
+        yield f"{name}.bz2", bz2.compress(content)
+    pictures = [{"bytes": b"\x89PNG", "path": "a.png"}, {"bytes": None, "path": "b"}]
+    for name, columns in (
+        ("a.parquet", {"image": pictures, "label": [1, 2]}),
+        ("b.parquet", {"jpg": [b"\xff\xd8", b"\xff"], "__key__": ["a", "b"]}),
+    ):
+        out = io.BytesIO()
+        pq.write_table(pa.table(columns), out)
+        yield name, out.getvalue()
+
+
 def read_a_table(path: Path) -> None:
     from clipcli.images.class_tree import read_class_tree
     from clipcli.training.data.tables import read_table
@@ -448,6 +480,7 @@ READERS = (
     Reader("journal", read_a_journal, journal_seeds),
     Reader("cache", use_a_cache, cache_seeds),
     Reader("tar", read_a_tar, tar_seeds),
+    Reader("archives", read_an_archive, archive_seeds),
     Reader("tables", read_a_table, table_seeds),
     Reader("manifest", read_a_manifest, manifest_seeds),
     Reader("hub", read_a_hub_answer, hub_seeds),

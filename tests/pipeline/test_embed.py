@@ -21,6 +21,7 @@ from clipcli.images.find import ImageFile
 from clipcli.images.load import Loaded
 from clipcli.pipeline import prefetch as feeder
 from clipcli.pipeline.embed import DecodeOptions, Embedded, embed
+from clipcli.pipeline.sources import ImageData
 from clipcli.results import Skipped
 from tests.fakes import FakeEncoder
 
@@ -317,3 +318,39 @@ def test_options_reach_the_decoder(pictures: Path) -> None:
 
     assert isinstance(block[0], Skipped)
     assert "8 x 6 pixels" in block[0].reason
+
+
+def test_pictures_from_archives_are_not_piled_up_in_memory(
+    monkeypatch: pytest.MonkeyPatch, decode_with: Callable[[Decoder], None]
+) -> None:
+    monkeypatch.setattr(feeder, "HELD_BYTES", 100)
+    gate = threading.Event()
+    handed_over: list[int] = []
+    decode_with(lambda _: np.zeros((4, 4, 3), np.uint8))
+
+    def read() -> bytes:
+        gate.wait(10)
+        return b"picture"
+
+    def archive() -> Iterator[ImageData]:
+        for i in range(20):
+            handed_over.append(i)
+            # The last is longer than all that may be held, and comes all the same.
+            yield ImageData(f"{i}.jpg", read, 40 if i < 19 else 500)
+
+    found: list[Embedded | Skipped] = []
+    reader = threading.Thread(target=lambda: _collect(archive(), found), daemon=True)
+    reader.start()
+
+    assert wait_until(lambda: len(handed_over) == 3)  # two are held, one waits for room
+    time.sleep(0.1)
+    assert len(handed_over) == 3
+    gate.set()
+    reader.join(10)
+
+    assert [entry.path for entry in found] == [f"{i}.jpg" for i in range(20)]
+
+
+def _collect(inputs: Iterator[ImageData], found: list[Embedded | Skipped]) -> None:
+    for entries in embed(inputs, FakeEncoder(), OPTIONS):
+        found += entries

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from clipcli import Classifier
 from clipcli.cli.app import run
-from clipcli.errors import UsageError
+from clipcli.errors import ImageError, UsageError
 from clipcli.images.find import FindReport
+from clipcli.pipeline import sources
 from clipcli.pipeline.sources import ImageData, expand, is_source, read_source
 from clipcli.results import Skipped
 
@@ -115,6 +116,38 @@ def test_urls_get_the_answers_of_files_as_arguments_and_in_lists(
     assert without_path(direct) == without_path(several[:1]) == expected
     assert [one["path"] for one in several] == [url, str(red), f"{server}/none.png"]
     assert str(several[2]["reason"]).startswith("could not be fetched")
+
+
+def test_a_picture_that_drips_for_ever_is_given_up(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "FETCH_S", 0.0)
+
+    with pytest.raises(ImageError, match="could not be fetched within"):
+        sources.fetch(f"{server}/red.png")
+
+
+def test_a_column_that_holds_no_bytes_makes_no_pictures(tmp_path: Path) -> None:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = pa.table({"image": [{"bytes": 10**12, "path": "a"}, {"bytes": None, "path": "b"}]})
+    pq.write_table(table, tmp_path / "a.parquet")
+
+    found = list(read_source(str(tmp_path / "a.parquet"), FindReport()))
+
+    assert [type(one) for one in found] == [Skipped, Skipped]
+
+
+def test_a_damaged_packed_tar_is_told_even_where_all_members_came(
+    tmp_path: Path, contents: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tar = write_tar(tmp_path / "a.tar.gz", contents, "w:gz")
+    data = tar.read_bytes()
+    tar.write_bytes(data[:-8] + bytes([data[-8] ^ 1]) + data[-7:])  # its checksum
+
+    found = answers(capsys, tar)
+
+    assert [one["path"] for one in found] == [*(f"{tar}::{name}" for name in contents), str(tar)]
+    assert "CRC" in str(found[-1]["reason"])
 
 
 def test_bytes_get_the_answers_of_files(pictures: Path, contents: dict[str, bytes]) -> None:
@@ -242,4 +275,4 @@ def test_commands_that_need_files_say_so(
 
     assert code in (2, 3)
     assert str(tar) in capsys.readouterr().err
-    assert ImageData.__slots__ == ("path", "read")
+    assert ImageData.__slots__ == ("path", "read", "n_bytes")

@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from clipcli.errors import InputError
 from clipcli.files import decode_text, open_regular, read_regular
+from clipcli.images.tars import check_end, members_of, strict_headers
 from clipcli.strict_json import JsonError, parse_json, short
 from clipcli.training.data.pair import ArchiveMember, Pair
 
@@ -122,14 +123,16 @@ def _members(path: Path, file: BinaryIO) -> Iterator[tarfile.TarInfo]:
             is_compressed = own.read(len(GZIP)) == GZIP
             own.seek(0)
             position = -1
-            with tarfile.open(fileobj=_Headers(own), mode="r:") as tar:
-                for member in tar:
+            headers = strict_headers()
+            with tarfile.open(fileobj=_Headers(own), mode="r:", tarinfo=headers) as tar:
+                for member in members_of(tar):
                     if member.size < 0 or member.offset <= position:
                         raise tarfile.ReadError("a header leads back")
                     position = member.offset
                     # Of a sparse file, the bytes do not lie one after the other.
                     if member.type in PLAIN and not member.issparse():
                         yield member
+                check_end(own.read, has_end=headers.has_end)
     except (InputError, OSError, MemoryError):
         raise
     # Besides its own errors the library raises what it meets in a damaged header: ValueError,
