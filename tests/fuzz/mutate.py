@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import sqlite3
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -32,29 +34,37 @@ MAX_BYTES = 200_000
 
 @st.composite
 def mutants(draw: st.DrawFn, seeds: Sequence[tuple[str, bytes]]) -> tuple[str, bytes]:
-    """Draw a file that was whole before one to four things happened to it."""
+    """Draw a file that was whole before one to four things happened to it.
+
+    In half of those with a form that is known here, whatever happens keeps to that form.
+    """
     name, content = draw(st.sampled_from(list(seeds)))
+    keeps_form = draw(st.booleans())
     for _ in range(draw(st.integers(1, 4))):
-        step = draw(st.sampled_from(_steps(name, content)))
-        content = step(draw, content)[:MAX_BYTES]
+        steps = _steps_in_form(name, content)
+        if not (steps and keeps_form):
+            steps = [*BLIND, *steps * 6]
+        content = draw(st.sampled_from(steps))(draw, content)[:MAX_BYTES]
     return name, content
 
 
 Step = Callable[[st.DrawFn, bytes], bytes]
 
 
-def _steps(name: str, content: bytes) -> list[Step]:
-    steps: list[Step] = [_flip, _edge, _cut, _remove, _repeat, _insert, _swap]
+def _steps_in_form(name: str, content: bytes) -> list[Step]:
+    steps: list[Step] = []
     if name.endswith((".json", ".jsonl")):
-        steps += [_json_value] * 6
+        steps.append(_json_value)
     if content.startswith(b"PK"):
-        steps += [_zip_member] * 6
+        steps.append(_zip_member)
     if content.startswith(b"SQLite"):
-        steps += [_cell] * 10
+        steps.append(_cell)
     if name.endswith(".safetensors"):
-        steps += [_header] * 6
+        steps.append(_header)
     if name.endswith(".tar"):
-        steps += [_tar_header] * 6
+        steps.append(_tar_header)
+    if name.endswith(".tar.gz"):
+        steps.append(_packed_tar_header)
     return steps
 
 
@@ -201,6 +211,13 @@ def _tar_header(draw: st.DrawFn, content: bytes) -> bytes:
     return content[:at] + bytes(block) + content[at + 512 :]
 
 
+def _packed_tar_header(draw: st.DrawFn, content: bytes) -> bytes:
+    """Change what is packed, and keep the packing whole."""
+    with suppress(OSError, EOFError, zlib.error):  # it is damaged already
+        return gzip.compress(_tar_header(draw, gzip.decompress(content)), mtime=0)
+    return content
+
+
 def _cell(draw: st.DrawFn, content: bytes) -> bytes:
     """Put a value of another type into a cell of a store, or change its tables."""
     value = draw(st.sampled_from((None, "x", b"", b"\xff" * 60, -1, 2**62, 0.5, "[[", "[]", 0)))
@@ -225,3 +242,6 @@ def _cell(draw: st.DrawFn, content: bytes) -> bytes:
             connection.close()
         return path.read_bytes()
     return content
+
+
+BLIND: tuple[Step, ...] = (_flip, _edge, _cut, _remove, _repeat, _insert, _swap)

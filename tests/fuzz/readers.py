@@ -451,6 +451,85 @@ def manifest_seeds() -> Iterator[tuple[str, bytes]]:
     yield "tokenizer.json", json.dumps({"model": model, "added_tokens": added}).encode()
 
 
+def read_a_locator(path: Path) -> None:
+    """Read what says what a model is, by the kinds that have a layout of their own."""
+    from clipcli.models.config import Preprocessing
+    from clipcli.models.formats import huggingface
+    from clipcli.models.formats.huggingface_keys import huggingface_siglip
+    from clipcli.models.formats.json_reader import read_object
+    from clipcli.models.formats.preprocessor import read_openclip_preprocess
+    from clipcli.models.formats.tokenizer_files import read_siglip_tokens
+    from clipcli.models.locators.owl import is_owl, owl_tensors, read_owl
+    from clipcli.models.locators.source import owl_preprocessing
+
+    data = read_object(path)
+    if path.name == "owl.json":
+        if is_owl(data):
+            owl_tensors(read_owl(data))
+    elif path.name == "siglip.json":
+        if huggingface.is_huggingface(data) and huggingface.model_type(data) != "clip":
+            tokens = read_siglip_tokens(path.parent, huggingface.siglip_vocab_size(data))
+            huggingface_siglip(huggingface.read_siglip(data, tokens))
+    elif path.name == "openclip.json":
+        read_openclip_preprocess(data.section("preprocess_cfg"), 224)
+    else:
+        assert isinstance(owl_preprocessing(path, 768), Preprocessing)
+
+
+def locator_seeds() -> Iterator[tuple[str, bytes]]:
+    text, image = {"num_hidden_layers": 2}, {"image_size": 768, "patch_size": 32}
+    owl = {"model_type": "owlvit", "projection_dim": 64, "text_config": text}
+    yield "owl.json", json.dumps(owl | {"vision_config": image}).encode()
+    siglip = {"model_type": "siglip", "text_config": {"vocab_size": 32000, "hidden_size": 64}}
+    siglip |= {"vision_config": {"hidden_size": 64, "image_size": 224, "patch_size": 16}}
+    yield "siglip.json", json.dumps(siglip).encode()
+    preprocess = {"size": 224, "mode": "RGB", "mean": [0.5] * 3, "std": [0.5] * 3}
+    preprocess |= {"interpolation": "bicubic", "resize_mode": "shortest", "fill_color": 0}
+    yield "openclip.json", json.dumps({"preprocess_cfg": preprocess}).encode()
+    own = {"size": {"height": 768, "width": 768}, "image_mean": [0.5] * 3, "image_std": [0.2] * 3}
+    yield "preprocessor.json", json.dumps(own).encode()
+
+
+def read_boxes(path: Path) -> None:
+    from clipcli.workflows.locate.annotations import read_annotations
+
+    read_annotations(path)
+
+
+def box_seeds() -> Iterator[tuple[str, bytes]]:
+    boxes = [
+        {"image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4], "area": 12, "iscrowd": 0, "id": 1},
+        {"image_id": 1, "category_id": 3, "bbox": [1.5, 2, 3, 4], "iscrowd": 1, "id": 2},
+    ]
+    data = {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": boxes}
+    yield "boxes.json", json.dumps(data | {"categories": [{"id": 3, "name": "cat"}]}).encode()
+
+
+def read_a_note(path: Path) -> None:
+    """Read what clipcli writes for itself and people edit: settings, choices, expectations."""
+    from clipcli.cli.settings import read_settings
+    from clipcli.encoder.engines import _read
+    from clipcli.encoder.selfcheck import read_expectations
+
+    if path.suffix == ".toml":
+        read_settings({"CLIPCLI_CONFIG": str(path)})
+    elif path.name == "engines.json":
+        _read(path)
+    else:
+        read_expectations(path, "0" * 64)
+
+
+def note_seeds() -> Iterator[tuple[str, bytes]]:
+    from clipcli.models.folder import builtin_model_folder
+
+    head = b'model = "mini"\n[defaults]\ntop-k = 3\nno-cache = true\n'
+    yield "clipcli.toml", head + b'[defaults.classify]\nmin-prob = 0.5\n[labels]\npets = "a.txt"\n'
+    yield "engines.json", json.dumps({"0 x86_64 plain": "torch auto"}).encode()
+    record = json.loads((builtin_model_folder() / "selfcheck.json").read_bytes())
+    record |= {key: record[key][:2] for key in ("images", "texts")}
+    yield "selfcheck.json", json.dumps(record | {"fingerprint": "0" * 64}).encode()
+
+
 def read_a_hub_answer(path: Path) -> None:
     """Read what a hub says of a repository."""
     from clipcli.errors import ModelError
@@ -483,6 +562,9 @@ READERS = (
     Reader("archives", read_an_archive, archive_seeds),
     Reader("tables", read_a_table, table_seeds),
     Reader("manifest", read_a_manifest, manifest_seeds),
+    Reader("locator", read_a_locator, locator_seeds),
+    Reader("boxes", read_boxes, box_seeds),
+    Reader("notes", read_a_note, note_seeds),
     Reader("hub", read_a_hub_answer, hub_seeds),
 )
 

@@ -19,6 +19,7 @@ from clipcli.models.formats.tokenizer_files import find_clip_tokenizer
 from clipcli.models.locators.glip import GlipArchitecture, glip_plan, read_glip
 from clipcli.models.locators.owl import OwlArchitecture, is_owl, owl_tensors, read_owl
 from clipcli.models.resolve import chosen_model, resolve_model
+from clipcli.strict_json import short
 
 Kind: TypeAlias = Literal["owlvit", "owlv2", "glip"]
 WORDPIECE_NAMES = ("tokenizer.json", "vocab.txt")
@@ -75,24 +76,26 @@ def _open_owl(folder: Path) -> LocatorSource:
         lacks = "preprocessor_config.json" if tokenizer_path else "tokenizer"
         raise ModelError(f"{folder}: its {lacks} is missing", hint=f"put it into {folder}")
     kind: Kind = "owlv2" if architecture.has_objectness else "owlvit"
-    preprocessing = _preprocessing(preprocessor, architecture.clip.image.image_size)
+    preprocessing = owl_preprocessing(preprocessor, architecture.clip.image.image_size)
     file = read_weights(weights)
     plan = make_plan(owl_tensors(architecture), file)
     return _source(folder, kind, architecture, plan, tokenizer_path, preprocessing)
 
 
-def _preprocessing(path: Path, size: int) -> Preprocessing:
+def owl_preprocessing(path: Path, size: int) -> Preprocessing:
+    """Return the preprocessing of a ``preprocessor_config.json`` beside a tower of such a size.
+
+    Raises
+    ------
+    ModelError
+        If it makes no sense, or of pictures of another size.
+    """
     data = read_object(path)
     given = data.values.get("size")
-    sides = (
-        {given}
-        if isinstance(given, int)
-        else set(given.values())
-        if isinstance(given, dict)
-        else set(given or ())
-    )
-    if sides != {size}:
-        raise ModelError(f"{path}: size is {given}, but the image tower sees {size} pixels")
+    sides = list(given.values()) if isinstance(given, dict) else given
+    sides = sides if isinstance(sides, list) else [sides]
+    if not sides or any(side != size for side in sides):
+        raise ModelError(f"{path}: size is {short(given)}, but the image tower sees {size} pixels")
     return Preprocessing(
         size, "squash", mean=data.triple("image_mean"), std=data.triple("image_std")
     )
