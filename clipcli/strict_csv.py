@@ -36,7 +36,8 @@ def read_rows(
     delimiter
         What stands between two cells.
     is_strict
-        Refuse quotes in the wrong place, which a reader would have to guess about.
+        Refuse quotes in the wrong place, which a reader would have to guess about. Otherwise they
+        are let pass within a line: beyond its end, one quote too many would swallow other rows.
 
     Raises
     ------
@@ -50,10 +51,12 @@ def read_rows(
     """
     begin = 1
     n_characters = 0
+    own: list[str] = []  # lines of the row
 
     def bounded() -> Iterator[str]:
         nonlocal n_characters
         for line in lines:
+            own.append(line)
             n_characters += len(line)
             if n_characters > MAX_ROW_CHARACTERS:
                 raise CsvError("a row of more than a million characters", begin)
@@ -62,10 +65,26 @@ def read_rows(
     reader = csv.reader(bounded(), delimiter=delimiter, strict=is_strict)
     try:
         for cells in reader:
+            if not is_strict:
+                _check_quotes(own, delimiter)
             yield CsvRow(begin, cells)
             begin, n_characters = reader.line_num + 1, 0
+            own.clear()
     except csv.Error as error:
         raise CsvError(f"malformed CSV: {error}", begin) from error
+
+
+def _check_quotes(lines: list[str], delimiter: str) -> None:
+    """Raise ``csv.Error`` for a row that goes beyond its line, or a file, by mistake."""
+    if not any('"' in line for line in lines):
+        return
+    try:
+        for _ in csv.reader(lines, delimiter=delimiter, strict=True):
+            pass
+    except csv.Error as error:
+        is_open = "unexpected end of data" in str(error)
+        if is_open or len(lines) > 1:
+            raise csv.Error("a quote is opened and not closed") from error
 
 
 def read_named_rows(

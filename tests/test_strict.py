@@ -157,3 +157,26 @@ def test_a_record_refuses(data: Any, message: str) -> None:
         read_record(data, Outer, RULES)
 
     assert caught.value.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('a,b\nx,"y\nz,w\nu,v\n', 2),  # never closed
+        ('a,b\nx,"y\nz,"bee" here\n', 2),  # closed by another's
+        ('a,b\n1,2\nx,"y', 3),
+    ],
+)
+def test_a_quote_too_many_swallows_no_rows(text: str, line: int) -> None:
+    with pytest.raises(CsvError, match="a quote is opened and not closed") as caught:
+        list(read_rows(text.splitlines(keepends=True), is_strict=False))
+
+    assert caught.value.line == line
+
+
+def test_quotes_within_a_line_are_let_pass_where_a_table_is_not_strict() -> None:
+    text = 'a,b\nx,"hello" said\nu,5" v\nw,"two\nlines"\n'
+
+    rows = [row.cells for row in read_rows(text.splitlines(keepends=True), is_strict=False)]
+
+    assert rows == [["a", "b"], ["x", "hello said"], ["u", '5" v'], ["w", "two\nlines"]]
