@@ -279,6 +279,8 @@ def _read_in_time(stream: BinaryIO) -> bytes:
             raise ImageError("larger than any picture that is read")
         if time.monotonic() > end_s:
             raise ImageError(f"could not be fetched within {FETCH_S:.0f} s")
+    if getattr(stream, "length", None):  # of an answer that announced how long it is: what is left
+        raise ImageError("could not be fetched: the server sent less than it announced")
     return bytes(data)
 
 

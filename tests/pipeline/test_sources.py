@@ -127,6 +127,25 @@ def test_a_picture_that_drips_for_ever_is_given_up(
         sources.fetch(f"{server}/red.png")
 
 
+def test_a_picture_that_breaks_off_on_its_way_is_no_shorter_picture() -> None:
+    class Short(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"\x89PNG")
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Short) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        try:
+            with pytest.raises(ImageError, match="sent less than it announced"):
+                sources.fetch(f"http://127.0.0.1:{running.server_address[1]}/a.png")
+        finally:
+            running.shutdown()
+
+
 def test_a_column_that_holds_no_bytes_makes_no_pictures(tmp_path: Path) -> None:
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     table = pa.table({"image": [{"bytes": 10**12, "path": "a"}, {"bytes": None, "path": "b"}]})
