@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 MAX_PIXELS = 200_000_000
-DECODER_VERSION = 5  # part of every cache key: raise it when decoding gives other pixels
+DECODER_VERSION = 6  # part of every cache key: raise it when decoding gives other pixels
 
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom
 

@@ -12,14 +12,21 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, BinaryIO
 
+from PIL import ImagePalette
 from PIL.TiffImagePlugin import (
     BITSPERSAMPLE,
+    COLORMAP,
+    COMPRESSION,
+    EXTRASAMPLES,
     PLANAR_CONFIGURATION,
     SAMPLESPERPIXEL,
+    STRIPOFFSETS,
+    TILEOFFSETS,
     TiffImageFile,
 )
 
 from clipcli.errors import ImageError
+from clipcli.images.deep import declared
 from clipcli.images.failures import UNREAD_TIFF
 from clipcli.images.ranges import Declared, find_range, to_8_bits
 from clipcli.images.tiff_planes import is_in_packed_planes, planes_of
@@ -32,6 +39,7 @@ if TYPE_CHECKING:
 
 _N_COLOURS, _DARK = 3, 16
 _IN_PLANES = 2  # a value of the planar configuration
+_UNASSOCIATED = 2  # a value of the extra samples: alpha, that colours were not multiplied by
 _COLOURS = frozenset({"RGB", "RGBA"})  # whose planes Pillow can put together from 16 bits
 
 
@@ -43,13 +51,31 @@ class TiffReader(TiffImageFile):
         tags = self.tag_v2
         if tags.get(SAMPLESPERPIXEL, 1) == 1 and tags.get(PLANAR_CONFIGURATION) == _IN_PLANES:
             tags[PLANAR_CONFIGURATION] = 1  # one plane is no planes
+        if tags.get(PLANAR_CONFIGURATION) == _IN_PLANES and tags.get(COMPRESSION, 1) == 1:
+            self._leave_planes_out()
         super()._setup()
+        if self.mode == "P" and max(tags[COLORMAP]) < 256:
+            # Some programs write 8 bits where 16 belong; libtiff's own tools know them by that.
+            self.palette = ImagePalette.raw("RGB;L", bytes(tags[COLORMAP]))
         if self.use_load_libtiff and tags.prefix == b"MM":
             self._read_natively()
         if tags.get(PLANAR_CONFIGURATION) == _IN_PLANES and not self.use_load_libtiff:
             bits = max(tags.get(BITSPERSAMPLE, (1,)))
             if bits != 8:
                 self._read_wide_planes(bits)
+
+    def _leave_planes_out(self) -> None:
+        """Leave out planes that are neither colour nor alpha."""
+        tags, extra = self.tag_v2, self.tag_v2.get(EXTRASAMPLES, ())
+        if any(extra) and set(extra) != {_UNASSOCIATED}:
+            kinds = ", ".join(map(str, sorted(set(extra))))
+            raise ImageError(f"{UNREAD_TIFF}: planes of extra samples of kind {kinds}")
+        n_planes = tags.get(SAMPLESPERPIXEL, 1)
+        if any(extra) or not extra or n_planes <= len(extra):
+            return
+        for tag in {STRIPOFFSETS, TILEOFFSETS} & set(tags):
+            places = tags[tag]
+            tags[tag] = places[: len(places) // n_planes * (n_planes - len(extra))]
 
     def _read_natively(self) -> None:
         """Read numbers as libtiff gives them, in this machine's order, not in the file's."""
@@ -103,8 +129,11 @@ def with_all_bits(image: ImageFile, stream: BinaryIO, page: int) -> Image:
     values = _wide_values(image, stream, page)  # (h, w, 3 or 4)
     height, width, n_bands = shape = values.shape
     colours = values[..., :_N_COLOURS].reshape(height, width * _N_COLOURS)
-    scale = Declared(extent=find_range(colours, Declared()))
+    extent = find_range(colours, declared(image))
+    scale = Declared(extent=extent)
     scaled = to_8_bits(values.reshape(height, width * n_bands), scale).reshape(shape)
+    if n_bands > _N_COLOURS and values[..., _N_COLOURS].max() > extent.high:
+        scaled[..., _N_COLOURS] = values[..., _N_COLOURS] >> 8  # alpha fills its 16 bits
     brightened = PIL.Image.fromarray(scaled, image.mode)
     brightened.info = dict(image.info)  # a colour profile
     return brightened

@@ -138,6 +138,54 @@ def test_packed_planes_that_lie_in_one_place_are_refused() -> None:
         decode_image(tiff_of(plane + bytes(600), tags))
 
 
+@pytest.mark.parametrize("form", ["u1", "u2"])
+def test_a_plane_that_is_neither_colour_nor_alpha_is_left_out(form: str) -> None:
+    values = np.dstack([RGB, 255 - RGB[..., :1]]).astype(np.uint16) * (257 if form == "u2" else 1)
+    data = b"".join(values[..., band].astype(form).tobytes() for band in range(4))
+    tags = {256: (96,), 257: (64,), 258: (8 * int(form[1]),) * 4, 262: (2,), 277: (4,), 284: (2,)}
+
+    decoded = decode_image(tiff_of(data, tags | {338: (0,)}, strips=4))
+
+    np.testing.assert_array_equal(np.asarray(decoded), RGB)
+    with pytest.raises(ImageError, match="not read: planes of extra samples of kind 1"):
+        decode_image(tiff_of(data, tags | {338: (1,)}, strips=4))  # alpha was multiplied in
+
+
+def test_alpha_of_16_bits_beside_colours_of_12_is_no_full_cover() -> None:
+    values = np.full((64, 96, 4), 65535, np.uint16)
+    values[..., :3] = RGB.astype(np.uint16) * 16
+    values[:10, :, 3] = 32768  # half of the white behind it shows
+    tags = {256: (96,), 257: (64,), 258: (16,) * 4, 262: (2,), 277: (4,), 338: (2,)}
+
+    decoded = np.asarray(decode_image(tiff_of(values.astype("<u2").tobytes(), tags))).astype(int)
+
+    assert np.abs(decoded[:10] - (RGB[:10] + 255.0) / 2).max() <= 2
+    np.testing.assert_array_equal(decoded[10:], RGB[10:])
+
+
+def test_colours_that_are_declared_to_be_dark_stay_dark() -> None:
+    values = RGB.astype(np.uint16) * 2  # of 4095, an eighth
+    tags = {256: (96,), 257: (64,), 258: (16,) * 3, 262: (2,), 277: (3,), 281: (4095,), 280: (0,)}
+
+    decoded = np.asarray(decode_image(tiff_of(values.astype("<u2").tobytes(), tags)))
+
+    np.testing.assert_array_equal(decoded, RGB // 8)
+
+
+def test_a_palette_of_8_bits_is_not_black() -> None:
+    greys = np.arange(256).repeat(24).reshape(64, 96).astype(np.uint8)
+    colours = [*range(256), *range(255, -1, -1), *([7] * 256)]
+    tags = {256: (96,), 257: (64,), 258: (8,), 262: (3,), 277: (1,), 320: tuple(colours)}
+
+    decoded = np.asarray(decode_image(tiff_of(greys.tobytes(), tags)))
+
+    np.testing.assert_array_equal(decoded[..., 0], greys)
+    np.testing.assert_array_equal(decoded[..., 1], 255 - greys)
+    assert (decoded[..., 2] == 7).all()
+    wide = tiff_of(greys.tobytes(), tags | {320: tuple(colour * 257 for colour in colours)})
+    np.testing.assert_array_equal(np.asarray(decode_image(wide)), decoded)
+
+
 def test_dark_colours_that_use_16_bits_stay_dark() -> None:
     values = (RGB // 8).astype(np.uint16) * 256
     content = planes_of(values, "<")
