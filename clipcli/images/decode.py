@@ -159,13 +159,14 @@ def _decode_kind(kind: Kind, stream: BinaryIO, how: _How) -> Decoded:
         return _decode_raw(stream, how)
     stream, watch = watched(stream, kind)
     page = tiff.first_full_page(stream) if kind is TIFF else 0
+    n_bytes = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     image = _reader(kind)(stream)
     if page:
         image.seek(page)
     _check_size(image.size, max_pixels)
     check_tiles(image)
-    check_content(image, stream.seek(0, io.SEEK_END))
+    check_content(image, n_bytes)
     watch.allow_for(image.size)
     n_pixels = image.size[0] * image.size[1]
     reduced = None
