@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from clipcli.cli import options
 from clipcli.cli.groups import (
     DecisionOptions,
     LabelOptions,
@@ -22,12 +24,19 @@ if TYPE_CHECKING:
     from clipcli.results import Result
 
 
+@dataclass(frozen=True)
+class ClassifyOutput(ResultOutput):
+    """Where results go, or which pictures were given a label."""
+
+    paths_only: options.PathsOnly = False
+
+
 def classify(
     paths: PathOptions,
     labels: LabelOptions,
     decision: DecisionOptions,
     model: ModelOptions,
-    output: ResultOutput,
+    output: ClassifyOutput,
     notes: NoteOptions,
 ) -> ExitCode:
     """Say which label fits each picture, with probabilities.
@@ -39,7 +48,12 @@ def classify(
     from clipcli.output.results import FORMATS
 
     decisions = decision.decisions()
-    request = output.guarded_request(FORMATS)
+    request = output.paths_request(
+        FORMATS,
+        paths_only=output.paths_only,
+        null=paths.null,
+        is_guarded=output.guard_formulas,
+    )
     session = model.session(paths.inputs(), notes)
     classifier = open_classifier(session, labels, decisions, top_k=decision.top_k or TOP_K)
     return classified(session, classifier, request, n_shown=decision.top_k or 1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from clipcli.errors import ClipcliError, ExitCode, InputError, several
 from clipcli.files import open_regular
+from clipcli.images.left_out import in_words
 from clipcli.pipeline.session import ALIKE_SHOWN, Session
 
 if TYPE_CHECKING:
@@ -93,8 +94,8 @@ def conclude_inputs(session: Session) -> ExitCode:
     """
     _note_skipped(session, session.n_ok + session.n_skipped)
     if session.report.ignored:
-        left_out = several(session.report.ignored, "other file")
-        session.notes.say(f"{left_out} left out, no picture by ending or content")
+        left_out = in_words(session.report.left_out)
+        session.notes.say(f"{left_out}; no picture by ending or content")
     _note_links(session)
     if not session.n_ok:
         raise InputError(f"{session.inputs.in_words()}: no picture could be read")

@@ -195,6 +195,20 @@ class OutputOptions:
             tables=tables,
         )
 
+    def paths_request(
+        self, formats: tuple[str, ...], *, paths_only: bool, null: bool, is_guarded: bool = False
+    ) -> OutputRequest:
+        """Return them as :meth:`request` does, with nothing but paths on standard output, if asked.
+
+        Raises
+        ------
+        UsageError, OutputError, OutputExistsError, MissingExtraError
+        """
+        request = self.request(formats, is_guarded=is_guarded)
+        if paths_only and self._chosen() is not None:
+            raise UsageError(f"--paths-only and --format {self._chosen()}: choose one of them")
+        return request.with_paths(null=null) if paths_only else request
+
     def _chosen(self) -> str | None:
         if self.as_json and self.format not in (None, "json"):
             raise UsageError(f"--json and --format {self.format}: choose one of them")

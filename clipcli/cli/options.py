@@ -96,7 +96,7 @@ Paths: TypeAlias = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="PATHS",
-        help="Pictures, folders (walked), patterns, or - for a list on standard input.",
+        help="Pictures, folders (walked), patterns, or - for standard input: a list, or a picture.",
         show_default=False,
     ),
 ]
@@ -303,7 +303,18 @@ FromFile: TypeAlias = Annotated[
 ]
 Null: TypeAlias = Annotated[
     bool,
-    typer.Option("--null", "-0", help="Lists separate paths by NUL. Left out: by line ends."),
+    typer.Option(
+        "--null",
+        "-0",
+        help="Paths are separated by NUL, in lists and by --paths-only. Left out: by line ends.",
+    ),
+]
+PathsOnly: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--paths-only",
+        help="Print nothing but paths, for xargs and the like. Left out: see --format.",
+    ),
 ]
 Overwrite: TypeAlias = Annotated[
     bool,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
+from clipcli.cli import options
 from clipcli.cli.groups import ModelOptions, NoteOptions, OutputOptions, PathOptions
 from clipcli.errors import ExitCode
 
@@ -95,6 +96,7 @@ class SearchOutput(OutputOptions):
             "terminal, tsv in a pipe, nothing beside -o.",
         ),
     ] = None
+    paths_only: options.PathsOnly = False
 
 
 def search(
@@ -113,7 +115,7 @@ def search(
     from clipcli.workflows.search.query import read_request
     from clipcli.workflows.search.report import FORMATS
 
-    request = output.request(FORMATS)
+    request = output.paths_request(FORMATS, paths_only=output.paths_only, null=paths.null)
     places, search_request = read_request(
         paths.paths or (),
         query.query or (),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -16,6 +17,7 @@ from clipcli.errors import ImageError
 from clipcli.images.files import check_regular, failure_reason, join, open_regular, status_of
 from clipcli.images.globs import expand, is_pattern
 from clipcli.images.kinds import HEAD_BYTES, has_picture_ending, sniff
+from clipcli.images.left_out import kind_of
 from clipcli.images.lists import STANDARD_INPUT, read_paths
 from clipcli.images.order import natural_sort
 from clipcli.results import Skipped
@@ -38,12 +40,18 @@ class ImageFile:
 class FindReport:
     """What finding met besides inputs; complete once the iterator is used up."""
 
-    ignored: int = 0  # files in folders that are no pictures, by ending and by content
+    # Files in folders that are no pictures, by ending and by content: how many of each kind.
+    left_out: Counter[str] = field(default_factory=Counter)
     repeated: int = 0  # paths that had been found before
     n_folders: int = 0  # folders that were walked
     linked_folders: list[str] = field(default_factory=list)  # were not walked; the first few
     n_linked_folders: int = 0
     links: list[str] | None = None  # with a list, links in folders go there and are no inputs
+
+    @property
+    def ignored(self) -> int:
+        """How many files were left out."""
+        return self.left_out.total()
 
 
 @dataclass(slots=True)
@@ -202,7 +210,7 @@ def _find_in_folder(path: str, seen: _Seen, report: FindReport) -> Iterator[Imag
     if has_picture_ending(path) or _has_picture_content(path):
         yield from _find_path(path, seen, report)
     else:
-        report.ignored += 1
+        report.left_out[kind_of(path)] += 1
 
 
 def _has_picture_content(path: str) -> bool:

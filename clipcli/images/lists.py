@@ -16,8 +16,10 @@ from typing import BinaryIO, cast
 from clipcli.errors import UsageError
 from clipcli.files import LIMIT_BYTES
 from clipcli.images.files import failure_reason
+from clipcli.images.kinds import HEAD_BYTES
 
 STANDARD_INPUT = "-"
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CHUNK_BYTES = 65536
 
 
@@ -26,6 +28,7 @@ def read_paths(source: str, *, null: bool = False) -> Iterator[str]:
     if source == STANDARD_INPUT:
         if sys.stdin is None:
             raise UsageError("standard input: closed", hint="name the files, or use --from-file")
+        _check_text(standard_input_head(), null=null)
         yield from parse_paths(sys.stdin.buffer, null=null)
         return
     try:
@@ -40,6 +43,23 @@ def read_paths(source: str, *, null: bool = False) -> Iterator[str]:
         yield from parse_paths(stream, null=null)
 
 
+def standard_input_head() -> bytes:
+    """Return how standard input begins, as far as it has arrived, and leave it there."""
+    peek = getattr(getattr(sys.stdin, "buffer", None), "peek", None)
+    head: bytes = peek(HEAD_BYTES)[:HEAD_BYTES] if peek else b""
+    return head
+
+
+def _check_text(head: bytes, *, null: bool) -> None:
+    """Refuse what is no list: its bytes would come out again as names of files."""
+    if null or b"\0" not in head or head.startswith(_UTF_16):
+        return
+    raise UsageError(
+        "standard input: is neither a picture that is read nor a list with a path in each line",
+        hint="a list with NUL characters between the paths, as `find -print0` writes it, needs -0",
+    )
+
+
 def parse_paths(stream: BinaryIO, *, null: bool = False) -> Iterator[str]:
     """Yield the paths in an open list; empty entries are left out."""
     entries = _split_nul(stream) if null else _lines(stream)
@@ -52,7 +72,7 @@ def _lines(stream: BinaryIO) -> Iterator[bytes]:
     for number, line in enumerate(stream):
         entry = line
         if number == 0:
-            if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            if line.startswith(_UTF_16):
                 yield from _utf16_lines(line, stream)
                 return
             entry = line.removeprefix(codecs.BOM_UTF8)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from clipcli.errors import MissingExtraError
-from clipcli.output.text import digits, escape_tsv, guarded, visible
+from clipcli.output.text import digits, escape_tsv, guarded, path_bytes, visible
 from clipcli.results import Classified, Provenance, Result, path_text, to_record
 from clipcli.version import __version__
 
@@ -57,6 +57,21 @@ class LineDocument:
 
     def finish(self, provenance: Provenance, error: str | None) -> None:
         """Do nothing: every line is complete."""
+
+
+class PathsDocument:
+    """The paths of pictures that were given a label, for programs such as ``xargs``."""
+
+    def __init__(self, sink: Sink, end: bytes, *, for_terminal: bool) -> None:
+        self._sink, self._end, self._for_terminal = sink, end, for_terminal
+
+    def write(self, result: Result) -> None:
+        """Add a path, unless no label was given."""
+        if isinstance(result, Classified) and result.label is not None:
+            self._sink.write(path_bytes(result.path, self._end, for_terminal=self._for_terminal))
+
+    def finish(self, provenance: Provenance, error: str | None) -> None:
+        """Do nothing: every path is complete."""
 
 
 class JsonDocument:

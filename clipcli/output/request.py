@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from clipcli.output.files import NewFile, check_target, output_error
 
 MORE_ENDINGS = {".ndjson": "jsonl", ".htm": "html"}
 BESIDE = ("tsv", "csv", "jsonl")  # formats with no room for provenance: it goes into FILE.meta.json
+PATHS = {"paths": b"\n", "paths0": b"\0"}  # paths alone, and what stands behind each
 NOT_FOR_TERMINALS = ("parquet", "html", "npz", "png")
 
 
@@ -35,6 +36,10 @@ class OutputRequest:
     def wants(self, name: str) -> bool:
         """Tell whether a format is among those asked for."""
         return name in (self.format, *(format_ for _, format_ in self.files))
+
+    def with_paths(self, *, null: bool) -> OutputRequest:
+        """Return the same with nothing but paths on standard output."""
+        return replace(self, format="paths0" if null else "paths")
 
 
 def requested(

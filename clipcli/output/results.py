@@ -17,12 +17,13 @@ from clipcli.output.formats import (
     JsonDocument,
     LineDocument,
     ParquetDocument,
+    PathsDocument,
     Sink,
     jsonl_line,
     provenance_fields,
     tsv_line,
 )
-from clipcli.output.request import BESIDE, OutputRequest, StandardOutput, write_meta
+from clipcli.output.request import BESIDE, PATHS, OutputRequest, StandardOutput, write_meta
 from clipcli.output.table import Table
 from clipcli.process import held
 from clipcli.results import Provenance, Result
@@ -114,6 +115,8 @@ def _stdout_writer(name: str, label_set: LabelSet, columns: Columns, *, ranked: 
         parents = {label.parent for label in label_set.labels if label.parent}
         names = [*label_set.names, *parents]
         return Table(names, ranked=ranked, n_shown=columns.n_shown)
+    if name in PATHS:
+        return PathsDocument(StandardOutput(), PATHS[name], for_terminal=on_terminal)
     return _StreamWriter(StandardOutput(), name, columns, for_terminal=on_terminal)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -37,6 +38,11 @@ def print_line(text: str) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
     sys.stdout.buffer.flush()
+
+
+def path_bytes(path: str, end: bytes, *, for_terminal: bool) -> bytes:
+    """Return a path as another program reads it: the bytes of its name, on a terminal escaped."""
+    return os.fsencode(path if not for_terminal else visible(path)) + end
 
 
 def visible_lines(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -11,8 +12,16 @@ from typing import TypeAlias
 
 from clipcli.errors import UsageError
 from clipcli.images.find import FindReport, ImageFile, find_images
-from clipcli.images.lists import STANDARD_INPUT
-from clipcli.pipeline.sources import URL, ImageData, fetch, is_source, read_source
+from clipcli.images.kinds import sniff
+from clipcli.images.lists import STANDARD_INPUT, standard_input_head
+from clipcli.pipeline.sources import (
+    URL,
+    ImageData,
+    fetch,
+    is_source,
+    read_source,
+    read_whole,
+)
 from clipcli.results import Skipped
 
 Input: TypeAlias = "ImageFile | ImageData | Skipped"
@@ -20,7 +29,7 @@ Input: TypeAlias = "ImageFile | ImageData | Skipped"
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Files, folders, patterns, or ``-`` for a list on standard input, and a file with more."""
+    """Files, folders, patterns, ``-`` for standard input (a list, or a picture), and a file."""
 
     paths: tuple[str, ...]
     from_file: Path | None = None
@@ -30,14 +39,20 @@ class Inputs:
         """Walk them; what was left out is counted in ``report``."""
         paths: list[str] = []
         for path in self.paths:
-            if not is_source(path):
+            has_picture = path == STANDARD_INPUT and _is_picture(standard_input_head())
+            if not is_source(path) and not has_picture:
                 paths.append(path)
                 continue
-            yield from find_images(paths, report=report) if paths else ()
+            yield from self._find_paths(paths, report)
             paths = []
-            yield from read_source(path, report)
+            yield from (_standard_input(),) if has_picture else read_source(path, report)
         if paths or self.from_file is not None:
             found = find_images(paths, from_file=self.from_file, null=self.null, report=report)
+            yield from map(_fetched, found)
+
+    def _find_paths(self, paths: list[str], report: FindReport) -> Iterator[Input]:
+        if paths:
+            found = find_images(paths, null=self.null, report=report)
             yield from map(_fetched, found)
 
     @property
@@ -71,6 +86,15 @@ class Inputs:
         names = ["standard input" if path == STANDARD_INPUT else path for path in self.paths]
         names += [str(self.from_file)] if self.from_file else []
         return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+def _is_picture(head: bytes) -> bool:
+    return sniff(head) is not None
+
+
+def _standard_input() -> ImageData:
+    """Return the picture that standard input holds."""
+    return ImageData(STANDARD_INPUT, partial(read_whole, sys.stdin.buffer))
 
 
 def _fetched(entry: ImageFile | Skipped) -> Input:

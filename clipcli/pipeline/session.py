@@ -10,8 +10,9 @@ from functools import cached_property
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from clipcli.errors import InputError, UsageError, several
+from clipcli.errors import InputError, UsageError
 from clipcli.images.find import FindReport, ImageFile
+from clipcli.images.left_out import in_words
 from clipcli.pipeline.inputs import Input, Inputs
 from clipcli.pipeline.sources import ImageData, is_source
 from clipcli.results import Provenance, Skipped
@@ -169,8 +170,8 @@ class Session:
         n_looked_at = handful + 1 if self.inputs.can_be_walked_twice else 1
         first = list(islice(found, n_looked_at))
         if not first:
-            n = self.report.ignored
-            left_out = f" ({several(n, 'other file')} left out)" if n else ""
+            kinds = self.report.left_out
+            left_out = f" ({in_words(kinds)})" if kinds else ""
             raise InputError(f"{self.inputs.in_words()}: no pictures found{left_out}")
         return chain(first, found), len(first) < n_looked_at
 

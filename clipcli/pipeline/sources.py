@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from clipcli.errors import ImageError, InputError, MissingExtraError, UsageError
 from clipcli.images.kinds import HEAD_BYTES, has_picture_ending, sniff
+from clipcli.images.left_out import kind_of
 from clipcli.images.tars import members_of, open_tar
 from clipcli.results import Skipped
 
@@ -144,7 +145,7 @@ def _pictures_of(name: str, tar: TarFile, report: FindReport) -> Iterator[ImageD
         file = tar.extractfile(member)
         head = file.read(HEAD_BYTES) if file else b""
         if not (has_picture_ending(member.name) or sniff(head)):
-            report.ignored += 1
+            report.left_out[kind_of(member.name)] += 1
             continue
         # What begins like no picture is refused for that, however long it goes on.
         data = head + (file.read() if file and sniff(head) else b"")
@@ -282,6 +283,20 @@ def _read_in_time(stream: BinaryIO) -> bytes:
     if getattr(stream, "length", None):  # of an answer that announced how long it is: what is left
         raise ImageError("could not be fetched: the server sent less than it announced")
     return bytes(data)
+
+
+def read_whole(stream: BinaryIO) -> bytes:
+    """Return all that a stream holds.
+
+    Raises
+    ------
+    ImageError
+        If it is too large for a picture.
+    """
+    data = stream.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise ImageError("larger than any picture that is read")
+    return data
 
 
 def _in_words(error: BaseException) -> str:

@@ -147,7 +147,7 @@ def test_other_files_are_counted_in_one_line(cli: Cli, pictures: Path) -> None:
     code, out, err = cli("classify", pictures, *LABELS)
 
     assert (code, len(out.splitlines())) == (0, 3)
-    assert err == "clipcli: 1 other file left out, no picture by ending or content\n"
+    assert err == "clipcli: 1 other file left out; no picture by ending or content\n"
 
 
 def test_quiet_leaves_only_results_and_errors(cli: Cli, pictures: Path) -> None:

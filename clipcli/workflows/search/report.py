@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipcli.output.report import csv_bytes, json_bytes, tsv_bytes
-from clipcli.output.text import visible
+from clipcli.output.request import PATHS
+from clipcli.output.text import path_bytes, visible
 from clipcli.results import path_text
 from clipcli.version import __version__
 from clipcli.workflows.search.ranking import Hit, Query, QueryHits, hit_record, query_record
@@ -34,7 +35,7 @@ class SearchReport:
         return self.provenance_record
 
     def write(self, name: str, sink: Sink, *, for_terminal: bool, folder: Path | None) -> None:
-        """Write it in one of :data:`FORMATS` but the table."""
+        """Write it in one of :data:`FORMATS` but the table, or paths alone."""
         match name:
             case "html":
                 self._write_page(sink, folder)
@@ -44,6 +45,9 @@ class SearchReport:
                 for found, hit in self._hits():
                     record = hit_record(found.query, hit)
                     sink.write(json_bytes(record, for_terminal=for_terminal, indent=None))
+            case "paths" | "paths0":
+                for path in dict.fromkeys(hit.path for _, hit in self._hits()):
+                    sink.write(path_bytes(path, PATHS[name], for_terminal=for_terminal))
             case "csv":
                 sink.write(csv_bytes(self._csv_rows(), for_terminal=for_terminal))
             case _:
