@@ -26,7 +26,7 @@ class SearchPaths(PathOptions):
         list[str] | None,
         typer.Argument(
             metavar="PATHS [TEXT]",
-            help="Pictures, folders, patterns, or - for a list on standard input; and last, in "
+            help="Pictures, folders, patterns, or - for standard input; and last or first, in "
             "quotes, what to look for, unless --query or --like says that.",
             show_default=False,
         ),
@@ -43,8 +43,8 @@ class QueryOptions:
         typer.Option(
             "--query",
             metavar="TEXT",
-            help="What to look for. Given several times, each is a search of its own. Left out: "
-            "the last of PATHS.",
+            help="What to look for; '2*beach + sunset - people' adds, weighs and avoids. Given "
+            "several times, each is a search of its own. Left out: the text among PATHS.",
         ),
     ] = None
     like: Annotated[

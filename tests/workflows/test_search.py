@@ -19,7 +19,8 @@ from clipcli.cli.app import run
 from clipcli.errors import UsageError
 from clipcli.pipeline.embed import Embedded
 from clipcli.workflows.search.query import read_request
-from clipcli.workflows.search.ranking import Ranking, query_rows
+from clipcli.workflows.search.ranking import Ranking, query_rows, weighted_rows
+from clipcli.workflows.search.terms import parse
 from tests.fakes import FakeEncoder, letter_counts
 
 Search = Callable[..., int]
@@ -207,7 +208,6 @@ def test_names_of_any_kind_are_found_and_told(
         ([], "what to look for is missing"),
         (["a red car"], "where to search is missing"),
         (["pictures"], "what to look for is missing"),
-        (["a red car", "pictures"], "what to look for is missing"),
         (["pictures", "-"], "what to look for is missing"),
         (["pictures", "gone.jpg"], "what to look for is missing"),
         (["pictures", "a", "red", "car"], "'a': no such file or folder"),
@@ -264,3 +264,75 @@ def test_a_list_of_paths_leaves_the_only_argument_to_the_text() -> None:
     same = read_request(["sunset"], [], [], has_list=True)
 
     assert (places, request) == same == ((), request)
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("a red car", [("a red car", 1)]),
+        ("apple - fruit", [("apple", 1), ("fruit", -1)]),
+        ("2*beach + sunset - people", [("beach", 2), ("sunset", 1), ("people", -1)]),
+        ("0.5 * sea +  2*sky", [("sea", 0.5), ("sky", 2)]),
+        (
+            "a black-and-white photo - a well-lit one",
+            [("a black-and-white photo", 1), ("a well-lit one", -1)],
+        ),
+        ("C++ code", [("C++ code", 1)]),
+        ("-5 degrees", [("-5 degrees", 1)]),
+        ('"rock - paper" + scissors', [("rock - paper", 1), ("scissors", 1)]),
+        ('a sign that says "no" here', [('a sign that says "no" here', 1)]),
+        ("3*5 cats", [("5 cats", 3)]),
+        ("4 x 4 off-road", [("4 x 4 off-road", 1)]),
+    ],
+)
+def test_signs_between_blanks_and_weights_make_terms(
+    text: str, terms: list[tuple[str, float]]
+) -> None:
+    assert [(term.text, term.weight) for term in parse(text)] == terms
+
+
+@pytest.mark.parametrize(
+    "text", ["sea -", "sea + ", "- sea", "sea + - sky", "0*sea", 'a + ""', "+"]
+)
+def test_a_sum_with_a_hole_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="query"):
+        parse(text)
+
+
+def test_a_sum_is_that_of_unit_rows_by_weight() -> None:
+    texts = np.eye(3, dtype=np.float32)
+
+    rows = weighted_rows(texts, [[(0, 2.0), (1, 1.0), (2, -1.0)], [(1, 7.0)]])
+
+    assert rows == pytest.approx(np.array([[2, 1, -1], [0, 7**0.5, 0]]) / [[6**0.5], [7**0.5]])
+
+
+def test_a_sum_of_nothing_has_no_direction() -> None:
+    with pytest.raises(UsageError, match="cancel"):
+        weighted_rows(np.eye(2, dtype=np.float32), [[(0, 1.0), (0, -1.0)]])
+
+
+def test_what_is_taken_away_goes_down(
+    search: Search, pictures: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    search(pictures, "red", "--top", "3", "-f", "jsonl")
+    plain = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    code = search(pictures, "red - 5*blue", "--top", "3", "-f", "jsonl")
+    less = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+
+    def of_blue(hits: list[dict[str, float]]) -> float:
+        return next(h["similarity"] for h in hits if str(h["path"]).endswith("blue.png"))
+
+    assert code == 0
+    assert of_blue(less) < of_blue(plain)
+    assert {hit["query"] for hit in less} == {"red - 5*blue"}
+
+
+def test_the_text_may_stand_first(pictures: Path) -> None:
+    place = str(pictures)
+
+    first = read_request(["what is red?", place, str(pictures / "red.png")], [], [], has_list=False)
+    last = read_request([place, str(pictures / "red.png"), "what is red?"], [], [], has_list=False)
+
+    assert first == last
+    assert first[1].texts == ("what is red?",)

@@ -16,6 +16,7 @@ from clipcli.images.kinds import has_picture_ending
 from clipcli.images.lists import STANDARD_INPUT
 from clipcli.results import Skipped
 from clipcli.workflows.search.ranking import Query
+from clipcli.workflows.search.terms import parse
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,9 +67,11 @@ def read_request(
 
     places = tuple(arguments)
     if not texts and not like:
-        places, texts = _split_last(places, has_list=has_list)
+        places, texts = _split_text(places, has_list=has_list)
     _check_places(places, has_options=bool(like) or places == tuple(arguments))
     texts = [checked_text(text, "query", "what to look for") for text in texts]
+    for text in texts:
+        parse(text)  # what is wrong with it is said before a model is loaded
     for path in like:
         if path.is_dir() or not path.exists():
             fact = "is a folder" if path.is_dir() else "no such picture"
@@ -77,21 +80,23 @@ def read_request(
     return places, SearchRequest(tuple(dict.fromkeys(texts)), pictures)
 
 
-def _split_last(
+def _split_text(
     arguments: tuple[str, ...], *, has_list: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Take the last argument for the text, unless it can only be a place."""
+    """Take the last argument for the text, or the first where it alone can be no place."""
     *places, text = arguments or ("",)
+    if len(arguments) > 1 and _is_text(arguments[0]) and _is_place(text):
+        text, *places = arguments
     if not arguments or text == STANDARD_INPUT or _exists(text) or _looks_like_picture(text):
         fact = f"{text}: is where to search; " if arguments else ""
         raise UsageError(
             f"{fact}what to look for is missing",
-            hint=f"put it last, in quotes: {EXAMPLE}; or use --query TEXT or --like PICTURE",
+            hint=f"put it in quotes: {EXAMPLE}; or use --query TEXT or --like PICTURE",
         )
     if not places and not has_list:
         raise UsageError(
             f"{text!r} is what to look for; where to search is missing",
-            hint=f"name pictures or folders before it: {EXAMPLE}",
+            hint=f"name pictures or folders: {EXAMPLE}",
         )
     return tuple(places), (text,)
 
@@ -109,6 +114,14 @@ def _is_place(text: str) -> bool:
     """Tell whether an argument is, or was at least meant as, somewhere to search."""
     is_readable_name = text == STANDARD_INPUT or _exists(text) or is_pattern(text)
     return is_readable_name or has_file_look(text, ()) or _looks_like_picture(text)
+
+
+def _is_text(text: str) -> bool:
+    """Tell whether an argument can only be what to look for; a question is no pattern then."""
+    is_sentence = " " in text and "/" not in text and "*" not in text
+    return not _is_place(text) or (
+        is_sentence and not _exists(text) and not has_picture_ending(text)
+    )
 
 
 def _exists(text: str) -> bool:
@@ -134,9 +147,12 @@ def _text_rows(session: Session, request: SearchRequest) -> NDArray[np.float32]:
     """Encode the texts (q, d), or take their rows from the cache, as those of labels."""
     from clipcli.labels.label_set import Label, LabelSet
     from clipcli.pipeline.label_rows import encode_labels
+    from clipcli.workflows.search.ranking import weighted_rows
 
     as_written = not request.templates
-    labels = tuple(Label(text, prompts=(text,) if as_written else ()) for text in request.texts)
+    sums = [parse(text) for text in request.texts]
+    texts = dict.fromkeys(term.text for terms in sums for term in terms)
+    labels = tuple(Label(text, prompts=(text,) if as_written else ()) for text in texts)
     cache = session.model.text_cache()
     rows = encode_labels(LabelSet("search", labels), request.templates, session.encoder, cache)
     limit = session.encoder.config.architecture.text.context_length
@@ -146,7 +162,10 @@ def _text_rows(session: Session, request: SearchRequest) -> NDArray[np.float32]:
         )
     if cache.problem:
         session.notes.say(f"cache: {cache.problem}")
-    return rows.classifier
+    places = {text: i for i, text in enumerate(texts)}
+    return weighted_rows(
+        rows.classifier, [[(places[term.text], term.weight) for term in terms] for terms in sums]
+    )
 
 
 def _like_rows(session: Session, paths: Iterable[str]) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clipcli.errors import UsageError
 from clipcli.results import path_fields
 from clipcli.vectors import similarities, unit_rows
 
@@ -26,6 +27,7 @@ ROWS_AT_ONCE = 512  # compared in one matrix product
 # What float16 vectors carry; the order is that of the rounded numbers, so that no last bit that
 # differs between two runs can change it.
 DECIMALS = 6
+LEAST_OF_SUM = 1e-3  # of a sum's weights: what is shorter has no direction to speak of
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,34 @@ def query_rows(
     both = likeness if texts is None else unit_rows(likeness + texts)  # (q, d)
     rows: NDArray[np.float32] = both.astype(np.float32)
     return rows
+
+
+def weighted_rows(
+    texts: NDArray[np.float32], sums: Sequence[Sequence[tuple[int, float]]]
+) -> NDArray[np.float32]:
+    """Return a unit row (q, d) for each weighted sum of unit rows (t, d).
+
+    ``sums`` names rows by number, each with its weight. One row alone stays bit for bit, however
+    much it weighs.
+
+    Raises
+    ------
+    UsageError
+        If a sum is next to nothing: its direction would be rounding noise.
+    """
+    rows = []
+    for terms in sums:
+        if len(terms) == 1 and terms[0][1] > 0:
+            rows.append(texts[terms[0][0]])
+            continue
+        parts = [weight * texts[i].astype(np.float64) for i, weight in terms]
+        total = np.sum(parts, axis=0)  # (d,)
+        if np.linalg.norm(total) < LEAST_OF_SUM * sum(abs(weight) for _, weight in terms):
+            raise UsageError(
+                "query: its texts cancel each other out", hint="weigh them differently"
+            )
+        rows.append(unit_rows(total[None])[0].astype(np.float32))
+    return np.stack(rows)
 
 
 @dataclass
