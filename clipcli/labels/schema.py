@@ -14,7 +14,12 @@ from clipcli.labels.label import (
     label_from_text,
     threshold_from_text,
 )
-from clipcli.labels.templates import PLACEHOLDER, checked_template, template_set
+from clipcli.labels.templates import (
+    PLACEHOLDER,
+    checked_template,
+    several_templates,
+    template_set,
+)
 from clipcli.labels.yaml_nodes import Node
 
 SET_KEYS = ("name", "description", "templates", "reject", "labels")
@@ -123,7 +128,9 @@ def _templates(node: Node | None, source: str) -> tuple[str, ...] | None:
     if isinstance(node.value, str) and PLACEHOLDER not in node.value:
         return template_set(node.value.strip(), at_line(source, node.line))
     items = node.value if isinstance(node.value, list) else [node]
-    return tuple(
+    templates = tuple(
         checked_template(_text(item, "template", source), at_line(source, item.line))
         for item in items
     )
+    several_templates(templates, source)
+    return templates

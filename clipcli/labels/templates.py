@@ -13,9 +13,11 @@ from types import MappingProxyType
 
 from clipcli.errors import TemplateError
 from clipcli.files import as_path, has_file_look, is_file, numbered_lines, read_text
-from clipcli.labels.label import SYNONYM_MARK, Label
+from clipcli.labels.label import MAX_CHARACTERS, SYNONYM_MARK, Label
 
 PLACEHOLDER = "{}"
+MAX_TEMPLATES = 1000  # ImageNet's 80 are the longest list in use
+MAX_PLACEHOLDERS = 10  # in one template
 DEFAULT_TEMPLATES = "photo"
 
 TEMPLATE_SETS = MappingProxyType(
@@ -140,6 +142,8 @@ def choose_templates(
         return load_templates(given)
     if from_label_set is not None:
         return from_label_set
+    where = "the model's own templates"
+    several_templates((checked_template(each, where) for each in from_model), where)
     return from_model or TEMPLATE_SETS[DEFAULT_TEMPLATES]
 
 
@@ -166,7 +170,9 @@ def load_templates(spec: str) -> tuple[str, ...]:
     """
     if PLACEHOLDER in spec:
         parts = spec.split(SYNONYM_MARK)
-        return tuple(dict.fromkeys(checked_template(part, "--templates") for part in parts))
+        return several_templates(
+            (checked_template(part, "--templates") for part in parts), "--templates"
+        )
     path = as_path(spec)
     if spec.strip() and is_file(path):
         return read_template_file(path)
@@ -198,12 +204,32 @@ def read_template_file(path: Path) -> tuple[str, ...]:
     templates = tuple(checked_template(line, f"{path}:{number}") for number, line in lines)
     if not templates:
         raise TemplateError(f"{path}: has no templates", hint="write one a line, with {} in it")
-    return tuple(dict.fromkeys(templates))
+    return several_templates(templates, str(path))
+
+
+def several_templates(templates: Iterable[str], where: str) -> tuple[str, ...]:
+    """Return each template once; more than clipcli fills are refused."""
+    once = tuple(dict.fromkeys(templates))
+    if len(once) > MAX_TEMPLATES:
+        raise TemplateError(
+            f"{where}: has {len(once):,} templates", hint=f"{MAX_TEMPLATES:,} are allowed"
+        )
+    return once
 
 
 def checked_template(text: str, where: str) -> str:
     """Return the template stripped; without ``{}`` every label would get the same prompt."""
+    if len(text) > MAX_CHARACTERS:
+        raise TemplateError(
+            f"{where}: a template of {len(text):,} characters",
+            hint=f"{MAX_CHARACTERS:,} are allowed",
+        )
     text = text.strip()
+    if text.count(PLACEHOLDER) > MAX_PLACEHOLDERS:
+        raise TemplateError(
+            f"{where}: a template with {text.count(PLACEHOLDER):,} {{}}",
+            hint=f"{MAX_PLACEHOLDERS} are allowed",
+        )
     if PLACEHOLDER not in text:
         raise TemplateError(
             f"{where}: template {text!r} has no {{}}",

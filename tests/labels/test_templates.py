@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipcli.errors import TemplateError
+from clipcli.errors import ClipcliError, TemplateError
 from clipcli.labels.label import Label, is_code
+from clipcli.labels.label_set import load_label_set
 from clipcli.labels.templates import (
     DEFAULT_TEMPLATES,
     TEMPLATE_SETS,
@@ -153,3 +154,33 @@ def test_the_option_wins_over_label_set_over_model_over_default() -> None:
 
 def test_a_label_set_may_want_no_templates() -> None:
     assert choose_templates(None, (), ("m {}",)) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a {} " + "x" * 2000, "a template of 2,005 characters"),
+        ("{} " * 11, "a template with 11 {}"),
+        ("\n".join(f"a {{}} {i}" for i in range(1001)), "has 1,001 templates"),
+    ],
+)
+def test_templates_have_bounds_wherever_they_come_from(text: str, words: str, folder: Path) -> None:
+    (folder / "t.txt").write_text(text, encoding="utf-8")
+    lines = tuple(text.split("\n"))
+    quoted = "\n".join(f"- '{line}'" for line in lines)
+    (folder / "set.yaml").write_text(f"labels: [cat]\ntemplates:\n{quoted}\n", encoding="utf-8")
+
+    assert words in refusal("t.txt").message
+    assert words in refusal("|".join(lines)).message
+    with pytest.raises(ClipcliError) as of_a_set:
+        load_label_set("set.yaml")
+    assert words in of_a_set.value.message
+    with pytest.raises(TemplateError) as of_a_model:
+        choose_templates(None, None, lines)
+    assert words in of_a_model.value.message
+
+
+def test_a_thousand_templates_are_allowed(folder: Path) -> None:
+    (folder / "t.txt").write_text("\n".join(f"a {{}} {i}" for i in range(1000)), encoding="utf-8")
+
+    assert len(load_templates("t.txt")) == 1000
