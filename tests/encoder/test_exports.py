@@ -24,7 +24,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Return where exports are written to, in the place of the process that takes a while."""
     folders: list[Path] = []
 
-    def run(source: ModelSource, target: Target, precision: str, folder: Path) -> None:
+    def run(source: ModelSource, target: Target, precision: str, folder: Path, rival: str) -> None:
         comparison = Comparison(1.0, 1.0, 16, 16)
         (folder / "image.onnx").write_bytes(GRAPH)
         (folder / "weights.bin").write_bytes(WEIGHTS)
