@@ -81,6 +81,7 @@ EXCEPTIONS = {
     "training.text.corpus np.load": TRAINED,
     "workflows.audit.copies open": "copies that are compared block by block",
     "workflows.doctor open": OURS,
+    "workflows.sorting.continuous read()": "Journal.read, which looks at the length first",
     "workflows.sorting.filestate open": "a regular file, read block by block",
     "workflows.sorting.filestate os.open": "a regular file, or a folder to be synchronised",
     "workflows.sorting.journal open": "Journal.read, which looks at the length first",
@@ -88,6 +89,7 @@ EXCEPTIONS = {
     "workflows.sorting.journal read()": "after a look at the length",
     "workflows.sorting.transfer os.open": WRITES,
     "workflows.sorting.transfer os.read": "block by block",
+    "workflows.watch.ledger open": STREAM,
 }
 
 

@@ -44,6 +44,7 @@ COMMANDS = (
         "search",
         "diff",
         "sort",
+        "watch",
         "undo",
         "eval",
         "audit",

@@ -92,7 +92,7 @@ def sort(
     from clipcli.workflows.sorting.foldernames import check_folder_name
     from clipcli.workflows.sorting.inputs import InputWatch, check_hard_links, open_places
 
-    action = _action(move=move, copy=copy, link=link, hardlink=hardlink)
+    action = chosen_action(move=move, copy=copy, link=link, hardlink=hardlink)
     if action == "move" and not dry_run:
         check_askable(f"move pictures into {into}?", is_agreed=yes)
     wishes = _Wishes(
@@ -131,7 +131,14 @@ class _Wishes:
         return Rules(folder_names(names, self.unsure), self.unsure, self.margin)
 
 
-def _action(*, move: bool, copy: bool, link: bool, hardlink: bool) -> Action | None:
+def chosen_action(*, move: bool, copy: bool, link: bool, hardlink: bool) -> Action | None:
+    """Return the one that was asked for.
+
+    Raises
+    ------
+    UsageError
+        If there are several.
+    """
     wanted: dict[Action, bool] = {"move": move, "copy": copy, "link": link, "hardlink": hardlink}
     chosen = [action for action, is_wanted in wanted.items() if is_wanted]
     if len(chosen) > 1:

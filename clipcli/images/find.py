@@ -207,10 +207,15 @@ def _is_linked(entry: os.DirEntry[str]) -> bool:
 
 
 def _find_in_folder(path: str, seen: _Seen, report: FindReport) -> Iterator[ImageFile | Skipped]:
-    if has_picture_ending(path) or _has_picture_content(path):
+    if looks_like_picture(path):
         yield from _find_path(path, seen, report)
     else:
         report.left_out[kind_of(path)] += 1
+
+
+def looks_like_picture(path: str) -> bool:
+    """Tell whether a file in a folder counts as an input, by its ending or its content."""
+    return has_picture_ending(path) or _has_picture_content(path)
 
 
 def _has_picture_content(path: str) -> bool:

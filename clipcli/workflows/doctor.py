@@ -32,6 +32,8 @@ EXTRAS = {  # what has to be importable
     "parquet": "pyarrow",
     "probe": "sklearn",
     "openvino": "openvino",
+    "serve": "uvicorn",
+    "watch": "watchfiles",
 }
 SELFCHECKS = "selfcheck"  # in the cache folder, for models that are no part of the store
 MB = 1e6

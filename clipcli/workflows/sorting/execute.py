@@ -63,10 +63,12 @@ def _folders_above(path: str) -> Iterator[str]:
         yield path
 
 
-def carry_out(plan: Plan, action: Action, journal: Journal) -> Iterator[Outcome]:
+def carry_out(
+    plan: Plan, action: Action, journal: Journal, numbers: Iterator[int] | None = None
+) -> Iterator[Outcome]:
     """Do what the plan says, and yield what became of each file.
 
-    An interrupt comes between two files.
+    An interrupt comes between two files. ``numbers`` counts the steps on where a journal has some.
 
     Raises
     ------
@@ -74,7 +76,7 @@ def carry_out(plan: Plan, action: Action, journal: Journal) -> Iterator[Outcome]
         If DIR or the journal can take no more: a full disk, a folder that may not be written. What
         was done stays done, and the journal has it.
     """
-    runner = _Runner(plan.places, action, journal)
+    runner = _Runner(plan.places, action, journal, numbers or count(1))
     for group in plan.groups:
         number = group.number
         for i, member in enumerate(group.members):
@@ -90,9 +92,11 @@ def carry_out(plan: Plan, action: Action, journal: Journal) -> Iterator[Outcome]
 class _Runner:
     """Takes steps, and counts them."""
 
-    def __init__(self, places: Places, action: Action, journal: Journal) -> None:
+    def __init__(
+        self, places: Places, action: Action, journal: Journal, numbers: Iterator[int]
+    ) -> None:
         self._places, self._action, self._journal = places, action, journal
-        self._numbers = count(1)
+        self._numbers = numbers
         self._folders: set[str] = set()
 
     def take(

@@ -30,7 +30,7 @@ def open_places(source: Path, into: Path) -> Places:
         if not source.is_dir():
             raise InputError(
                 f"{source}: is not a folder" if source.exists() else f"{source}: no such folder",
-                hint="name the folder whose pictures are to be sorted",
+                hint="name the folder with the pictures",
             )
         places = Places(os.path.realpath(source), os.path.realpath(into))
         _check_into(into, places)

@@ -84,6 +84,18 @@ def undo(log: Log, journal: Journal) -> Iterator[Undone]:
             journal.write({"undone": "all"})
 
 
+def take_back_interrupted(log: Log, journal: Journal) -> None:
+    """Remove what the last step had begun to write, where its original is still at home."""
+    if log.is_undone or not log.steps or log.steps[-1].number in log.done:
+        return
+    step = log.steps[-1]
+    judged = _judge(step, log, is_thorough=True)
+    if judged.how == "remove" and not judged.refusal:
+        with contextlib.suppress(RefusedError, OSError):  # then it stays, beside the whole one
+            _act(judged, log)
+            journal.write({"void": step.number})
+
+
 def _take_back(step: Step, log: Log) -> Undone:
     """Judge by the contents, and act."""
     judged = _judge(step, log, is_thorough=True)
