@@ -14,11 +14,13 @@ import argparse
 import io
 import math
 import random
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import torch
 import yaml
 from data.gitobjects import find_clone, read_objects
@@ -26,7 +28,7 @@ from data.names import Names
 from data.pack import Row, located_rows
 from data.pixels import on_white, square_around
 from PIL import Image, ImageOps
-from torch import nn
+from torch import Tensor, nn
 
 from clipcli.encoder.torch.efficientnet import EfficientNetTower
 from clipcli.encoder.torch.fold import fold_batch_norms
@@ -38,8 +40,8 @@ HERE = Path(__file__).parent
 SIZE_PX = 160
 PART = 2_000  # pictures
 BATCH = 32
-MOST = 14_000  # pictures of a source, scenes excepted
-WHOLE = {"miniplaces-128px": 90_000, "hcaptcha-photos": 18_000}
+MOST = 12_000  # pictures of a source, scenes excepted
+WHOLE = {"miniplaces-128px": 70_000, "hcaptcha-photos": 15_000}
 VIEWS = ("whole",) * 65 + ("cut",) * 17 + ("coarse",) * 9 + ("cut and coarse",) * 9
 COARSE_PX = (24, 28, 32, 32, 32, 40, 48, 64)
 BICUBIC = Image.Resampling.BICUBIC
@@ -66,22 +68,49 @@ def view(picture: Image.Image, how: str, chance: random.Random) -> Image.Image:
     return ImageOps.mirror(square) if "cut" in how and chance.random() < 0.5 else square
 
 
-def load_trunk(path: Path) -> nn.Module:
-    """Return a published trunk whose head hands the mean feature through."""
-    trunk = read_trunk(read_weights(path))
-    tower = EfficientNetTower(trunk.shape(SIZE_PX, 1), 1).eval()
-    tower.load_state_dict(gather(trunk.plan), strict=False)
-    fold_batch_norms(tower)
-    tower.head = nn.Identity()  # type: ignore[assignment]
-    return tower
+class Trunk(nn.Module):
+    """A published trunk whose head hands the mean feature through: uint8 pixels -> (n, 1280)."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        trunk = read_trunk(read_weights(path))
+        self.tower = EfficientNetTower(trunk.shape(SIZE_PX, 1), 1).eval()
+        self.tower.load_state_dict(gather(trunk.plan), strict=False)
+        fold_batch_norms(self.tower)
+        self.tower.head = nn.Identity()  # type: ignore[assignment]
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Encode pixels (n, s, s, 3)."""
+        return self.tower((pixels.permute(0, 3, 1, 2).float() - 127) / 128)  # type: ignore[no-any-return]
 
 
-def features(tower: nn.Module, pictures: list[Image.Image]) -> np.ndarray:
-    """Return mean features, float16 (n, 1280)."""
-    pixels = torch.tensor(np.stack([np.asarray(picture) for picture in pictures]))
-    with torch.inference_mode():
-        rows = tower((pixels.permute(0, 3, 1, 2).float() - 127) / 128)
-    return rows.numpy().astype(np.float16)
+class FastTrunk:
+    """The same on ONNX Runtime, which is twice as fast on most processors; compared once."""
+
+    def __init__(self, trunk: Trunk) -> None:
+        example = torch.randint(0, 256, (2, SIZE_PX, SIZE_PX, 3), dtype=torch.uint8)
+        graph = io.BytesIO()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                trunk, (example,), graph, dynamo=False, opset_version=17, input_names=["pixels"],
+                dynamic_axes={"pixels": {0: "n"}},
+            )  # fmt: skip
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(graph.getvalue(), options)
+        with torch.inference_mode():
+            expected = trunk(example).numpy()
+        if np.abs(self._run(example.numpy()) - expected).max() > 1e-3:
+            raise SystemExit("the exported trunk gives other features than torch")
+
+    def features(self, pictures: list[Image.Image]) -> np.ndarray:
+        """Return mean features, float16 (n, 1280)."""
+        pixels = np.stack([np.asarray(picture) for picture in pictures])
+        return self._run(pixels).astype(np.float16)
+
+    def _run(self, pixels: np.ndarray) -> np.ndarray:
+        return self._session.run(None, {"pixels": pixels})[0]  # type: ignore[no-any-return]
 
 
 def opened(data: bytes, row: Row) -> Image.Image:
@@ -121,7 +150,7 @@ def read(rows: list[Row], clones: dict[str, Path]) -> Iterator[tuple[Row, Image.
 
 
 def write_part(
-    path: Path, seen: Iterator[tuple[Row, Image.Image]], tower: nn.Module, names: Names, seed: str
+    path: Path, seen: Iterator[tuple[Row, Image.Image]], trunk: FastTrunk, names: Names, seed: str
 ) -> None:
     """Encode a part and write it at once, under a passing name until it is whole."""
     chance = random.Random(seed)  # noqa: S311 (sampling, not secrets)
@@ -132,9 +161,9 @@ def write_part(
         )
         rows.append(row)
         if len(waiting) == BATCH:
-            done.append(features(tower, waiting))
+            done.append(trunk.features(waiting))
             waiting = []
-    done += [features(tower, waiting)] if waiting else []
+    done += [trunk.features(waiting)] if waiting else []
     described = [names.describe(row.source, row.labels) for row in rows]
     partial = path.with_suffix(".partial.npz")
     np.savez(
@@ -148,24 +177,58 @@ def write_part(
     partial.replace(path)
 
 
+def write_rendered(folder: Path, trunk: FastTrunk, out: Path) -> None:
+    """Encode the pictures of data/render.py, each in two views, as one part more."""
+    chance = random.Random(5)  # noqa: S311 (sampling, not secrets)
+    lines = (folder / "captions.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    done, captions = [], []
+    for start in range(0, len(lines), BATCH // 2):
+        waiting = []
+        for line in lines[start : start + BATCH // 2]:
+            name, told = line.split("\t")
+            with Image.open(folder / name) as picture:
+                rgb = picture.convert("RGB")
+            waiting += [view(rgb, "whole", chance), view(rgb, chance.choice(VIEWS), chance)]
+            captions += [told, told]
+        done.append(trunk.features(waiting))
+    empty = np.full(len(captions), "")
+    np.savez(
+        out / "part-rendered.npz",
+        features=np.concatenate(done),
+        source=np.full(len(captions), "rendered"),
+        role=np.full(len(captions), "train"),
+        captions=np.array(captions),
+        concepts=empty,
+    )
+
+
 def main() -> None:
     """Write all parts that are not there yet."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("manifests", "clones", "trunk", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--rendered", type=Path, help="encode these pictures, and nothing else")
+    parser.add_argument("--sources", type=Path, default=HERE / "sources.yaml")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    sources = yaml.safe_load((HERE / "sources.yaml").read_text(encoding="utf-8"))["sources"]
+    if options.rendered:
+        write_rendered(options.rendered, FastTrunk(Trunk(options.trunk)), options.out)
+        return
+    sources = yaml.safe_load(options.sources.read_text(encoding="utf-8"))["sources"]
     names = Names.load(HERE, sources)
     clones = {s["name"]: find_clone(options.clones, s["repository"]) for s in sources}
     located, _ = located_rows(sources, clones, options.manifests)
     rows = shuffled(located, random.Random(11))  # noqa: S311 (sampling, not secrets)
-    tower = load_trunk(options.trunk)
+    trunk = FastTrunk(Trunk(options.trunk))
     for start in range(0, len(rows), PART):
         path = options.out / f"part-{start // PART:04d}.npz"
-        if not path.exists():
-            write_part(path, read(rows[start : start + PART], clones), tower, names, path.name)
-            print(path.name, flush=True)
+        claim = path.with_suffix(".claim")  # several processes share the work
+        if path.exists() or claim.exists():
+            continue
+        claim.touch()
+        write_part(path, read(rows[start : start + PART], clones), trunk, names, path.name)
+        claim.unlink()
+        print(path.name, flush=True)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from clipcli.encoder.torch.load import stored_tensors
 from clipcli.models.folder import write_model_folder
 from clipcli.models.formats.efficientnet import read_trunk
 from clipcli.models.formats.tensor_map import read_weights
-from clipcli.models.open import open_model
+from clipcli.models.resolve import open_named
 from clipcli.models.tokenizer.vocabulary import read_vocabulary
 from clipcli.training.trunk import trunk_model, trunk_weights
 
@@ -28,13 +28,14 @@ LICENCE = "trunk: Apache-2.0, see NOTICE; the rest: MIT as far as ours; see MODE
 def main() -> None:
     """Write the folder."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("trunk", "head", "reader", "out"):
+    for name in ("trunk", "head", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--reader", required=True, help="model whose text tower it is")
     parser.add_argument("--card", type=Path)
     parser.add_argument("--size", type=int, default=160)
     parser.add_argument("--scale", type=float, default=18.0, help="from finish/left_out.py")
     options = parser.parse_args()
-    reader, trunk = open_model(options.reader), read_trunk(read_weights(options.trunk))
+    reader, trunk = open_named(options.reader), read_trunk(read_weights(options.trunk))
     model = trunk_model(trunk, reader)
     head = torch.load(options.head, weights_only=True)
     tensors = trunk_weights(trunk, model, reader, seed=0, source=str(options.trunk))
