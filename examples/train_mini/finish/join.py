@@ -32,8 +32,8 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--reader", required=True, help="model whose text tower it is")
     parser.add_argument("--card", type=Path)
-    parser.add_argument("--size", type=int, default=160)
-    parser.add_argument("--scale", type=float, default=18.0, help="from finish/left_out.py")
+    parser.add_argument("--size", type=int, default=192, help="pixels; larger than in training")
+    parser.add_argument("--scale", type=float, default=17.0, help="from finish/strangers.py")
     options = parser.parse_args()
     reader, trunk = open_named(options.reader), read_trunk(read_weights(options.trunk))
     model = trunk_model(trunk, reader)
@@ -41,7 +41,8 @@ def main() -> None:
     tensors = trunk_weights(trunk, model, reader, seed=0, source=str(options.trunk))
     tensors |= {f"visual.head.{name}": tensor for name, tensor in head.items()}
     tensors["logit_scale"] = torch.tensor(math.log(options.scale))
-    image = replace(model.architecture.image, image_size=options.size)
+    width = len(head["widen.bias"])
+    image = replace(model.architecture.image, image_size=options.size, hidden_width=width)
     config = replace(
         model,
         name="mini",
