@@ -32,7 +32,7 @@ ROOMS = {
 }
 # Flat files, low to high: each may import those before it.
 FLAT = (
-    *("version", "errors", "files", "strict_json", "strict_csv", "strict_records"),
+    *("version", "installation", "errors", "files", "strict_json", "strict_csv", "strict_records"),
     *("process", "results", "vectors", "standard_streams"),
 )
 SHARED_BY_WORKFLOWS = ("class_labels",)

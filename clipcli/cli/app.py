@@ -252,8 +252,10 @@ def _tell_usage(error: Exception) -> int:
 
 
 def _tell(message: str, hint: str | None, exit_code: ExitCode) -> int:
+    from clipcli.installation import in_own_way
     from clipcli.output.text import visible
 
+    message, hint = in_own_way(message), in_own_way(hint) if hint else None
     print(f"clipcli: {visible(message)}", file=sys.stderr)  # noqa: T201 - errors are said here
     if hint:
         print(f"  hint: {visible(hint)}", file=sys.stderr)  # noqa: T201 - errors are said here

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from clipcli.cli import options
@@ -79,7 +79,7 @@ def classified(
 
     found, is_handful = session.find(RANKED_IMAGES)
     outputs = Outputs(
-        request,
+        replace(request, heading=_heading(session, classifier)),
         classifier.label_set,
         top_k=classifier.top_k,
         ranked=is_handful,
@@ -101,3 +101,15 @@ def classified(
         session.notes.summary(summary.lines(stderr_encoding()))
     note_files(session, request, summary.in_words())
     return conclude(session, classifier)
+
+
+def _heading(session: Session, classifier: Classifier) -> str:
+    """Say what a page shows: folder, label set, model, day."""
+    from clipcli.output.html.contact_sheet import labels_in_words
+    from clipcli.output.text import visible
+    from clipcli.pipeline.provenance import now
+
+    model, day = classifier.encoder.config.name, now().partition("T")[0]
+    labels = labels_in_words(classifier.label_set.name)
+    parts = (session.inputs.in_words(), labels, model, day)
+    return " · ".join(map(visible, parts))

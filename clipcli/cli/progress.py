@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from clipcli.cli.pace import Pace
 from clipcli.errors import ClipcliError
+from clipcli.installation import in_own_way
 from clipcli.output.text import visible
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Notes:
     def say(self, text: str) -> None:
         """Report something that the user would want to know."""
         if not self._quiet:
-            self._line(f"clipcli: {visible(text)}")
+            self._line(f"clipcli: {visible(in_own_way(text))}")
 
     def detail(self, text: str) -> None:
         """Report something for ``--verbose``."""

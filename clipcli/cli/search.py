@@ -151,6 +151,6 @@ def _search(
     templates = list(search_request.templates)
     provenance |= {"templates": templates, "top": top, "min_similarity": min_similarity}
     finds = map(QueryHits, search_request.queries, ranking.hits())
-    send(SearchReport(tuple(finds), provenance), request)
+    send(SearchReport(tuple(finds), provenance, session.inputs.in_words()), request)
     note_files(session, request)
     return conclude(session)

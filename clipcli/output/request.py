@@ -32,6 +32,7 @@ class OutputRequest:
     files: tuple[tuple[Path, str], ...] = ()  # and what goes into each
     overwrite: bool = False
     is_guarded: bool = False  # CSV cells that a spreadsheet would compute get an apostrophe
+    heading: str = ""  # of pages: what they show
 
     def wants(self, name: str) -> bool:
         """Tell whether a format is among those asked for."""

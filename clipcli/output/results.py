@@ -53,13 +53,17 @@ class Outputs:
         self._stdout: Document | None = None
         try:
             for path, name in request.files:
-                writer = _FileWriter(path, name, columns, overwrite=request.overwrite)
+                writer = _FileWriter(
+                    path, name, columns, overwrite=request.overwrite, heading=request.heading
+                )
                 self._files.append(writer)
         except BaseException:
             self.abandon()
             raise
         if request.format is not None:
-            self._stdout = _stdout_writer(request.format, label_set, columns, ranked=ranked)
+            self._stdout = _stdout_writer(
+                request.format, label_set, columns, ranked=ranked, heading=request.heading
+            )
         self.fills_terminal = self._stdout is not None and sys.stdout.isatty()
         self.has_table = isinstance(self._stdout, Table)
 
@@ -109,7 +113,9 @@ class Outputs:
         self._files = []
 
 
-def _stdout_writer(name: str, label_set: LabelSet, columns: Columns, *, ranked: bool) -> Document:
+def _stdout_writer(
+    name: str, label_set: LabelSet, columns: Columns, *, ranked: bool, heading: str
+) -> Document:
     on_terminal = sys.stdout.isatty()
     if name == "table":
         parents = {label.parent for label in label_set.labels if label.parent}
@@ -117,7 +123,7 @@ def _stdout_writer(name: str, label_set: LabelSet, columns: Columns, *, ranked: 
         return Table(names, ranked=ranked, n_shown=columns.n_shown)
     if name in PATHS:
         return PathsDocument(StandardOutput(), PATHS[name], for_terminal=on_terminal)
-    return _StreamWriter(StandardOutput(), name, columns, for_terminal=on_terminal)
+    return _StreamWriter(StandardOutput(), name, columns, for_terminal=on_terminal, heading=heading)
 
 
 class _StreamWriter:
@@ -131,8 +137,10 @@ class _StreamWriter:
         *,
         for_terminal: bool = False,
         folder: Path | None = None,  # where the document will lie, if that is known
+        heading: str = "",
     ) -> None:
         self._sink, self._name, self._folder = sink, name, folder
+        self._heading = heading
         self._columns, self._for_terminal = columns, for_terminal
         self._document: Document | None = None
 
@@ -155,7 +163,7 @@ class _StreamWriter:
             case "html":
                 from clipcli.output.html.contact_sheet import HtmlDocument
 
-                return HtmlDocument(self._sink, self._folder)
+                return HtmlDocument(self._sink, self._folder, self._heading)
             case "csv":
                 lines = CsvLines(self._columns, for_terminal=self._for_terminal)
                 return LineDocument(self._sink, lines.line, header=lines.header())
@@ -171,10 +179,14 @@ class _StreamWriter:
 class _FileWriter:
     """A file, and its ``.meta.json`` where the format has no room for provenance."""
 
-    def __init__(self, path: Path, name: str, columns: Columns, *, overwrite: bool) -> None:
+    def __init__(
+        self, path: Path, name: str, columns: Columns, *, overwrite: bool, heading: str
+    ) -> None:
         self._format, self._overwrite = name, overwrite
         self._file = NewFile(path, overwrite=overwrite)
-        self._stream = _StreamWriter(self._file, self._format, columns, folder=path.parent)
+        self._stream = _StreamWriter(
+            self._file, self._format, columns, folder=path.parent, heading=heading
+        )
 
     def write(self, result: Result) -> None:
         self._stream.write(result)

@@ -13,6 +13,7 @@ from pathlib import Path
 from clipcli.encoder import selfcheck
 from clipcli.errors import ClipcliError, DeviceError, ModelError
 from clipcli.files import open_regular
+from clipcli.installation import in_own_way
 from clipcli.models.folder import (
     BUILTIN,
     claimed_fingerprint,
@@ -77,7 +78,7 @@ def _software() -> Iterator[Check]:
         yield Check("versions", name, version)
     yield Check("versions", "system", f"{platform.system()} {platform.machine()}")
     for extra, module in EXTRAS.items():
-        fact = "installed" if find_spec(module) else f'pip install "clipcli[{extra}]"'
+        fact = "installed" if find_spec(module) else in_own_way(f'pip install "clipcli[{extra}]"')
         yield Check("extras", extra, fact)
 
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from clipcli.output.html.line_chart import POINTS, curves_page, round_numbers
+from clipcli.output.html.line_chart import POINTS, curves_page, round_numbers, smoothed
 
 
 def lines_of(text: str) -> list[list[tuple[float, float]]]:
@@ -18,8 +18,8 @@ def test_a_line_runs_from_corner_to_corner() -> None:
 
     (line,) = lines_of(text)
 
-    # The margins are 60, 10, 10 and 28 of 720 x 240; y grows downwards.
-    assert line == [(60.0, 212.0), (385.0, 161.5), (710.0, 10.0)]
+    # The margins are 64, 26, 10 and 44 of 720 x 240; y grows downwards.
+    assert line == [(64.0, 196.0), (379.0, 149.5), (694.0, 10.0)]
 
 
 def test_charts_are_whole_xml_and_names_are_only_text() -> None:
@@ -39,6 +39,25 @@ def test_long_lines_are_thinned() -> None:
     (line,) = lines_of(curves_page("run", [("Loss", {"loss": points}, False)]))
 
     assert len(line) == POINTS
+
+
+def test_a_smoothed_line_is_a_running_mean_that_begins_with_the_first_value() -> None:
+    # Of 10 points the window is the least, 2: each value counts half of all before.
+    points = [(0.0, 4.0), (1.0, 0.0), (2.0, 0.0)] + [(float(i), 0.0) for i in range(3, 10)]
+
+    found = smoothed(points)
+
+    # (4/4 + 0/2) / (1/4 + 1/2), then (4/8 + 0 + 0) / (1/8 + 1/4 + 1/2)
+    assert [y for _, y in found[:3]] == pytest.approx([4.0, 4 / 3, 4 / 7])
+
+
+def test_long_lines_are_drawn_smoothed_and_axes_have_titles() -> None:
+    points = [(float(i), float(i % 2)) for i in range(200)]
+
+    text = curves_page("run", [("Loss", {"loss": points}, False)])
+
+    assert text.count('<polyline class="smooth"') == 1
+    assert ">step</text>" in text
 
 
 def test_without_figures_there_is_a_sentence() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clipcli.output.html.gallery import Card, Choice, Gallery, GallerySettings
 from clipcli.output.table import VERDICTS, percent
@@ -25,8 +26,10 @@ SETTINGS = GallerySettings(
 class HtmlDocument:
     """One page for a browser, written while results come."""
 
-    def __init__(self, sink: Sink, folder: Path | None) -> None:
-        self._gallery = Gallery(sink, SETTINGS, folder, title="Contact sheet")
+    def __init__(self, sink: Sink, folder: Path | None, heading: str = "") -> None:
+        source, _, rest = heading.partition(" · ")
+        title = f"Contact sheet of {source}" if source else "Contact sheet"
+        self._gallery = Gallery(sink, SETTINGS, folder, title=title, lead=rest)
 
     def write(self, result: Result) -> None:
         """Add one picture, or the reason why there is none."""
@@ -66,6 +69,29 @@ def _card(result: Result) -> Card:
 
 def _group_fact(parent: LabelScore) -> tuple[str, str]:
     return f"in group {parent.label}", percent(parent.probability)
+
+
+def heading(provenance: Provenance) -> str:
+    """Say in a line what a page's answers come from: label set, model, day."""
+    from clipcli.output.text import visible
+
+    day = provenance.finished.partition("T")[0]
+    return " · ".join(map(visible, (labels_in_words(provenance.label_set), provenance.model, day)))
+
+
+def labels_in_words(label_set: str) -> str:
+    """Name a label set in a heading; one that was typed has no name."""
+    from clipcli.labels.label_set import INLINE
+
+    return "labels of the command line" if label_set == INLINE else f"labels {label_set}"
+
+
+def vector_heading(record: Mapping[str, Any]) -> str:
+    """Say the same of a page whose answers come from vectors alone: model, day."""
+    from clipcli.output.text import visible
+
+    day = str(record.get("finished", "")).partition("T")[0]
+    return " · ".join(filter(None, (visible(str(record.get("model", ""))), day)))
 
 
 def provenance_rows(provenance: Provenance) -> list[tuple[str, str]]:

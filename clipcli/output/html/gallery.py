@@ -58,6 +58,7 @@ class GallerySettings:
     filters: tuple[Choice, ...] = ()
     orders: tuple[Choice, ...] = ()  # the first is the order that cards come in
     noun: str = "pictures"
+    framed: str = ""  # the order in which cards of one group stand together, beside "group"
 
     def data(self) -> dict[str, Any]:
         """Return it as JSON data."""
@@ -68,6 +69,7 @@ class GallerySettings:
                 for one in self.orders
             ],
             "noun": self.noun,
+            "framed": self.framed,
         }
 
 

@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clipcli.output.html.contact_sheet import vector_heading
 from clipcli.output.html.gallery import Card, Choice, Gallery, GallerySettings
 from clipcli.output.report import csv_bytes, json_bytes, tsv_bytes
 from clipcli.output.text import guarded, print_line, visible
@@ -25,6 +26,7 @@ SETTINGS = GallerySettings(
     filters=(Choice("kind", "Copies"), Choice("suggestion", "Suggestion")),
     orders=(Choice("order", "group by group"), Choice("size", "large groups first", True)),
     noun="copies",
+    framed="order",
 )
 
 
@@ -37,6 +39,7 @@ class CopiesReport:
     provenance_record: dict[str, Any]
     thumbnails: ThumbnailSpool | None = None
     is_guarded: bool = False
+    source: str = ""  # what was looked through
 
     def write(self, name: str, sink: Sink, *, for_terminal: bool, folder: Path | None) -> None:
         """Write the groups, or a page of them."""
@@ -95,7 +98,9 @@ class CopiesReport:
         from clipcli.workflows.audit.page import provenance_pairs
 
         facts = provenance_pairs(self.provenance_record)
-        gallery = Gallery(sink, SETTINGS, folder, title="Copies", provenance=facts)
+        title = f"Copies in {visible(self.source)}" if self.source else "Copies"
+        lead = vector_heading(self.provenance_record)
+        gallery = Gallery(sink, SETTINGS, folder, title=title, lead=lead, provenance=facts)
         measures = dict(zip(self.dataset.paths, self.dataset.measures, strict=True))
         try:
             for one in self.copies:

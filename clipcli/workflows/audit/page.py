@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clipcli.output.html.contact_sheet import vector_heading
 from clipcli.output.html.gallery import THUMBNAILS, Card, Choice, Gallery, GallerySettings
 from clipcli.output.text import visible
 from clipcli.workflows.audit.findings import KINDS, Finding
@@ -58,7 +59,7 @@ def write_page(
         folder,
         template="audit.html",
         title=f"Audit of {visible(source)}",
-        lead=audit.lead() + ".",
+        lead=f"{audit.lead()} · {vector_heading(provenance)}",
         judged_by=audit.judged_by(),
         is_all=is_all,
         kinds=_kinds(audit),

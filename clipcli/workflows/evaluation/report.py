@@ -50,9 +50,10 @@ class EvaluationReport:
             case "json":
                 text = data.json_text(evaluated, ascii_only=for_terminal)
             case "html":
-                from clipcli.workflows.evaluation.page import evaluation_page
+                from clipcli.workflows.evaluation.page import write_page
 
-                text = evaluation_page(evaluated)
+                write_page(evaluated, sink, folder)
+                return
             case "tsv":
                 text = data.tsv_text(evaluated)
             case _:

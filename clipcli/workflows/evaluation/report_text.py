@@ -206,8 +206,7 @@ def _reliability(bins: Sequence[Bin], *, is_fitted: bool) -> Section:
         for one in bins
     ]
     header = ("probability", "pictures", "mean probability", "right")
-    title = "Can probabilities be believed?" + (" (calibrated)" if is_fitted else "")
-    return Section(title, header, tuple(rows))
+    return Section(RELIABILITY[is_fitted], header, tuple(rows))
 
 
 def _coverage(covered: Sequence[Coverage]) -> Section:
@@ -215,13 +214,15 @@ def _coverage(covered: Sequence[Coverage]) -> Section:
         (f"{one.min_prob:.3f}", percent(one.coverage), percent(one.accuracy)) for one in covered
     ]
     return Section(
-        "What --min-prob would do",
+        COVERAGE,
         ("--min-prob", "answered", "right of those"),
         tuple(rows),
         n_words=0,
     )
 
 
+RELIABILITY = ("Can probabilities be believed?", "Can probabilities be believed? (calibrated)")
+COVERAGE = "What --min-prob would do"
 PAIRS_SHOWN = 10
 LABELS_SHOWN = 30
 WORD_CELLS = 32  # of a label or a rival's name; longer ones are cut

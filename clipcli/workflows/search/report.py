@@ -29,6 +29,7 @@ class SearchReport:
 
     found: tuple[QueryHits, ...]
     provenance_record: dict[str, Any]
+    source: str = ""  # where was searched
 
     def provenance(self) -> dict[str, Any]:
         """Return where it came from."""
@@ -92,6 +93,7 @@ class SearchReport:
         return {"version": __version__, "searches": searches, "provenance": self.provenance_record}
 
     def _write_page(self, sink: Sink, folder: Path | None) -> None:
+        from clipcli.output.html.contact_sheet import vector_heading
         from clipcli.output.html.gallery import Choice, Gallery, GallerySettings
 
         settings = GallerySettings(
@@ -101,8 +103,10 @@ class SearchReport:
                 Choice("similarity", "most similar first", descending=True),
             ),
         )
-        lead = "Most like: " + "; ".join(visible(str(found.query)) for found in self.found)
-        gallery = Gallery(sink, settings, folder, title="Search", lead=lead)
+        words = "; ".join(visible(str(found.query)) for found in self.found)
+        where = f"{visible(self.source)} · " if self.source else ""
+        lead = where + vector_heading(self.provenance_record)
+        gallery = Gallery(sink, settings, folder, title=f"Most like {words}", lead=lead)
         try:
             for found, hit in self._hits():
                 gallery.add(_card(found.query, hit))

@@ -9,11 +9,27 @@ const startGallery = () => {
   const state = { shown: pictures, active: 0, columns: 1, width: CARD_PX, height: CARD_PX, cards: new Map() };
   const filters = new Map();
 
+  // The folder says something where there are several; the rest of the path stands in the tooltip.
+  const partsOf = (picture) => picture.name.split(/[\\/]/);
+  const isOneFolder = new Set(pictures.map((picture) => partsOf(picture).slice(0, -1).join("/"))).size < 2;
+  const shortName = (picture) => partsOf(picture).slice(isOneFolder ? -1 : -2).join("/");
+
+  // Groups that stand together are framed, two colours in turn.
+  const frames = new Map();
+  for (const { group } of pictures) {
+    if (group && !frames.has(group)) frames.set(group, frames.size % 2 ? "odd" : "even");
+  }
+  const isFramed = () => {
+    const key = orders[byId("order").value].key;
+    return key === "group" || key === settings.framed;
+  };
+
   const card = (index) => {
     const picture = state.shown[index];
     const element = make("div", `card ${picture.tone ?? ""}`);
     element.id = `card-${index}`;
     element.setAttribute("role", "option");
+    if (isFramed()) element.dataset.frame = frames.get(picture.group) ?? "";
     element.setAttribute("aria-posinset", index + 1);
     element.setAttribute("aria-setsize", state.shown.length);
     element.title = picture.name;
@@ -28,7 +44,7 @@ const startGallery = () => {
       text.append(bar(picture.share));
     }
     if (picture.note) text.append(make("span", "note", picture.note));
-    text.append(make("span", "name", picture.name.split(/[\\/]/).pop()));
+    text.append(make("span", "name", shortName(picture)));
     element.append(frame, text);
     const row = Math.floor(index / state.columns);
     const column = index % state.columns;
@@ -94,6 +110,7 @@ const startGallery = () => {
     byId("nothing").hidden = state.shown.length > 0;
     byId("clear").hidden = isAll && !byId("search").value;
     for (const box of filters.values()) box.classList.toggle("set", box.value !== "");
+    markChips();
     const top = byId("pictures").getBoundingClientRect().top;
     if (top < 0) scrollBy(0, top);
     remember();
@@ -121,6 +138,7 @@ const startGallery = () => {
   };
 
   const choose = (box, value) => {
+    if (!box) return; // of one value only, so there is nothing to choose
     if ([...box.options].some((option) => option.value === value)) box.value = value;
   };
 
@@ -135,11 +153,40 @@ const startGallery = () => {
     box.setAttribute("aria-label", name);
     box.append(new Option(`${name}: all`, ""));
     for (const value of [...counts.keys()].sort(naturally.compare)) {
-      box.append(new Option(`${value} (${counts.get(value).toLocaleString("en")})`, value));
+      const option = new Option(`${value} (${counts.get(value).toLocaleString("en")})`, value);
+      option.dataset.count = counts.get(value);
+      box.append(option);
     }
     box.onchange = refresh;
     byId("filters").append(box);
     filters.set(key, box);
+  };
+
+  // The values of the first filter that has several, as buttons with their counts.
+  const CHIPS = 14;
+  const chips = [];
+  const markChips = () => {
+    for (const { chip, box, value } of chips) chip.setAttribute("aria-pressed", String(box.value === value));
+  };
+  const addChips = () => {
+    const [, box] = filters.entries().next().value ?? [];
+    if (!box || byId("chips").dataset.off) return;
+    const counted = [...box.options].slice(1).map((option) => [option.value, Number(option.dataset.count)]);
+    counted.sort((a, b) => b[1] - a[1]);
+    for (const [value, count] of counted.slice(0, CHIPS)) {
+      const chip = make("button", "chip");
+      chip.type = "button";
+      chip.append(make("b", "", count.toLocaleString("en")), ` ${value}`);
+      chip.onclick = () => {
+        box.value = box.value === value ? "" : value;
+        refresh();
+      };
+      byId("chips").append(chip);
+      chips.push({ chip, box, value });
+    }
+    if (counted.length > CHIPS) {
+      byId("chips").append(make("span", "", `and ${(counted.length - CHIPS).toLocaleString("en")} more in the list below`));
+    }
   };
 
   const activate = (index) => {
@@ -211,6 +258,7 @@ const startGallery = () => {
   };
 
   settings.filters.forEach(addFilter);
+  addChips();
   orders.forEach((order, index) => byId("order").append(new Option(order.name, index)));
   byId("search").oninput = refresh;
   byId("order").onchange = refresh;
@@ -221,6 +269,7 @@ const startGallery = () => {
     button.addEventListener("click", () => {
       for (const box of filters.values()) box.value = "";
       choose(filters.get(button.dataset.filter), button.dataset.value);
+      if (button.dataset.filter2) choose(filters.get(button.dataset.filter2), button.dataset.value2);
       if (button.dataset.sort) choose(byId("order"), button.dataset.sort);
       refresh();
       byId("pictures").scrollIntoView();
