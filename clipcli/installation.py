@@ -6,7 +6,6 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, requires
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -42,6 +41,8 @@ def _way() -> Callable[[str | None, str | None, str], str]:
 
 def _packages(extra: str | None, name: str | None) -> list[str]:
     """Return the packages behind an extra, by what the installed package says of itself."""
+    from importlib.metadata import PackageNotFoundError, requires
+
     if extra is None:
         return [name or ""]
     try:

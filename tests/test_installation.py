@@ -18,7 +18,7 @@ TOLD = ['pillow-heif>=0.18; extra == "heif"', "starlette>=0.4; extra == 'serve'"
 @pytest.fixture
 def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    monkeypatch.setattr(installation, "requires", lambda _: TOLD)
+    monkeypatch.setattr("importlib.metadata.requires", lambda _: TOLD)
     monkeypatch.setattr(installation, "find_spec", lambda _: object())
     return tmp_path
 

@@ -62,7 +62,7 @@ def ask(
     output: ResultOutput,
     notes: NoteOptions,
 ) -> ExitCode:
-    """Answer a question about pictures with the answer that fits best.
+    """Answer a question about pictures with what fits best.
 
     clipcli ask car.jpg "what colour is the car?"
     clipcli ask photos/ "is it indoors or outdoors?" -o answers.csv

@@ -31,7 +31,7 @@ def path() -> ExitCode:
 def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON. Left out: text.")] = False,
 ) -> ExitCode:
-    """Tell what is kept: pictures by model, labels, exported models, and the limit."""
+    """Tell what is kept, by model, and the limit."""
     from clipcli.cache.image_cache import limit_bytes
     from clipcli.cache.upkeep import look
     from clipcli.cli import cache_table as cache
@@ -89,7 +89,7 @@ def prune(
         ),
     ] = False,
 ) -> ExitCode:
-    """Throw out a part: what is too much, too old, or of models that are gone."""
+    """Throw out what is too much, too old, or of models that are gone."""
     from clipcli.cache import upkeep as cachecare
     from clipcli.cache.image_cache import limit_bytes, parse_size
 

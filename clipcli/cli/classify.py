@@ -42,7 +42,7 @@ def classify(
     """Say which label fits each picture, with probabilities.
 
     clipcli classify photos/ --labels animals
-    clipcli classify photos/ --labels 'cat, dog' --min-prob 0.6 -o results.csv -o sheet.html
+    clipcli classify photos/ --labels 'cat, dog' -o results.csv -o sheet.html
     """
     from clipcli.cli.open_classifier import TOP_K, open_classifier
     from clipcli.output.results import FORMATS

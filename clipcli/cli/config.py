@@ -21,9 +21,10 @@ app = typer.Typer(
 def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON. Left out: text.")] = False,
 ) -> ExitCode:
-    """Print every setting, the command that it holds for, and where it comes from.
+    """Print every setting and where it comes from.
 
-    The strongest comes last: your own clipcli.toml, the project's, CLIPCLI_ variables.
+    The command that it holds for stands beside it. The strongest comes last:
+    your own clipcli.toml, the project's, CLIPCLI_ variables.
     """
     from clipcli.cli.settings import config_files, read_settings
     from clipcli.output.text import print_json, print_rows
@@ -47,7 +48,10 @@ def _sets(settings: Any) -> list[tuple[str, str]]:
 
 @app.command(cls=Command)
 def path() -> ExitCode:
-    """Print the files that are read, the weaker first; your own even where there is none yet."""
+    """Print the files that are read, the weaker first.
+
+    Your own is named even where there is none yet.
+    """
     from clipcli.cli.settings import config_files, user_file
     from clipcli.output.text import print_line
 

@@ -55,7 +55,7 @@ def explain(
     output: ExplainOutput,
     notes: NoteOptions,
 ) -> ExitCode:
-    """Show where in each picture a label is seen, and which words say so.
+    """Show where in each picture a label is seen, and why.
 
     clipcli explain cat.jpg --labels 'cat, sofa'
     clipcli explain photos/ --labels animals -o maps.html

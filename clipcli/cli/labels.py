@@ -47,7 +47,7 @@ def show(
     templates: options.Templates = None,
     as_json: AsJson = False,
 ) -> ExitCode:
-    """Show the labels of a set: a built-in one, a file, or labels with commas."""
+    """Show the labels of a built-in set, a file, or a list."""
     from clipcli.cli import labels_table as labels
     from clipcli.labels.label_set import load_label_set
     from clipcli.labels.templates import choose_templates
@@ -82,7 +82,9 @@ def lint(
         ),
     ] = None,
 ) -> ExitCode:
-    """Check label sets: words twice, labels alike, prompts too long, thresholds without effect.
+    """Check label sets for what is written by mistake.
+
+    Words twice, labels alike, prompts too long, thresholds without effect.
 
     Exit code 6 where something was found, 2 where a file is malformed.
     """

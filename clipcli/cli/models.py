@@ -210,7 +210,10 @@ def rm(
         bool, typer.Option("--yes", "-y", help="Do not ask. Left out: ask on a terminal.")
     ] = False,
 ) -> ExitCode:
-    """Remove a model: what clipcli wrote; a download stays in the hub's cache."""
+    """Remove a model.
+
+    What clipcli wrote goes; a download stays in the hub's cache.
+    """
     from clipcli.cli.progress import Notes
     from clipcli.models.resolve import read_default_model, write_default_model
     from clipcli.models.store import remove
@@ -238,7 +241,10 @@ def default(
         ),
     ] = None,
 ) -> ExitCode:
-    """Choose the model that serves where neither --model nor CLIPCLI_MODEL says one."""
+    """Choose the model that serves by default.
+
+    It serves where neither --model nor CLIPCLI_MODEL says one.
+    """
     from clipcli.models.resolve import chosen_model, find_model, write_default_model
     from clipcli.models.store import Installed
     from clipcli.output.text import print_line

@@ -153,7 +153,7 @@ def train(
     """Train a model on pictures with captions or class names.
 
     clipcli train photos/ --out runs/mine
-    clipcli train captions.csv --init ViT-B/32 --freeze image --minutes 30 --out runs/mine
+    clipcli train captions.csv --init ViT-B/32 --minutes 30 --out runs/mine
     """
     from clipcli.training.config_file import read_config, with_options
 

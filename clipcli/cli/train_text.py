@@ -83,7 +83,7 @@ def train_text(
     """Train a small text tower on what a model's own says.
 
     clipcli train-text german.tsv --model ViT-B/32 --out runs/german
-    clipcli train-text vectors.npz --vocabulary merges.txt --minutes 60 --out runs/tower
+    clipcli train-text vectors.npz --vocabulary merges.txt --out runs/tower
     """
     from clipcli.training.config_file import read_text_config
 
