@@ -33,6 +33,15 @@ def test_the_workflow_takes_the_steps_that_can_be_taken_anywhere() -> None:
     assert {step for steps in taken for step in steps.split()} == STEPS
 
 
+def test_what_github_offers_is_pinned_by_commit() -> None:
+    text = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    used = re.findall(r"uses: (actions/\S+)(.*)", text)
+
+    assert len(used) == 7
+    assert [one for one, _ in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", one)] == []
+    assert [comment for _, comment in used if not re.fullmatch(r" # v\d+\.\d+\.\d+", comment)] == []
+
+
 def test_only_the_upload_may_speak_for_the_project() -> None:
     workflow = read(".github/workflows/release.yml")
     jobs = workflow["jobs"]

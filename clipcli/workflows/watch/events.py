@@ -35,6 +35,7 @@ def changes_in(folder: str) -> Iterator[set[str]]:
         ):
             yield {path for _, path in changes}
     except OSError as error:
+        yield set()  # who listens looks whether the folder is gone, and says so better
         raise InputError(f"{folder}: cannot be watched ({error.strerror or error})") from error
 
 

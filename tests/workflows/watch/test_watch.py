@@ -21,6 +21,9 @@ import pytest
 from PIL import Image
 
 from clipcli.cli.app import run
+from clipcli.errors import InputError
+from clipcli.workflows.watch.events import changes_in
+from clipcli.workflows.watch.settling import Settling, WatchedFolder, settled
 from tests.conftest import ROOT
 from tests.fakes import FakeEncoder
 
@@ -144,6 +147,17 @@ def test_what_cannot_be_watched_is_refused(
 
     assert code == 2
     assert fact in capfd.readouterr().err
+
+
+def test_a_folder_that_vanishes_before_the_first_event_is_told_the_same(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    folder = WatchedFolder(str(tmp_path / "gone"))
+    wakes = changes_in(folder.path)
+    next(wakes)
+    Path(folder.path).rmdir()
+
+    with pytest.raises(InputError, match="the folder is gone"):
+        list(settled(folder, Settling(0.1, lambda _: False), wakes))
 
 
 def test_a_folder_that_vanishes_is_one_clear_line(pictures: Path, tmp_path: Path) -> None:
