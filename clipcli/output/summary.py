@@ -70,8 +70,12 @@ class Summary:
 
 
 def _fitted(name: str) -> str:
+    """Shorten a name in the middle: labels often differ at their ends."""
     name = visible(name)
-    return name if len(name) <= LABEL_CELLS else f"{name[: LABEL_CELLS - 1]}…"
+    if len(name) <= LABEL_CELLS:
+        return name
+    head = LABEL_CELLS // 2
+    return f"{name[:head]}…{name[head + 1 - LABEL_CELLS :]}"
 
 
 def written(files: Sequence[tuple[Path, str]], what: str = "") -> Iterator[str]:

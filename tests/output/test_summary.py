@@ -57,3 +57,10 @@ def test_control_characters_of_labels_and_files_are_made_visible() -> None:
     assert list(written([(Path("a\nb.csv"), "csv")], "2 pictures")) == [
         "wrote a\\x0ab.csv: 2 pictures"
     ]
+
+
+def test_long_labels_are_shortened_in_the_middle() -> None:
+    lines = list(summary_of(**{"a photograph of a small dog on a red sofa": 1}).lines("ascii"))
+
+    # 14 characters, the sign, 13 characters: 28 in all
+    assert lines[1].startswith("  a photograph o…on a red sofa  ")
