@@ -28,12 +28,16 @@ from clipcli.models.formats.safetensors import (
     read_tensor_table,
     write_tensors,
 )
-from clipcli.models.tokenizer.vocabulary import IDS_NAME, Vocabulary, write_vocabulary
+from clipcli.models.tokenizer.vocabulary import (
+    IDS_NAME,
+    MERGES_NAME,
+    TOKENIZER_NAME,
+    Vocabulary,
+    write_vocabulary,
+)
 
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
-MERGES_NAME = "merges.txt"  # and beside it, where ids are not by the rule, IDS_NAME
-TOKENIZER_NAME = "tokenizer.json"  # SigLIP's, as the tokenizers library writes it
 CARD_NAME = "MODEL_CARD.md"
 BUILTIN = "mini"
 MAX_LOG_SCALE = 20.0  # trained models stop at log(100) = 4.6

@@ -20,6 +20,13 @@ from clipcli.models.config import (
     SiglipArchitecture,
     languages_of,
 )
+from clipcli.models.tokenizer.vocabulary import (
+    IDS_NAME,
+    MERGES_NAME,
+    SENTENCEPIECE_NAMES,
+    SETTINGS_NAME,
+    TOKENIZER_NAME,
+)
 
 Layout: TypeAlias = Literal["openclip", "huggingface"]
 
@@ -51,9 +58,9 @@ SHARDS = {  # an index stands for all of these
     "model.safetensors.index.json": re.compile(r"model-\d+-of-\d+\.safetensors"),
     "pytorch_model.bin.index.json": re.compile(r"pytorch_model-\d+-of-\d+\.bin"),
 }
-CLIP_TOKENIZERS = (("merges.txt", "vocab.json"), ("tokenizer.json",), ("merges.txt",))
-SIGLIP_TOKENIZERS = (("tokenizer.json",), ("spiece.model",), ("tokenizer.model",))
-SIGLIP_EXTRAS = ("tokenizer_config.json", "special_tokens_map.json")  # which token ends a text
+CLIP_TOKENIZERS = ((MERGES_NAME, IDS_NAME), (TOKENIZER_NAME,), (MERGES_NAME,))
+SIGLIP_TOKENIZERS = ((TOKENIZER_NAME,), *((name,) for name in SENTENCEPIECE_NAMES))
+SIGLIP_EXTRAS = (SETTINGS_NAME, "special_tokens_map.json")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,15 @@ from typing import Literal
 
 from clipcli.errors import ModelError
 from clipcli.models.formats.json_reader import JsonObject, read_object
+from clipcli.models.tokenizer.vocabulary import (
+    MERGES_NAME,
+    SENTENCEPIECE_NAMES,
+    SETTINGS_NAME,
+    TOKENIZER_NAME,
+)
 
-TOKENIZER_NAME = "tokenizer.json"
-MERGES_NAME = "merges.txt"
-IDS_NAME = "vocab.json"
 # OpenAI's own file, as its repository and those after it have it.
 OPENAI_NAMES = ("bpe_simple_vocab_16e6.txt.gz", "bpe_simple_vocab_16e6.txt")
-SENTENCEPIECE_NAMES = ("spiece.model", "tokenizer.model")
-SETTINGS_NAME = "tokenizer_config.json"
 CLEANINGS: dict[str, Literal["canonicalize", "lower"]] = {
     "SiglipTokenizer": "canonicalize",
     "Siglip2Tokenizer": "lower",

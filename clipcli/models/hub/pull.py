@@ -32,6 +32,7 @@ from clipcli.models.hub.listing import COMMIT, Listing, ask_for_listing
 from clipcli.models.open import ModelSource, open_model
 from clipcli.models.store import Installed, check_name, free_bytes, install_pointer, prepare_store
 from clipcli.models.store_pointer import INDEX_ENDING, Pointer, PulledFile
+from clipcli.models.tokenizer.vocabulary import SENTENCEPIECE_NAMES
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 HUB_PREFIXES = ("https://huggingface.co/", "https://hf.co/", "hf-hub:", "hf://", "hf:")
@@ -58,7 +59,7 @@ class HubModel:
         """Return the names of the files that are needed, out of all there are."""
         if self.entry is None:
             layout: Layout = "openclip" if "open_clip_config.json" in available else "huggingface"
-            is_siglip = bool({"spiece.model", "tokenizer.model"}.intersection(available))
+            is_siglip = not set(SENTENCEPIECE_NAMES).isdisjoint(available)
             return wanted_files(self.repository, layout, available, is_siglip=is_siglip)
         missing = [name for name in self.entry.files if name not in available]
         if missing:

@@ -19,10 +19,11 @@ from clipcli.models.formats.tokenizer_files import find_clip_tokenizer
 from clipcli.models.locators.glip import GlipArchitecture, glip_plan, read_glip
 from clipcli.models.locators.owl import OwlArchitecture, is_owl, owl_tensors, read_owl
 from clipcli.models.resolve import chosen_model, resolve_model
+from clipcli.models.tokenizer.vocabulary import TOKENIZER_NAME
 from clipcli.strict_json import short
 
 Kind: TypeAlias = Literal["owlvit", "owlv2", "glip"]
-WORDPIECE_NAMES = ("tokenizer.json", "vocab.txt")
+WORDPIECE_NAMES = (TOKENIZER_NAME, "vocab.txt")
 GLIP_HEAD = "rpn.head."
 CHECKPOINTS = (".pth", ".pt", ".bin", ".safetensors")
 

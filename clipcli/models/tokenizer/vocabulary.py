@@ -36,7 +36,10 @@ MAX_BYTES = 16 * 1024**2  # of merges, unpacked; OpenAI's have 3 MB
 # Of 256,000 tokens, as SigLIP 2's tokenizer.json has; CLIP's has a tenth of that.
 TOKENIZER = Bounds(n_bytes=64 * 1024**2, items=2_500_000)
 OUR_HEADER = "#version: 0.2"
-IDS_NAME = "vocab.json"
+# What the files are called in folders of models: merges, ids beside them, or both in one.
+MERGES_NAME, IDS_NAME, TOKENIZER_NAME = "merges.txt", "vocab.json", "tokenizer.json"
+SENTENCEPIECE_NAMES = ("spiece.model", "tokenizer.model")
+SETTINGS_NAME = "tokenizer_config.json"  # which token ends a text
 
 
 def _byte_symbols() -> dict[int, str]:

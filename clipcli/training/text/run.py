@@ -22,7 +22,12 @@ from clipcli.models.open import ModelSource
 from clipcli.models.resolve import open_named
 from clipcli.models.tokenizer.clip import Tokenizer
 from clipcli.models.tokenizer.learn import learn_vocabulary
-from clipcli.models.tokenizer.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
+from clipcli.models.tokenizer.vocabulary import (
+    MERGES_NAME,
+    Vocabulary,
+    read_vocabulary,
+    write_vocabulary,
+)
 from clipcli.training.lock import locked
 from clipcli.training.log import Advance, Say
 from clipcli.training.text.config import TextConfig
@@ -35,7 +40,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 DEFAULT_EPOCHS = 20.0
-MERGES_NAME = "merges.txt"
 
 
 def train_text(
