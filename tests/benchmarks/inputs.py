@@ -133,6 +133,9 @@ def _once(place: Path, write: Callable[[Path], None]) -> None:
 def _write_hugging_face(folder: Path) -> None:
     """Write a model as transformers saves it, with a vocabulary of any 48,894 merges."""
     import torch
+    from peers import vision_library
+
+    vision_library.prepare()  # transformers looks for it
     from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
     from clipcli.models.tokenizer.vocabulary import BYTE_SYMBOLS, Vocabulary
