@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import clipcli
+from clipcli.cli.app import COMMANDS
 from tests.map import DOORS, circles, imports_of, module_name, modules_of, room
 
 PACKAGE = Path(clipcli.__file__).parent
@@ -87,6 +88,19 @@ def test_no_workflow_imports_another() -> None:
     ]
 
     assert wrong == []
+
+
+def test_no_command_imports_another() -> None:
+    commands = {f"cli.{name.replace('-', '_')}" for name in COMMANDS}
+
+    wrong = [
+        f"{found.importer}:{found.line} imports {found.imported}"
+        for found in OURS
+        if found.importer in commands and found.imported in commands
+    ]
+
+    assert wrong == []
+    assert commands <= {found.importer for found in OURS}
 
 
 def test_modules_are_not_imported_in_a_circle() -> None:

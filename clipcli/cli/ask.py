@@ -67,7 +67,7 @@ def ask(
     clipcli ask car.jpg "what colour is the car?"
     clipcli ask photos/ "is it indoors or outdoors?" -o answers.csv
     """
-    from clipcli.cli.classify import classified
+    from clipcli.cli.classified import classified
     from clipcli.output.results import FORMATS
     from clipcli.pipeline.decisions import Decisions, decide
     from clipcli.pipeline.inputs import Inputs

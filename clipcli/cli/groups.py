@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from clipcli.pipeline.decisions import Decisions
     from clipcli.pipeline.inputs import Inputs
     from clipcli.pipeline.session import Session
+    from clipcli.workflows.sorting.plan import Action
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,39 @@ class DecisionOptions:
             self.calibration,
             self.no_calibration,
         )
+
+
+@dataclass(frozen=True)
+class ActionOptions:
+    """What is done with files."""
+
+    HEADING: ClassVar = "Action"
+    move: Annotated[bool, typer.Option("--move", help="Move the pictures.")] = False
+    copy: Annotated[bool, typer.Option("--copy", help="Copy them.")] = False
+    link: Annotated[bool, typer.Option("--link", help="Make symbolic links to them.")] = False
+    hardlink: Annotated[bool, typer.Option("--hardlink", help="Make hard links to them.")] = False
+
+    def chosen(self) -> Action | None:
+        """Return the one that was asked for.
+
+        Raises
+        ------
+        UsageError
+            If there are several.
+        """
+        wanted: dict[Action, bool] = {
+            "move": self.move,
+            "copy": self.copy,
+            "link": self.link,
+            "hardlink": self.hardlink,
+        }
+        chosen = [action for action, is_wanted in wanted.items() if is_wanted]
+        if len(chosen) > 1:
+            raise UsageError(
+                f"--{chosen[0]} and --{chosen[1]}: only one of them can be done",
+                hint="one of --move, --copy, --link, --hardlink",
+            )
+        return chosen[0] if chosen else None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,18 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer.core
 
 HEADINGS = (
-    *("Inputs", "Query", "Labels", "Decision", "Model", "Length", "Training", "Output", "Messages"),
+    *(
+        "Inputs",
+        "Query",
+        "Labels",
+        "Decision",
+        "Action",
+        "Model",
+        "Length",
+        "Training",
+        "Output",
+        "Messages",
+    ),
 )
 
 

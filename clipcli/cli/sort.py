@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clipcli.cli import options
-from clipcli.cli.groups import FileOptions, LabelOptions, ModelOptions, NoteOptions
+from clipcli.cli.groups import ActionOptions, FileOptions, LabelOptions, ModelOptions, NoteOptions
 from clipcli.cli.prompt import ask, check_askable
-from clipcli.errors import ExitCode, UsageError, several
+from clipcli.errors import ExitCode, several
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +24,26 @@ if TYPE_CHECKING:
     from clipcli.workflows.sorting.plan import Action, Plan, Rules
 
 
+@dataclass(frozen=True)
+class SortActions(ActionOptions):
+    """What is done with the pictures, if anything."""
+
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            "-n",
+            help="Only print the plan. Left out: the same, unless one of the four above is given.",
+        ),
+    ] = False
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask. Left out: ask before moving.")
+    ] = False
+
+
 def sort(
     labels: LabelOptions,
+    actions: SortActions,
     model: ModelOptions,
     output: FileOptions,
     notes: NoteOptions,
@@ -36,18 +54,6 @@ def sort(
         Path,
         typer.Option("--into", metavar="DIR", help="Where the labels' folders are or will be."),
     ],
-    move: Annotated[bool, typer.Option("--move", help="Move the pictures.")] = False,
-    copy: Annotated[bool, typer.Option("--copy", help="Copy them.")] = False,
-    link: Annotated[bool, typer.Option("--link", help="Make symbolic links to them.")] = False,
-    hardlink: Annotated[bool, typer.Option("--hardlink", help="Make hard links to them.")] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            "-n",
-            help="Only print the plan. Left out: the same, unless one of the four above is given.",
-        ),
-    ] = False,
     min_prob: options.MinProb = 0.0,
     margin: Annotated[
         float,
@@ -70,9 +76,6 @@ def sort(
             "stay.",
         ),
     ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask. Left out: ask before moving.")
-    ] = False,
 ) -> ExitCode:
     """Put pictures into folders by their labels.
 
@@ -92,12 +95,11 @@ def sort(
     from clipcli.workflows.sorting.foldernames import check_folder_name
     from clipcli.workflows.sorting.inputs import InputWatch, check_hard_links, open_places
 
-    action = chosen_action(move=move, copy=copy, link=link, hardlink=hardlink)
-    if action == "move" and not dry_run:
-        check_askable(f"move pictures into {into}?", is_agreed=yes)
-    wishes = _Wishes(
-        action, dry_run or action is None, check_folder_name(unsure), margin, sidecars, yes
-    )
+    action = actions.chosen()
+    if action == "move" and not actions.dry_run:
+        check_askable(f"move pictures into {into}?", is_agreed=actions.yes)
+    is_dry = actions.dry_run or action is None
+    wishes = _Wishes(action, is_dry, check_folder_name(unsure), margin, sidecars, actions.yes)
     request = output.request(FORMATS)
     watched = InputWatch(_spelt(source), open_places(source, into))
     if action == "hardlink":
@@ -129,24 +131,6 @@ class _Wishes:
         from clipcli.workflows.sorting.plan import Rules
 
         return Rules(folder_names(names, self.unsure), self.unsure, self.margin)
-
-
-def chosen_action(*, move: bool, copy: bool, link: bool, hardlink: bool) -> Action | None:
-    """Return the one that was asked for.
-
-    Raises
-    ------
-    UsageError
-        If there are several.
-    """
-    wanted: dict[Action, bool] = {"move": move, "copy": copy, "link": link, "hardlink": hardlink}
-    chosen = [action for action, is_wanted in wanted.items() if is_wanted]
-    if len(chosen) > 1:
-        raise UsageError(
-            f"--{chosen[0]} and --{chosen[1]}: only one of them can be done",
-            hint="one of --move, --copy, --link, --hardlink",
-        )
-    return chosen[0] if chosen else None
 
 
 def _make_plan(

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from clipcli.cli.train import LogOnly, Minutes, Seed, Steps, draw_curves, watching
+from clipcli.cli.training_run import LogOnly, Minutes, Seed, Steps, draw_curves, watching
 from clipcli.errors import ExitCode
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clipcli.cli import options
-from clipcli.cli.groups import LabelOptions, ModelOptions, NoteOptions
+from clipcli.cli.groups import ActionOptions, LabelOptions, ModelOptions, NoteOptions
 from clipcli.errors import ExitCode, InputError, UsageError, several
 
 if TYPE_CHECKING:
@@ -29,8 +29,18 @@ if TYPE_CHECKING:
 AT_ONCE = 64  # pictures whose vectors are computed together
 
 
+@dataclass(frozen=True)
+class WatchActions(ActionOptions):
+    """What is done with the pictures under --into."""
+
+    copy: Annotated[
+        bool, typer.Option("--copy", help="Copy them. Left out: the same, unless another is given.")
+    ] = False
+
+
 def watch(
     labels: LabelOptions,
+    actions: WatchActions,
     model: ModelOptions,
     notes: NoteOptions,
     source: Annotated[
@@ -55,12 +65,6 @@ def watch(
             show_default=False,
         ),
     ] = None,
-    move: Annotated[bool, typer.Option("--move", help="Move the pictures.")] = False,
-    copy: Annotated[
-        bool, typer.Option("--copy", help="Copy them. Left out: the same, unless another is given.")
-    ] = False,
-    link: Annotated[bool, typer.Option("--link", help="Make symbolic links to them.")] = False,
-    hardlink: Annotated[bool, typer.Option("--hardlink", help="Make hard links to them.")] = False,
     min_prob: options.MinProb = 0.0,
     unsure: Annotated[
         str, typer.Option(metavar="NAME", help="What pictures are called that get no label.")
@@ -88,14 +92,12 @@ def watch(
     `clipcli undo` takes back what it moved or copied.
     """
     from clipcli.cli.open_classifier import open_classifier
-    from clipcli.cli.sort import chosen_action
     from clipcli.pipeline.decisions import Decisions
     from clipcli.pipeline.inputs import Inputs
     from clipcli.workflows.sorting.foldernames import check_folder_name
     from clipcli.workflows.watch.events import require_watchfiles
 
-    action = chosen_action(move=move, copy=copy, link=link, hardlink=hardlink)
-    task = _task(source, into, exec_, action, check_folder_name(unsure), settle, once)
+    task = _task(source, into, exec_, actions.chosen(), check_folder_name(unsure), settle, once)
     require_watchfiles()
     session = model.session(Inputs((str(source),)), notes)
     classifier = open_classifier(session, labels, Decisions(min_prob))

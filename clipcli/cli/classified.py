@@ -1,0 +1,71 @@
+"""Sending a classifier's results to the outputs, whoever asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from clipcli.errors import ExitCode
+
+if TYPE_CHECKING:
+    from clipcli.output.request import OutputRequest
+    from clipcli.pipeline.classifier import Classifier
+    from clipcli.pipeline.session import Session
+    from clipcli.results import Result
+
+
+def classified(
+    session: Session,
+    classifier: Classifier,
+    request: OutputRequest,
+    *,
+    n_shown: int,
+    change: Callable[[Result], Result] = lambda result: result,
+) -> ExitCode:
+    """Send each result to the outputs; however the run ends, what is written is whole.
+
+    ``change`` is done to each of them before.
+    """
+    from clipcli.cli.conclude import conclude, note_files, reason_of
+    from clipcli.output.results import Outputs
+    from clipcli.output.summary import Summary, stderr_encoding
+    from clipcli.output.table import RANKED_IMAGES
+    from clipcli.pipeline.provenance import now
+
+    found, is_handful = session.find(RANKED_IMAGES)
+    outputs = Outputs(
+        replace(request, heading=_heading(session, classifier)),
+        classifier.label_set,
+        top_k=classifier.top_k,
+        ranked=is_handful,
+        n_shown=n_shown,
+        independent=classifier.independent,
+    )
+    started, is_wanted, summary = now(), not outputs.fills_terminal, Summary()
+    try:
+        with session.notes.progress(session.total(), is_wanted=is_wanted) as advance:
+            results = summary.count(map(change, classifier.classify_found(found)))
+            for result in session.tally(results, are_shown=outputs.has_table):
+                outputs.write(result)
+                advance()
+        outputs.finish(session.provenance(classifier, started))
+    except BaseException as error:
+        outputs.end_early(session.provenance(classifier, started), reason_of(error))
+        raise
+    if not is_handful:
+        session.notes.summary(summary.lines(stderr_encoding()))
+    note_files(session, request, summary.in_words())
+    return conclude(session, classifier)
+
+
+def _heading(session: Session, classifier: Classifier) -> str:
+    """Say what a page shows: folder, label set, model, day."""
+    from clipcli.output.html.contact_sheet import labels_in_words
+    from clipcli.output.text import visible
+    from clipcli.pipeline.provenance import now
+
+    model, day = classifier.encoder.config.name, now().partition("T")[0]
+    labels = labels_in_words(classifier.label_set.name)
+    parts = (session.inputs.in_words(), labels, model, day)
+    return " · ".join(map(visible, parts))
