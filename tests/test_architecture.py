@@ -36,7 +36,7 @@ FLAT = (
     *("version", "installation", "errors", "files", "strict_json", "strict_csv", "strict_records"),
     *("process", "results", "vectors", "standard_streams"),
 )
-SHARED_BY_WORKFLOWS = ("class_labels",)
+SHARED_BY_WORKFLOWS = ("class_labels", "journal")
 WITH_TORCH = ("encoder.torch", "training")
 LONGEST_FILE = 350
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clipcli.pipeline.decisions import Decisions
     from clipcli.pipeline.inputs import Inputs
     from clipcli.pipeline.session import Session
-    from clipcli.workflows.sorting.plan import Action
+    from clipcli.workflows.journal.records import Action
 
 
 @dataclass(frozen=True)

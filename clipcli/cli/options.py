@@ -56,7 +56,7 @@ def pullable() -> Iterable[str]:
 
 def journal_paths() -> Iterable[str]:
     """Return the journals of sorts, the newest first."""
-    from clipcli.workflows.sorting.journal import journals
+    from clipcli.workflows.journal.journal import journals
 
     return [str(path) for path in reversed(journals())]
 

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.session import Session
     from clipcli.results import Result
+    from clipcli.workflows.journal.records import Action
     from clipcli.workflows.sorting.inputs import InputWatch
-    from clipcli.workflows.sorting.plan import Action, Plan, Rules
+    from clipcli.workflows.sorting.plan import Plan, Rules
 
 
 @dataclass(frozen=True)

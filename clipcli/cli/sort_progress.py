@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clipcli.errors import several
 from clipcli.process import held
+from clipcli.workflows.journal.journal import new_journal
 from clipcli.workflows.sorting.execute import Outcome, Placed, source_folders
 from clipcli.workflows.sorting.execute import carry_out as carry_out_plan
-from clipcli.workflows.sorting.journal import new_journal
 from clipcli.workflows.sorting.report import DONE
 
 if TYPE_CHECKING:
     from clipcli.pipeline.session import Reporter
+    from clipcli.workflows.journal.records import Action
     from clipcli.workflows.sorting.inputs import InputWatch
-    from clipcli.workflows.sorting.plan import Action, Plan
+    from clipcli.workflows.sorting.plan import Plan
     from clipcli.workflows.sorting.report import SortLines
 
 T = TypeVar("T")

@@ -13,10 +13,10 @@ from clipcli.errors import ExitCode, InputError, UsageError, several
 
 if TYPE_CHECKING:
     from clipcli.cli.progress import Notes
-    from clipcli.workflows.sorting.journal import Journal
-    from clipcli.workflows.sorting.records import Log
+    from clipcli.workflows.journal.journal import Journal
+    from clipcli.workflows.journal.records import Log
+    from clipcli.workflows.journal.undo import Undone
     from clipcli.workflows.sorting.report import UndoLines
-    from clipcli.workflows.sorting.undo import Undone
 
 
 def undo(
@@ -46,7 +46,7 @@ def undo(
     A file that has changed since stays where it is, and is reported (exit code 5).
     """
     from clipcli.cli.progress import Notes
-    from clipcli.workflows.sorting.journal import is_ours, open_journal
+    from clipcli.workflows.journal.journal import is_ours, open_journal
 
     path = journal or _newest()
     with open_journal(path) as opened:
@@ -62,7 +62,7 @@ def undo(
 
 
 def _newest() -> Path:
-    from clipcli.workflows.sorting.journal import journal_folder, journals
+    from clipcli.workflows.journal.journal import journal_folder, journals
 
     found = journals()
     if not found:
@@ -76,8 +76,8 @@ def _newest() -> Path:
 def _undo(journal: Journal, log: Log, notes: Notes, *, is_dry: bool, is_agreed: bool) -> ExitCode:
     from clipcli.cli.sort_progress import SkipReasons
     from clipcli.output.text import visible
+    from clipcli.workflows.journal.undo import plan_undo
     from clipcli.workflows.sorting.report import UndoLines, undo_counts
-    from clipcli.workflows.sorting.undo import plan_undo
 
     for problem in log.problems:
         notes.say(problem)
@@ -105,7 +105,7 @@ def _take_back(
     journal: Journal, log: Log, plan: list[Undone], lines: UndoLines, notes: Notes
 ) -> ExitCode:
     from clipcli.cli.sort_progress import SkipReasons, for_each
-    from clipcli.workflows.sorting.undo import undo as take_back
+    from clipcli.workflows.journal.undo import undo as take_back
 
     n_done, reasons = 0, SkipReasons(notes)
     try:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.session import Session
     from clipcli.results import Result
+    from clipcli.workflows.journal.filestate import FileState
+    from clipcli.workflows.journal.records import Action, Places
     from clipcli.workflows.sorting.continuous import ContinuousSort
-    from clipcli.workflows.sorting.filestate import FileState
-    from clipcli.workflows.sorting.plan import Action, Places
     from clipcli.workflows.watch.commands import WatchCommand
     from clipcli.workflows.watch.ledger import Ledger
     from clipcli.workflows.watch.settling import Settled
@@ -164,7 +164,7 @@ class _Watch:
     def run(self) -> ExitCode:
         """Deal with pictures until Ctrl-C, or until all that were there are done."""
         from clipcli.cli.conclude import note_labels
-        from clipcli.workflows.sorting.journal import journal_folder
+        from clipcli.workflows.journal.journal import journal_folder
         from clipcli.workflows.watch.events import changes_in
         from clipcli.workflows.watch.ledger import open_ledger
         from clipcli.workflows.watch.settling import Settling, WatchedFolder, settled

@@ -254,8 +254,8 @@ def result_seeds() -> Iterator[tuple[str, bytes]]:
 
 
 def read_a_journal(path: Path) -> None:
-    from clipcli.workflows.sorting.journal import open_journal
-    from clipcli.workflows.sorting.undo import plan_undo
+    from clipcli.workflows.journal.journal import open_journal
+    from clipcli.workflows.journal.undo import plan_undo
 
     with open_journal(path) as journal:
         plan_undo(journal.read())

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from clipcli.errors import InputError
 from clipcli.results import Result
+from clipcli.workflows.journal.filestate import FileState, RefusedError, look, place
+from clipcli.workflows.journal.journal import Journal, new_journal, open_journal
+from clipcli.workflows.journal.records import Action, Places
+from clipcli.workflows.journal.undo import take_back_interrupted
 from clipcli.workflows.sorting.execute import Outcome, carry_out
-from clipcli.workflows.sorting.filestate import FileState, RefusedError, look, place
-from clipcli.workflows.sorting.journal import Journal, new_journal, open_journal
-from clipcli.workflows.sorting.plan import Action, Places, Planner, Rules
-from clipcli.workflows.sorting.undo import take_back_interrupted
+from clipcli.workflows.sorting.plan import Planner, Rules
 
 
 class ContinuousSort:

@@ -12,8 +12,8 @@ from typing import TypeAlias
 from clipcli.errors import OutputError
 from clipcli.images.files import failure_reason
 from clipcli.process import held
-from clipcli.workflows.sorting import transfer
-from clipcli.workflows.sorting.filestate import (
+from clipcli.workflows.journal import transfer
+from clipcli.workflows.journal.filestate import (
     RefusedError,
     check_unchanged,
     digest,
@@ -21,9 +21,9 @@ from clipcli.workflows.sorting.filestate import (
     place,
     sync_folder,
 )
-from clipcli.workflows.sorting.journal import Journal
-from clipcli.workflows.sorting.plan import Action, Group, Left, Member, Places, Plan
-from clipcli.workflows.sorting.records import Step, step_record
+from clipcli.workflows.journal.journal import Journal
+from clipcli.workflows.journal.records import Action, Places, Step, step_record
+from clipcli.workflows.sorting.plan import Group, Left, Member, Plan
 
 # Of one file, not of the place that all are going to.
 _SINGLE = frozenset(

@@ -10,8 +10,8 @@ from pathlib import Path
 from clipcli.errors import InputError, OutputError, OutputExistsError, UsageError
 from clipcli.images.find import ImageFile
 from clipcli.results import Skipped
-from clipcli.workflows.sorting.filestate import FileState, RefusedError, look
-from clipcli.workflows.sorting.plan import Places
+from clipcli.workflows.journal.filestate import FileState, RefusedError, look
+from clipcli.workflows.journal.records import Places
 
 
 def open_places(source: Path, into: Path) -> Places:

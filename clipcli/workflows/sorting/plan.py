@@ -6,23 +6,14 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from clipcli.errors import OutputExistsError
 from clipcli.results import Classified, Result, Skipped
-from clipcli.workflows.sorting.filestate import FileState, RefusedError, is_beginning, look
+from clipcli.workflows.journal.filestate import FileState, RefusedError, is_beginning, look
+from clipcli.workflows.journal.records import Action, Places
 from clipcli.workflows.sorting.foldernames import name_key, numbered
 from clipcli.workflows.sorting.sidecars import Sidecars
-
-Action: TypeAlias = Literal["folder", "move", "copy", "link", "hardlink"]
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """SOURCE and DIR as the file system knows them: absolute, no link in them."""
-
-    source: str
-    into: str
 
 
 @dataclass(frozen=True, slots=True)

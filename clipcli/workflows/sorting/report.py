@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 
 from clipcli.errors import several
 from clipcli.output.text import digits, escape_tsv, print_line, print_rows
+from clipcli.workflows.journal.records import Log, Places
+from clipcli.workflows.journal.undo import Undone
 from clipcli.workflows.sorting.execute import Outcome, Placed
-from clipcli.workflows.sorting.plan import Places, Plan
-from clipcli.workflows.sorting.records import Log
-from clipcli.workflows.sorting.undo import Undone
+from clipcli.workflows.sorting.plan import Plan
 
 DONE = {"move": "moved", "copy": "copied", "link": "linked", "hardlink": "hard-linked"}
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clipcli import process as interrupts
+from clipcli.workflows.journal.journal import journals, new_journal, open_journal
+from clipcli.workflows.journal.undo import undo
 from clipcli.workflows.sorting.execute import carry_out, source_folders
-from clipcli.workflows.sorting.journal import journals, new_journal, open_journal
-from clipcli.workflows.sorting.undo import undo
 from tests.workflows.sorting.trees import make_plan
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from clipcli.workflows.journal.journal import journals, new_journal, open_journal
+from clipcli.workflows.journal.records import Action
+from clipcli.workflows.journal.undo import Undone, undo
 from clipcli.workflows.sorting.execute import Outcome, carry_out, source_folders
-from clipcli.workflows.sorting.journal import journals, new_journal, open_journal
-from clipcli.workflows.sorting.plan import Action, Plan
-from clipcli.workflows.sorting.undo import Undone, undo
+from clipcli.workflows.sorting.plan import Plan
 
 SHARED_MEMORY = Path("/dev/shm")
 

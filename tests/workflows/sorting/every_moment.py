@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
+from clipcli.workflows.journal.journal import journals, new_journal, open_journal
+from clipcli.workflows.journal.records import Action
+from clipcli.workflows.journal.undo import Undone, undo
 from clipcli.workflows.sorting.execute import carry_out, source_folders
-from clipcli.workflows.sorting.journal import journals, new_journal, open_journal
-from clipcli.workflows.sorting.plan import Action
-from clipcli.workflows.sorting.undo import Undone, undo
 from tests.workflows.sorting.trees import make_plan, names, snapshot
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork")

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from clipcli.errors import InputError, OutputError, UsageError
+from clipcli.workflows.journal.journal import journal_folder, journals, new_journal, open_journal
+from clipcli.workflows.journal.records import Places
+from clipcli.workflows.journal.undo import undo
 from clipcli.workflows.sorting.execute import source_folders
-from clipcli.workflows.sorting.journal import journal_folder, journals, new_journal, open_journal
-from clipcli.workflows.sorting.plan import Places
-from clipcli.workflows.sorting.undo import undo
 from tests.conftest import ROOT
 from tests.workflows.sorting.conftest import Sort, Undo
 from tests.workflows.sorting.trees import make_plan, make_tree, names, snapshot

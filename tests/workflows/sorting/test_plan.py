@@ -10,9 +10,10 @@ import pytest
 from clipcli.errors import InputError, OutputError, OutputExistsError, UsageError
 from clipcli.images.find import ImageFile
 from clipcli.results import Classified, LabelScore, Skipped
-from clipcli.workflows.sorting.filestate import FileState, look
+from clipcli.workflows.journal.filestate import FileState, look
+from clipcli.workflows.journal.records import Places
 from clipcli.workflows.sorting.inputs import InputWatch, open_places
-from clipcli.workflows.sorting.plan import Left, Places, Plan, Planner, Rules
+from clipcli.workflows.sorting.plan import Left, Plan, Planner, Rules
 from tests.workflows.sorting.trees import classified
 
 

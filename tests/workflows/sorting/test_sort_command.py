@@ -17,7 +17,7 @@ from PIL import Image
 
 from clipcli import process as interrupts
 from clipcli.cli.app import run
-from clipcli.workflows.sorting.journal import journals
+from clipcli.workflows.journal.journal import journals
 from tests.conftest import COLOURS, ROOT, Finished
 from tests.fakes import FakeEncoder
 from tests.workflows.sorting.trees import make_tree, names, snapshot

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from clipcli.errors import InputError
-from clipcli.workflows.sorting.journal import journals, open_journal
-from clipcli.workflows.sorting.undo import undo
+from clipcli.workflows.journal.journal import journals, open_journal
+from clipcli.workflows.journal.undo import undo
 from tests.workflows.sorting.conftest import Sort
 from tests.workflows.sorting.trees import make_plan, make_tree, names
 

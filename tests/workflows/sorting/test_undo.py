@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from clipcli.errors import OutputError
-from clipcli.workflows.sorting import transfer
+from clipcli.workflows.journal import transfer
+from clipcli.workflows.journal.journal import journals, new_journal, open_journal
+from clipcli.workflows.journal.records import Action
+from clipcli.workflows.journal.undo import plan_undo, undo
 from clipcli.workflows.sorting.execute import Placed, carry_out, source_folders
-from clipcli.workflows.sorting.journal import journals, new_journal, open_journal
-from clipcli.workflows.sorting.plan import Action, Left
-from clipcli.workflows.sorting.undo import plan_undo, undo
+from clipcli.workflows.sorting.plan import Left
 from tests.workflows.sorting.conftest import Sort, Undo
 from tests.workflows.sorting.trees import make_plan, make_tree, names, snapshot
 

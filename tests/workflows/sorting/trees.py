@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clipcli.results import Classified, LabelScore
-from clipcli.workflows.sorting.filestate import look
+from clipcli.workflows.journal.filestate import look
+from clipcli.workflows.journal.records import Places
 from clipcli.workflows.sorting.foldernames import folder_names
-from clipcli.workflows.sorting.plan import Places, Plan, Planner, Rules
+from clipcli.workflows.sorting.plan import Plan, Planner, Rules
 
 LABELS = ("cat", "dog", "red car", "../../x")
 

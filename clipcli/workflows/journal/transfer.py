@@ -13,7 +13,7 @@ import os
 import shutil
 
 from clipcli.images.files import failure_reason
-from clipcli.workflows.sorting.filestate import (
+from clipcli.workflows.journal.filestate import (
     BLOCK_BYTES,
     FileState,
     RefusedError,

@@ -16,8 +16,8 @@ from typing import Literal, TypeAlias
 from clipcli.errors import OutputError
 from clipcli.images.files import failure_reason
 from clipcli.process import held
-from clipcli.workflows.sorting import transfer
-from clipcli.workflows.sorting.filestate import (
+from clipcli.workflows.journal import transfer
+from clipcli.workflows.journal.filestate import (
     RefusedError,
     digest,
     is_beginning,
@@ -25,8 +25,8 @@ from clipcli.workflows.sorting.filestate import (
     place,
     sync_folder,
 )
-from clipcli.workflows.sorting.journal import Journal
-from clipcli.workflows.sorting.records import Log, Step
+from clipcli.workflows.journal.journal import Journal
+from clipcli.workflows.journal.records import Log, Step
 
 CLOCK_SLACK_NS = 2 * 10**9  # FAT keeps even seconds; a folder and the journal have two clocks
 

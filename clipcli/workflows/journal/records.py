@@ -7,12 +7,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from clipcli.errors import InputError
 from clipcli.strict_json import Bounds, parse_json
-from clipcli.workflows.sorting.filestate import FileState, is_relative
-from clipcli.workflows.sorting.plan import Action, Places
+from clipcli.workflows.journal.filestate import FileState, is_relative
 
 MAGIC = "clipcli sort"
 VERSION = 1
@@ -20,6 +19,17 @@ VERSION = 1
 RECORD = Bounds(n_bytes=16 * 1024**2, items=1_000_000, with_path_bytes=True)  # a line of it
 SHA256 = re.compile(r"[0-9a-f]{64}")
 ACTIONS = ("folder", "move", "copy", "link", "hardlink")
+
+
+Action: TypeAlias = Literal["folder", "move", "copy", "link", "hardlink"]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """SOURCE and DIR as the file system knows them: absolute, no link in them."""
+
+    source: str
+    into: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,8 @@ from typing import Any
 
 from clipcli.errors import InputError, OutputError, UsageError
 from clipcli.files import locked
-from clipcli.workflows.sorting.filestate import sync_folder
-from clipcli.workflows.sorting.plan import Action, Places
-from clipcli.workflows.sorting.records import MAGIC, VERSION, Log, parse
+from clipcli.workflows.journal.filestate import sync_folder
+from clipcli.workflows.journal.records import MAGIC, VERSION, Action, Log, Places, parse
 
 STATE_ENVIRONMENT = "CLIPCLI_STATE"
 MAX_BYTES = 2 * 1024**3  # of four million files
