@@ -161,7 +161,7 @@ def _decode_kind(kind: Kind, stream: BinaryIO, how: _How) -> Decoded:
     page = tiff.first_full_page(stream) if kind is TIFF else 0
     n_bytes = stream.seek(0, io.SEEK_END)
     stream.seek(0)
-    image = _reader(kind)(stream)
+    image = reader_of(kind)(stream)
     if page:
         image.seek(page)
     _check_size(image.size, max_pixels)
@@ -250,7 +250,8 @@ def most_bytes(max_pixels: int) -> int:
     return max(_MIN_BYTES_LIMIT, _BYTES_PER_PIXEL * max_pixels)
 
 
-def _reader(kind: Kind) -> type[ImageFile]:
+def reader_of(kind: Kind) -> type[ImageFile]:
+    """Return the class that opens a format, and no other; raise :class:`ImageError` without it."""
     try:
         module = importlib.import_module(kind.module)
     except ImportError as error:

@@ -10,7 +10,7 @@ from clipcli.errors import several
 OTHER = "other file"
 _ENDINGS = {
     "video": "mp4 mov m4v avi mkv webm mts m2ts 3gp 3g2 wmv mpg mpeg flv ogv insv",
-    "sidecar": "xmp aae thm lrf dop pp3 lrv cos nksc on1",
+    "sidecar": "xmp aae thm lrf dop pp3 lrv cos nksc on1 arp spd",
     "sound": "mp3 m4a wav flac ogg opus aac aif aiff wma",
     "drawing or layered picture": "svg svgz psd psb xcf ai eps cdr kra afphoto dxf",
     "document": "pdf doc docx odt rtf ppt pptx xls xlsx ods epub",
@@ -18,6 +18,8 @@ _ENDINGS = {
 }
 _PLURALS = {"drawing or layered picture": "drawings or layered pictures"}
 _KINDS = {f".{ending}": kind for kind, endings in _ENDINGS.items() for ending in endings.split()}
+VIDEOS = frozenset(ending for ending, kind in _KINDS.items() if kind == "video")
+SIDECARS = frozenset(ending for ending, kind in _KINDS.items() if kind == "sidecar")
 
 
 def kind_of(path: str) -> str:

@@ -66,6 +66,22 @@ def find_preview(stream: BinaryIO) -> Preview | None:
     return Preview(stream.read(best.n_bytes), orientation)
 
 
+def canon_facts(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield what a CR3 says of its picture: EXIF's directories, each written as a TIFF."""
+    n_bytes = stream.seek(0, io.SEEK_END)
+    for name, box in _boxes(stream, n_bytes):
+        if name in (b"CMT1", b"CMT2"):
+            stream.seek(box.begin)
+            yield stream.read(min(box.n_bytes, _CANON_FACT_BYTES))
+
+
+def fujifilm_jpeg(head: bytes) -> int:
+    """Return where a RAF's own JPEG begins, by the file's first bytes; 0 for other files."""
+    if not head.startswith(_FUJIFILM):
+        return 0
+    return int.from_bytes(head[_FUJIFILM_AT : _FUJIFILM_AT + 4], "big")
+
+
 def _size_at(stream: BinaryIO, place: _Place) -> tuple[int, int]:
     """Return a JPEG's width and height by its frame header (ITU T.81, B.2.2); zeros for others."""
     stream.seek(place.begin)

@@ -16,10 +16,12 @@ from clipcli.errors import several
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 MAKE, SAMPLES, SUB_DIRECTORIES, SAMPLE_FORMAT, DNG_VERSION = 271, 277, 330, 339, 50706
 ORIENTATION, STRIPS, STRIP_BYTES, JPEG, JPEG_BYTES = 274, 273, 279, 513, 514
+DATE, EXIF_DIRECTORY, DATE_TAKEN, DATE_DIGITIZED = 306, 34665, 36867, 36868
 PANASONIC_JPEG = 46  # holds the JPEG itself; here, where it begins, and its length
 _WANTED = frozenset(
     {SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, MAKE, SAMPLES, SUB_DIRECTORIES}
     | {SAMPLE_FORMAT, DNG_VERSION, ORIENTATION, STRIPS, STRIP_BYTES, JPEG, JPEG_BYTES}
+    | {DATE, EXIF_DIRECTORY, DATE_TAKEN, DATE_DIGITIZED}
 )
 _PACKED_AS_JPEG = frozenset({6, 7})  # compressions
 # Bytes, characters, whole numbers, and offsets.
@@ -85,6 +87,17 @@ def read_directories(stream: BinaryIO) -> list[Directory]:
         return []
 
 
+def read_exif(stream: BinaryIO) -> dict[int, tuple[int, ...]]:
+    """Return the tags of a TIFF's first directory, with those of the EXIF directory in it."""
+    try:
+        layout, first = _begin(stream)
+        tags, _ = _read_directory(stream, first, layout)
+        inner = tags.get(EXIF_DIRECTORY, ())
+        return tags | (_read_directory(stream, inner[0], layout)[0] if inner else {})
+    except (OSError, struct.error, ValueError, OverflowError):
+        return {}
+
+
 def is_raw(stream: BinaryIO) -> bool:
     """Say whether an open TIFF is a camera's raw photograph, by what is in it."""
     stream.seek(8)
@@ -119,12 +132,18 @@ def first_full_page(stream: BinaryIO) -> int:
     return next((page for page in pages if page is not None), 0)
 
 
-def _walk(stream: BinaryIO) -> Iterator[Directory]:
+def _begin(stream: BinaryIO) -> tuple[_Layout, int]:
+    """Return how a TIFF is written, and where its first directory is."""
     stream.seek(0)
     head = stream.read(16)
     layout = _Layout("<" if head[:1] == b"I" else ">", is_big=43 in head[2:4])
     first = layout.unpack("Q", head[8:16]) if layout.is_big else layout.unpack("I", head[4:8])
-    waiting: list[tuple[int, bool]] = [(first[0], True)]  # offsets, and whether they are pages
+    return layout, first[0]
+
+
+def _walk(stream: BinaryIO) -> Iterator[Directory]:
+    layout, first = _begin(stream)
+    waiting: list[tuple[int, bool]] = [(first, True)]  # offsets, and whether they are pages
     seen: set[int] = set()
     n_pages = 0
     while waiting and len(seen) < _MAX_DIRECTORIES:
