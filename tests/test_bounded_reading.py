@@ -87,6 +87,7 @@ EXCEPTIONS = {
     "workflows.journal.journal open": "Journal.read, which looks at the length first",
     "workflows.journal.journal os.open": "a regular file in clipcli's own folder, or one named",
     "workflows.journal.journal read()": "after a look at the length",
+    "workflows.journal.replacing os.open": WRITES,
     "workflows.journal.transfer os.open": WRITES,
     "workflows.journal.transfer os.read": "block by block",
     "workflows.watch.ledger open": STREAM,

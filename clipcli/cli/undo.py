@@ -14,9 +14,9 @@ from clipcli.errors import ExitCode, InputError, UsageError, several
 if TYPE_CHECKING:
     from clipcli.cli.progress import Notes
     from clipcli.workflows.journal.journal import Journal
+    from clipcli.workflows.journal.judging import Undone
     from clipcli.workflows.journal.records import Log
-    from clipcli.workflows.journal.undo import Undone
-    from clipcli.workflows.sorting.report import UndoLines
+    from clipcli.workflows.journal.report import UndoLines
 
 
 def undo(
@@ -24,7 +24,7 @@ def undo(
         Path | None,
         typer.Argument(
             metavar="JOURNAL",
-            help="What `clipcli sort` named. Left out: the newest.",
+            help="What `clipcli sort` or another command named. Left out: the newest.",
             autocompletion=options.completing(options.journal_paths),
             show_default=False,
         ),
@@ -37,12 +37,12 @@ def undo(
     ] = False,
     quiet: options.Quiet = False,
 ) -> ExitCode:
-    """Take a sort back, also one that was interrupted.
+    """Take back what a command did to files, also one that was interrupted.
 
     clipcli undo --dry-run
     clipcli undo
 
-    Every file goes back to where it was.
+    Every file is where and what it was before.
     A file that has changed since stays where it is, and is reported (exit code 5).
     """
     from clipcli.cli.progress import Notes
@@ -76,15 +76,15 @@ def _newest() -> Path:
 def _undo(journal: Journal, log: Log, notes: Notes, *, is_dry: bool, is_agreed: bool) -> ExitCode:
     from clipcli.cli.sort_progress import SkipReasons
     from clipcli.output.text import visible
+    from clipcli.workflows.journal.report import UndoLines, undo_counts, undo_question
     from clipcli.workflows.journal.undo import plan_undo
-    from clipcli.workflows.sorting.report import UndoLines, undo_counts
 
     for problem in log.problems:
         notes.say(problem)
     if log.is_undone:
         notes.say(f"{journal.path}: was taken back already")
         return ExitCode.DONE
-    plan, lines = plan_undo(log), UndoLines(log.places)
+    plan, lines = plan_undo(log), UndoLines(log)
     is_asked = not (is_agreed or is_dry) and any(not entry.refusal for entry in plan)
     for line in undo_counts(plan, log):
         typer.echo(visible(line), err=True) if is_asked else notes.say(line)
@@ -97,7 +97,7 @@ def _undo(journal: Journal, log: Log, notes: Notes, *, is_dry: bool, is_agreed: 
         reasons.conclude()
         return ExitCode.SKIPPED if reasons.n or log.problems else ExitCode.DONE
     if is_asked:
-        ask(f"take files from {log.places.into} back to {log.places.source}?", is_agreed=False)
+        ask(undo_question(log), is_agreed=False)
     return _take_back(journal, log, plan, lines, notes)
 
 

@@ -1,20 +1,22 @@
-"""Journals: what a sort is about to do, on the disk before it does it.
+"""Journals: what a command is about to do to files, on the disk before it does it.
 
-A journal is a file of JSON lines. The first says what is sorted where. Each step is recorded before
-it is taken (``step``) and after (``done``, or ``void`` where its name was taken); an undo says how
-it is about to take steps back (``undo``), and when all are (``undone``). So whenever a sort ends,
-one step at most is uncertain, and the disk shows which way it went. A line that was cut off is that
-of a step that was never taken.
+A journal is a file of JSON lines. The first says what is sorted where, or which command is about
+to change files under which folders. Each step is recorded before it is taken (``step``) and after
+(``done``, or ``void`` where its name was taken); an undo says how it is about to take steps back
+(``undo``), and when all are (``undone``). So whenever a run ends, one step at most is uncertain,
+and the disk shows which way it went. A line that was cut off is that of a step that was never
+taken.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +25,16 @@ from typing import Any
 from clipcli.errors import InputError, OutputError, UsageError
 from clipcli.files import locked
 from clipcli.workflows.journal.filestate import sync_folder
-from clipcli.workflows.journal.records import MAGIC, VERSION, Action, Log, Places, parse
+from clipcli.workflows.journal.records import (
+    MAGIC,
+    OF_A_SORT,
+    OF_CHANGES,
+    Action,
+    Log,
+    Places,
+    parse,
+    store_of,
+)
 
 STATE_ENVIRONMENT = "CLIPCLI_STATE"
 MAX_BYTES = 2 * 1024**3  # of four million files
@@ -72,6 +83,39 @@ class Journal:
             os.ftruncate(self._handle, len(whole))
             os.lseek(self._handle, 0, os.SEEK_END)
         return log
+
+    @property
+    def store(self) -> str:
+        """Return the folder, for its owner alone, where old contents of files are kept."""
+        return store_of(self.path)
+
+    def kept(self, number: int) -> str:
+        """Return where what a file held before a step is kept."""
+        return os.path.join(self.store, str(number))
+
+    def open_store(self) -> None:
+        """Make the folder for what is kept.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be made.
+        """
+        try:
+            os.mkdir(self.store, 0o700)
+        except FileExistsError:
+            return
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        sync_folder(str(self.path.parent))
+
+    def drop_store(self) -> None:
+        """Remove what is kept, once nothing can need it."""
+        with contextlib.suppress(OSError):  # there is none
+            for name in os.listdir(self.store):
+                if name.isdecimal():
+                    os.unlink(os.path.join(self.store, name))
+            os.rmdir(self.store)
 
     def modified_ns(self) -> int:
         """Return when something was last written to it."""
@@ -124,6 +168,26 @@ def new_journal(places: Places, action: Action, folders: Mapping[str, int]) -> I
     OutputError
         If there can be none; nothing may be moved without one.
     """
+    facts = {"source": places.source, "into": places.into, "action": action}
+    with _begun({"version": OF_A_SORT} | facts | {"folders": dict(folders)}) as journal:
+        yield journal
+
+
+@contextmanager
+def new_journal_of(command: str, roots: Sequence[str]) -> Iterator[Journal]:
+    """Yield a journal for another command's changes under some folders, given by real paths.
+
+    Raises
+    ------
+    OutputError
+        If there can be none; nothing may be changed without one.
+    """
+    with _begun({"version": OF_CHANGES, "command": command, "roots": list(roots)}) as journal:
+        yield journal
+
+
+@contextmanager
+def _begun(facts: Mapping[str, Any]) -> Iterator[Journal]:
     folder = journal_folder()
     started = datetime.now(UTC)
     path = folder / f"{started:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}.jsonl"
@@ -133,9 +197,7 @@ def new_journal(places: Places, action: Action, folders: Mapping[str, int]) -> I
     except OSError as error:
         raise _unwritable(path, error) from error
     with _held_open(path, handle) as journal:
-        header = {"journal": MAGIC, "version": VERSION, "started": started.isoformat()}
-        facts = {"source": places.source, "into": places.into, "action": action}
-        journal.write(header | facts | {"folders": dict(folders)})
+        journal.write({"journal": MAGIC, "started": started.isoformat()} | dict(facts))
         sync_folder(str(folder))
         yield journal
 

@@ -24,7 +24,7 @@ from clipcli.workflows.journal.filestate import (
 )
 
 CLAIM_MODE = 0o600  # nobody else reads what is half there
-_CLAIM_FLAGS = (
+CLAIM_FLAGS = (
     os.O_CREAT
     | os.O_EXCL
     | os.O_WRONLY
@@ -72,7 +72,7 @@ class _Claim:
 
     def __init__(self, path: str, source: str) -> None:
         self._path, self._source = path, source
-        self._handle = os.open(path, _CLAIM_FLAGS, CLAIM_MODE)
+        self._handle = os.open(path, CLAIM_FLAGS, CLAIM_MODE)
         self.is_kept = False
 
     def __enter__(self) -> _Claim:
@@ -102,10 +102,13 @@ class _Claim:
 
 
 def keep_metadata(source: str, target: str) -> None:
-    """Give a copy the times, permissions and attributes of its original."""
+    """Give a copy the owner, times, permissions and attributes of its original."""
+    status = os.lstat(source)
+    if hasattr(os, "chown"):
+        with contextlib.suppress(OSError):  # only who may do everything gives files away
+            os.chown(target, status.st_uid, status.st_gid)
     with contextlib.suppress(OSError):  # a file system without permissions or attributes
         shutil.copystat(source, target, follow_symlinks=False)
-    status = os.lstat(source)
     with contextlib.suppress(OSError):
         os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
 
@@ -116,10 +119,35 @@ def _pour(source: str, handle: int) -> str:
     with open_file(source) as file:
         while block := _read(file.fileno(), source):
             hasher.update(block)
-            view = memoryview(block)
-            while view:
-                view = view[os.write(handle, view) :]
+            write_all(handle, block)
     return hasher.hexdigest()
+
+
+def write_new(path: str, content: bytes, mode: int = CLAIM_MODE) -> None:
+    """Write a file that must not be there; return when it is on the disk.
+
+    Raises
+    ------
+    OSError
+        Then nothing of ours is left there.
+    """
+    handle = os.open(path, CLAIM_FLAGS, mode)
+    try:
+        try:
+            write_all(handle, content)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError:
+        os.unlink(path)
+        raise
+
+
+def write_all(handle: int, content: bytes) -> None:
+    """Write to an open file until all is written."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(handle, view) :]
 
 
 def _read(handle: int, path: str) -> bytes:

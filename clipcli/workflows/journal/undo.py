@@ -1,7 +1,7 @@
-"""Taking a sort back: step by step, the last one first, looking before each.
+"""Taking changes back: step by step, the last one first, looking before each.
 
 What the journal says was about to happen is compared with what is on the disk. Only what is as the
-sort left it is touched; everything else is refused, with the reason, and stays.
+journal left it is touched; everything else is refused, with the reason, and stays.
 """
 
 from __future__ import annotations
@@ -10,38 +10,18 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 from clipcli.errors import OutputError
 from clipcli.images.files import failure_reason
 from clipcli.process import held
 from clipcli.workflows.journal import transfer
-from clipcli.workflows.journal.filestate import (
-    RefusedError,
-    digest,
-    is_beginning,
-    look,
-    place,
-    sync_folder,
-)
+from clipcli.workflows.journal.filestate import RefusedError, look, open_file, place, sync_folder
 from clipcli.workflows.journal.journal import Journal
+from clipcli.workflows.journal.judging import Undone, home_of, judge, target_of
 from clipcli.workflows.journal.records import Log, Step
+from clipcli.workflows.journal.replacing import restore, sweep
 
 CLOCK_SLACK_NS = 2 * 10**9  # FAT keeps even seconds; a folder and the journal have two clocks
-
-# back: the file goes home; again: the same, once what a killed undo left there is gone;
-# remove: our copy or link goes; folder: our folder goes if it is empty; none: nothing is to do.
-How: TypeAlias = Literal["back", "again", "remove", "folder", "none"]
-
-
-@dataclass(frozen=True, slots=True)
-class Undone:
-    """What becomes of a step, or why nothing does; paths are relative to DIR and SOURCE."""
-
-    step: Step
-    how: How
-    refusal: str = ""
 
 
 def plan_undo(log: Log) -> list[Undone]:
@@ -52,7 +32,7 @@ def plan_undo(log: Log) -> list[Undone]:
     if log.is_undone:
         return []
     files = [step for step in reversed(log.steps) if step.action != "folder"]
-    plan = [_judge(step, log, is_thorough=False) for step in files]
+    plan = [judge(step, log, is_thorough=False) for step in files]
     return [entry for entry in plan if entry.refusal or entry.how != "none"]
 
 
@@ -67,6 +47,7 @@ def undo(log: Log, journal: Journal) -> Iterator[Undone]:
         If SOURCE or the journal can take no more. What was brought back stays so.
     """
     if log.is_undone:
+        journal.drop_store()
         return
     mtimes = _untouched_folders(log, journal)
     # The steps back are recorded all at once: each can be seen on the disk to be taken or not.
@@ -82,6 +63,7 @@ def undo(log: Log, journal: Journal) -> Iterator[Undone]:
         _restore_folders(log, mtimes)
         if not n_refused:
             journal.write({"undone": "all"})
+            journal.drop_store()
 
 
 def take_back_interrupted(log: Log, journal: Journal) -> None:
@@ -89,7 +71,7 @@ def take_back_interrupted(log: Log, journal: Journal) -> None:
     if log.is_undone or not log.steps or log.steps[-1].number in log.done:
         return
     step = log.steps[-1]
-    judged = _judge(step, log, is_thorough=True)
+    judged = judge(step, log, is_thorough=True)
     if judged.how == "remove" and not judged.refusal:
         with contextlib.suppress(RefusedError, OSError):  # then it stays, beside the whole one
             _act(judged, log)
@@ -98,7 +80,7 @@ def take_back_interrupted(log: Log, journal: Journal) -> None:
 
 def _take_back(step: Step, log: Log) -> Undone:
     """Judge by the contents, and act."""
-    judged = _judge(step, log, is_thorough=True)
+    judged = judge(step, log, is_thorough=True)
     if judged.refusal:
         return judged
     try:
@@ -114,22 +96,30 @@ def _take_back(step: Step, log: Log) -> Undone:
 
 def _act(judged: Undone, log: Log) -> None:
     step = judged.step
-    target = place(log.places.into, step.target)
+    target = target_of(step, log)
+    if step.temporary:
+        sweep(target, step.temporary)
     match judged.how:
         case "back" | "again":
             _bring_home(step, target, log, is_again=judged.how == "again")
         case "remove":
             os.unlink(target)
+        case "restore":
+            content = log.kept(step) if step.action == "rewrite" else target
+            assert step.state is not None
+            restore(target, content, step.sha256, step.state, step.temporary)
         case "folder":
             with contextlib.suppress(OSError):  # not empty: there is something of others in it
                 os.rmdir(target)
         case "none":
             if log.undo.get(step.number) in ("back", "again"):
-                _restore_mtime(step, place(log.places.source, step.source))
+                _restore_mtime(step, home_of(step, log))
+    if step.note:
+        _remove_note(step, log)
 
 
 def _bring_home(step: Step, target: str, log: Log, *, is_again: bool) -> None:
-    home = place(log.places.source, step.source)
+    home = home_of(step, log)
     os.makedirs(os.path.dirname(home), exist_ok=True)
     if is_again:
         os.unlink(home)
@@ -146,119 +136,27 @@ def _restore_mtime(step: Step, home: str) -> None:
             os.utime(home, ns=(status.st_atime_ns, step.state.mtime_ns))
 
 
-# --- looking
+def _remove_note(step: Step, log: Log) -> None:
+    """Remove what the trash says of a file that is not in it; if it is ours, all or begun."""
+    text = step.note_text.encode("utf-8", "surrogateescape")
+    with contextlib.suppress(RefusedError, FileNotFoundError):
+        note = place(log.roots[step.target_root], step.note)
+        with open_file(note) as file:
+            is_ours = text.startswith(file.read(len(text) + 1))
+        if is_ours:
+            os.unlink(note)
 
 
-def _judge(step: Step, log: Log, *, is_thorough: bool) -> Undone:
-    """Say what is to be done about a step; reads contents only if asked to be thorough."""
-    look_at = {
-        "folder": _judge_folder,
-        "move": _judge_move,
-        "copy": _judge_copy,
-        "link": _judge_link,
-        "hardlink": _judge_hardlink,
-    }
-    try:
-        target = place(log.places.into, step.target)
-        home = place(log.places.source, step.source)
-        return Undone(step, look_at[step.action](step, log, home, target, is_thorough))
-    except RefusedError as refusal:
-        return Undone(step, "none", refusal.message)
+# --- folders
 
 
-def _judge_folder(step: Step, log: Log, home: str, target: str, is_thorough: bool) -> How:
-    is_folder = os.path.isdir(target) and not os.path.islink(target)
-    return "folder" if is_folder else "none"
-
-
-def _judge_move(step: Step, log: Log, home: str, target: str, is_thorough: bool) -> How:
-    if not os.path.lexists(target):
-        if os.path.lexists(home) and _is_content(home, step, is_thorough):
-            return "none"  # it never left, or is back
-        raise RefusedError("is gone")
-    if not os.path.lexists(home):
-        _check_content(target, step, is_thorough)
-        return "back"
-    if log.undo.get(step.number) in ("back", "again") and _is_content(target, step, is_thorough):
-        # An undo was killed while it brought the file home: what lies there is what it had written.
-        if is_thorough and not is_beginning(home, target):
-            raise RefusedError("something else lies in its old place now")
-        return "again"
-    if _is_content(home, step, is_thorough):
-        return _judge_leftover(step, log, home, target, is_thorough)
-    raise RefusedError("something else lies in its old place now")
-
-
-def _judge_leftover(step: Step, log: Log, home: str, target: str, is_thorough: bool) -> How:
-    """Say what to do about a target whose original is at home: a copy that is whole or was begun.
-
-    It may go if all that it holds is in the original as well, so that nothing can be lost.
-    """
-    if not is_thorough:
-        return "remove"
-    if step.number in log.done and not _is_content(target, step, is_thorough=True):
-        raise RefusedError("has changed since")
-    if not is_beginning(target, home):
-        raise RefusedError("is not the copy that was begun")
-    return "remove"
-
-
-def _judge_copy(step: Step, log: Log, home: str, target: str, is_thorough: bool) -> How:
-    if not os.path.lexists(target):
-        return "none"
-    if step.number in log.done:
-        _check_content(target, step, is_thorough)
-    if not os.path.lexists(home) or not _is_content(home, step, is_thorough):
-        raise RefusedError("its original has changed or is gone, so the copy is kept")
-    return _judge_leftover(step, log, home, target, is_thorough)
-
-
-def _judge_link(step: Step, log: Log, home: str, target: str, is_thorough: bool) -> How:
-    if not os.path.lexists(target):
-        return "none"
-    if not os.path.islink(target) or os.readlink(target) != home:
-        raise RefusedError("is not the link that was made")
-    return "remove"
-
-
-def _judge_hardlink(step: Step, log: Log, home: str, target: str, is_thorough: bool) -> How:
-    if not os.path.lexists(target):
-        return "none"
-    state = look(target)
-    original = look(home) if os.path.lexists(home) else None
-    if original is None:
-        raise RefusedError("its original is gone, so the link is kept")
-    if (state.device, state.inode) != (original.device, original.inode):
-        raise RefusedError("is another file than its original now")
-    return "remove"
-
-
-def _is_content(path: str, step: Step, is_thorough: bool) -> bool:
-    assert step.state is not None
-    try:
-        if look(path).size != step.state.size:
-            return False
-    except RefusedError:
-        return False
-    return not is_thorough or digest(path) == step.sha256
-
-
-def _check_content(path: str, step: Step, is_thorough: bool) -> None:
-    look(path)
-    if not _is_content(path, step, is_thorough):
-        raise RefusedError("has changed since")
-
-
-# --- folders of SOURCE
-
-
-def _untouched_folders(log: Log, journal: Journal) -> dict[str, int]:
+def _untouched_folders(log: Log, journal: Journal) -> dict[tuple[int, str], int]:
     """Return the folders whose times are to be set back: those that nobody changed meanwhile."""
     latest = journal.modified_ns() + CLOCK_SLACK_NS
-    found = {}
+    found: dict[tuple[int, str], int] = {}
     for folder, mtime_ns in log.folders.items():
         try:
-            status = os.lstat(place(log.places.source, folder))
+            status = os.lstat(place(log.roots[folder[0]], folder[1]))
         except (OSError, RefusedError):  # gone; it is made again as files come back
             found[folder] = mtime_ns
             continue
@@ -267,16 +165,18 @@ def _untouched_folders(log: Log, journal: Journal) -> dict[str, int]:
     return found
 
 
-def _restore_folders(log: Log, mtimes: dict[str, int]) -> None:
+def _restore_folders(log: Log, mtimes: dict[tuple[int, str], int]) -> None:
     """Set times back, and have all on the disk before the journal says that it is done."""
     for folder in log.folders:
         with contextlib.suppress(OSError, OverflowError, RefusedError):  # gone, another user's
-            path = place(log.places.source, folder)
+            path = place(log.roots[folder[0]], folder[1])
             if folder in mtimes:
                 os.utime(path, ns=(os.stat(path).st_atime_ns, mtimes[folder]))
             sync_folder(path)
 
 
 def _failure(error: OSError, step: Step, log: Log) -> OutputError:
-    path = os.path.join(log.places.source, step.source)
+    path = os.path.join(log.roots[step.source_root], step.source)
+    if not step.source or step.action == "relink":
+        path = os.path.join(log.roots[step.target_root], step.target)
     return OutputError(f"{path}: could not be brought back ({failure_reason(error, path)})")

@@ -6,10 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
-from clipcli.errors import several
 from clipcli.output.text import digits, escape_tsv, print_line, print_rows
-from clipcli.workflows.journal.records import Log, Places
-from clipcli.workflows.journal.undo import Undone
 from clipcli.workflows.sorting.execute import Outcome, Placed
 from clipcli.workflows.sorting.plan import Plan
 
@@ -51,51 +48,6 @@ class SortLines:
         if result is not None:
             figures = (result.label or "", digits(result.probability))
         return (self.source(outcome), os.path.join(self._into, outcome.target), *figures)
-
-
-class UndoLines:
-    """Lines of an undo: DIR's file, ``back`` or ``removed``, and where it is back."""
-
-    def __init__(self, places: Places) -> None:
-        self._places = places
-        self._is_read = not sys.stdout.isatty()
-
-    def target(self, entry: Undone) -> str:
-        """Return where the sort had put a file."""
-        return os.path.join(self._places.into, entry.step.target)
-
-    def write(self, entry: Undone) -> None:
-        """Print what is to become of a file; one that is refused is reported elsewhere."""
-        if not entry.refusal:
-            home = os.path.join(self._places.source, entry.step.source)
-            is_back = entry.how in ("back", "again")
-            words = ("back", home) if is_back else ("removed", "")
-            print_rows([(self.target(entry), *words)])
-
-    def done(self, entry: Undone) -> None:
-        """Print what became of a file, to a reader that is no terminal."""
-        if self._is_read:
-            try:
-                self.write(entry)
-            except BrokenPipeError:
-                self._is_read = False
-
-
-def undo_counts(plan: Sequence[Undone], log: Log) -> Iterable[str]:
-    """Say in a few lines what an undo would do."""
-    n_back = sum(not entry.refusal and entry.how in ("back", "again") for entry in plan)
-    n_removed = sum(not entry.refusal and entry.how == "remove" for entry in plan)
-    n_refused = sum(bool(entry.refusal) for entry in plan)
-    when = log.started[:19].replace("T", " ")
-    yield f"the sort of {when} UTC, from {log.places.source} into {log.places.into}"
-    if n_back:
-        yield f"  {several(n_back, 'file')} to be brought back"
-    if n_removed:
-        yield f"  {several(n_removed, 'copy or link', 'copies or links')} to be removed"
-    if n_refused:
-        yield f"  {several(n_refused, 'file')} to be left: gone, changed, or the old place is taken"
-    if not plan:
-        yield "  nothing to be done"
 
 
 def _print_fields(*fields: str) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from clipcli.workflows.journal.journal import journals, new_journal, open_journal
+from clipcli.workflows.journal.judging import Undone
 from clipcli.workflows.journal.records import Action
-from clipcli.workflows.journal.undo import Undone, undo
+from clipcli.workflows.journal.undo import undo
 from clipcli.workflows.sorting.execute import Outcome, carry_out, source_folders
 from clipcli.workflows.sorting.plan import Plan
 

@@ -17,14 +17,15 @@ from typing import Any
 import pytest
 
 from clipcli.workflows.journal.journal import journals, new_journal, open_journal
+from clipcli.workflows.journal.judging import Undone
 from clipcli.workflows.journal.records import Action
-from clipcli.workflows.journal.undo import Undone, undo
+from clipcli.workflows.journal.undo import undo
 from clipcli.workflows.sorting.execute import carry_out, source_folders
 from tests.workflows.sorting.trees import make_plan, names, snapshot
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork")
 CALLS = ("open", "write", "fsync", "close", "replace", "unlink", "mkdir", "rmdir", "utime")
-CALLS += ("chmod", "link", "symlink", "ftruncate")
+CALLS += ("chmod", "chown", "link", "symlink", "ftruncate")
 DIED = 9
 
 

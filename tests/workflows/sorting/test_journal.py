@@ -136,7 +136,7 @@ def test_what_is_no_journal_is_refused(tmp_path: Path, content: bytes) -> None:
 
 def test_a_journal_of_a_later_clipcli_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "some.jsonl"
-    path.write_text('{"journal": "clipcli sort", "version": 2}\n', "ascii")
+    path.write_text('{"journal": "clipcli sort", "version": 3}\n', "ascii")
 
     with open_journal(path) as journal, pytest.raises(InputError, match="another version"):
         journal.read()
