@@ -28,6 +28,7 @@ def classified(
     ``change`` is done to each of them before.
     """
     from clipcli.cli.conclude import conclude, note_files, reason_of
+    from clipcli.cli.headings import heading_of
     from clipcli.output.results import Outputs
     from clipcli.output.summary import Summary, stderr_encoding
     from clipcli.output.table import RANKED_IMAGES
@@ -35,7 +36,7 @@ def classified(
 
     found, is_handful = session.find(RANKED_IMAGES)
     outputs = Outputs(
-        replace(request, heading=_heading(session, classifier)),
+        replace(request, heading=heading_of(session, classifier)),
         classifier.label_set,
         top_k=classifier.top_k,
         ranked=is_handful,
@@ -57,15 +58,3 @@ def classified(
         session.notes.summary(summary.lines(stderr_encoding()))
     note_files(session, request, summary.in_words())
     return conclude(session, classifier)
-
-
-def _heading(session: Session, classifier: Classifier) -> str:
-    """Say what a page shows: folder, label set, model, day."""
-    from clipcli.output.html.contact_sheet import labels_in_words
-    from clipcli.output.text import visible
-    from clipcli.pipeline.provenance import now
-
-    model, day = classifier.encoder.config.name, now().partition("T")[0]
-    labels = labels_in_words(classifier.label_set.name)
-    parts = (session.inputs.in_words(), labels, model, day)
-    return " · ".join(map(visible, parts))

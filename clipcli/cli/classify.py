@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from clipcli.cli import options
 from clipcli.cli.groups import (
@@ -13,7 +16,12 @@ from clipcli.cli.groups import (
     PathOptions,
     ResultOutput,
 )
-from clipcli.errors import ExitCode
+from clipcli.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from clipcli.output.html.heat_views import HeatViews
+    from clipcli.pipeline.classifier import Classifier
+    from clipcli.pipeline.session import Session
 
 
 @dataclass(frozen=True)
@@ -21,6 +29,14 @@ class ClassifyOutput(ResultOutput):
     """Where results go, or which pictures were given a label."""
 
     paths_only: options.PathsOnly = False
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Put heat maps of the three best labels into the contact sheet (-o FILE.html). "
+            "Left out: none.",
+        ),
+    ] = False
 
 
 def classify(
@@ -47,6 +63,32 @@ def classify(
         null=paths.null,
         is_guarded=output.guard_formulas,
     )
+    if output.explain and not request.wants("html"):
+        raise UsageError(
+            "--explain: puts heat maps into a contact sheet, and none is written",
+            hint="add -o FILE.html, or ask `clipcli explain`",
+        )
     session = model.session(paths.inputs(), notes)
     classifier = open_classifier(session, labels, decisions, top_k=decision.top_k or TOP_K)
+    if output.explain:
+        request = replace(request, heats=_heats(session, classifier))
     return classified(session, classifier, request, n_shown=decision.top_k or 1)
+
+
+def _heats(session: Session, classifier: Classifier) -> HeatViews:
+    """Return what draws heat maps with a session's model.
+
+    Raises
+    ------
+    UsageError
+        If a probe answers: it knows no words that places could be compared with.
+    """
+    from clipcli.models.resolve import open_named
+    from clipcli.output.html.heat_views import HeatViews
+    from clipcli.pipeline.heat import HeatMaker
+
+    if classifier.probe is not None:
+        raise UsageError("--explain and --probe: a probe's answers have no heat maps")
+    maker = HeatMaker(classifier, open_named(session.model.model), session.model.device)
+    max_pixels = session.model.decoding().max_pixels
+    return HeatViews(maker, classifier.label_set.names, max_pixels)

@@ -75,6 +75,7 @@ def explain(
 
 def _explain(session: Session, classifier: Classifier, request: OutputRequest) -> ExitCode:
     from clipcli.cli.conclude import conclude, note_files
+    from clipcli.cli.headings import heading_of
     from clipcli.models.resolve import open_named
     from clipcli.output.report import send
     from clipcli.pipeline.heat import HeatMaker
@@ -92,6 +93,7 @@ def _explain(session: Session, classifier: Classifier, request: OutputRequest) -
             advance()
     if session.n_ok:
         provenance = session.vector_provenance(started) | {"templates": list(classifier.templates)}
-        send(ExplainReport(tuple(entries), provenance), request)
+        report = ExplainReport(tuple(entries), provenance, heading_of(session, classifier))
+        send(report, request)
         note_files(session, request)
     return conclude(session, classifier)

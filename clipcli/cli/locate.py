@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -164,8 +164,6 @@ def locate(
 
 def _request(output: LocateOutput, formats: tuple[str, ...]) -> OutputRequest:
     """Return the request; folders and COCO's file alone leave standard output silent."""
-    from dataclasses import replace
-
     request = output.request(formats)
     others = (output.coco, output.yolo, output.voc, output.crops)
     is_silent = output.format is None and not output.as_json and any(others)
@@ -180,6 +178,7 @@ def _locate(
     output: LocateOutput,
 ) -> ExitCode:
     from clipcli.cli.conclude import conclude_inputs, note_files
+    from clipcli.cli.headings import heading
     from clipcli.pipeline.provenance import now
     from clipcli.workflows.locate.datasets import write_crops
     from clipcli.workflows.locate.run import Located
@@ -193,7 +192,8 @@ def _locate(
             "(OWL-ViT, OWLv2 or GLIP) with --model"
         )
     labels = list(question.phrases)
-    outputs, kept = BoxOutputs(request, labels), []
+    page = heading(session, question.in_words(), opened.model)
+    outputs, kept = BoxOutputs(replace(request, heading=page), labels), []
     needs_all = any((output.coco, output.yolo, output.voc))
     try:
         with session.notes.progress(session.total(), is_wanted=not outputs.has_table) as advance:

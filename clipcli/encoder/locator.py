@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+SHOWN, NAMES_SHOWN = 80, 6  # characters of a sentence, and names, in a heading
 Span = tuple[int, int]  # of characters in a sentence
 
 
@@ -30,6 +32,14 @@ class Question:
     def of_sentence(cls, sentence: str, spans: Sequence[Span]) -> Question:
         """Ask for the things that a sentence names at ``spans``."""
         return cls(tuple(sentence[a:b] for a, b in spans), sentence, tuple(spans))
+
+    def in_words(self) -> str:
+        """Say what is looked for, in a line: the sentence, or names and how many more."""
+        if self.sentence:
+            return f"“{shorten(self.sentence, SHOWN, placeholder=' …')}”"
+        names = ", ".join(self.phrases[:NAMES_SHOWN])
+        n_more = len(self.phrases) - NAMES_SHOWN
+        return f"{names} and {n_more:,} more" if n_more > 0 else names
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clipcli.errors import UsageError
 from clipcli.output.files import NewFile, check_target, output_error
+
+if TYPE_CHECKING:
+    from clipcli.output.html.heat_views import HeatViews
 
 MORE_ENDINGS = {".ndjson": "jsonl", ".htm": "html"}
 BESIDE = ("tsv", "csv", "jsonl")  # formats with no room for provenance: it goes into FILE.meta.json
@@ -33,6 +36,7 @@ class OutputRequest:
     overwrite: bool = False
     is_guarded: bool = False  # CSV cells that a spreadsheet would compute get an apostrophe
     heading: str = ""  # of pages: what they show
+    heats: HeatViews | None = None  # of contact sheets: what draws heat maps
 
     def wants(self, name: str) -> bool:
         """Tell whether a format is among those asked for."""

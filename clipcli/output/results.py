@@ -53,16 +53,14 @@ class Outputs:
         self._stdout: Document | None = None
         try:
             for path, name in request.files:
-                writer = _FileWriter(
-                    path, name, columns, overwrite=request.overwrite, heading=request.heading
-                )
+                writer = _FileWriter(path, name, columns, request)
                 self._files.append(writer)
         except BaseException:
             self.abandon()
             raise
         if request.format is not None:
             self._stdout = _stdout_writer(
-                request.format, label_set, columns, ranked=ranked, heading=request.heading
+                request.format, label_set, columns, request, ranked=ranked
             )
         self.fills_terminal = self._stdout is not None and sys.stdout.isatty()
         self.has_table = isinstance(self._stdout, Table)
@@ -114,7 +112,7 @@ class Outputs:
 
 
 def _stdout_writer(
-    name: str, label_set: LabelSet, columns: Columns, *, ranked: bool, heading: str
+    name: str, label_set: LabelSet, columns: Columns, request: OutputRequest, *, ranked: bool
 ) -> Document:
     on_terminal = sys.stdout.isatty()
     if name == "table":
@@ -123,7 +121,7 @@ def _stdout_writer(
         return Table(names, ranked=ranked, n_shown=columns.n_shown)
     if name in PATHS:
         return PathsDocument(StandardOutput(), PATHS[name], for_terminal=on_terminal)
-    return _StreamWriter(StandardOutput(), name, columns, for_terminal=on_terminal, heading=heading)
+    return _StreamWriter(StandardOutput(), name, columns, request, for_terminal=on_terminal)
 
 
 class _StreamWriter:
@@ -134,13 +132,13 @@ class _StreamWriter:
         sink: Sink,
         name: str,
         columns: Columns,
+        request: OutputRequest,
         *,
         for_terminal: bool = False,
         folder: Path | None = None,  # where the document will lie, if that is known
-        heading: str = "",
     ) -> None:
         self._sink, self._name, self._folder = sink, name, folder
-        self._heading = heading
+        self._request = request
         self._columns, self._for_terminal = columns, for_terminal
         self._document: Document | None = None
 
@@ -163,7 +161,8 @@ class _StreamWriter:
             case "html":
                 from clipcli.output.html.contact_sheet import HtmlDocument
 
-                return HtmlDocument(self._sink, self._folder, self._heading)
+                asked = self._request
+                return HtmlDocument(self._sink, self._folder, asked.heading, asked.heats)
             case "csv":
                 lines = CsvLines(self._columns, for_terminal=self._for_terminal)
                 return LineDocument(self._sink, lines.line, header=lines.header())
@@ -179,14 +178,10 @@ class _StreamWriter:
 class _FileWriter:
     """A file, and its ``.meta.json`` where the format has no room for provenance."""
 
-    def __init__(
-        self, path: Path, name: str, columns: Columns, *, overwrite: bool, heading: str
-    ) -> None:
-        self._format, self._overwrite = name, overwrite
-        self._file = NewFile(path, overwrite=overwrite)
-        self._stream = _StreamWriter(
-            self._file, self._format, columns, folder=path.parent, heading=heading
-        )
+    def __init__(self, path: Path, name: str, columns: Columns, request: OutputRequest) -> None:
+        self._format, self._overwrite = name, request.overwrite
+        self._file = NewFile(path, overwrite=request.overwrite)
+        self._stream = _StreamWriter(self._file, name, columns, request, folder=path.parent)
 
     def write(self, result: Result) -> None:
         self._stream.write(result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from clipcli.results import Classified, LabelScore, Provenance, Result
 
 if TYPE_CHECKING:
     from clipcli.output.formats import Sink
+    from clipcli.output.html.heat_views import HeatViews
 
 SETTINGS = GallerySettings(
     filters=(Choice("label", "Label"), Choice("status", "Status")),
@@ -26,14 +28,24 @@ SETTINGS = GallerySettings(
 class HtmlDocument:
     """One page for a browser, written while results come."""
 
-    def __init__(self, sink: Sink, folder: Path | None, heading: str = "") -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        folder: Path | None,
+        heading: str = "",
+        heats: HeatViews | None = None,  # None: no heat maps
+    ) -> None:
         source, _, rest = heading.partition(" · ")
         title = f"Contact sheet of {source}" if source else "Contact sheet"
         self._gallery = Gallery(sink, SETTINGS, folder, title=title, lead=rest)
+        self._heats = heats
 
     def write(self, result: Result) -> None:
         """Add one picture, or the reason why there is none."""
-        self._gallery.add(_card(result))
+        card = _card(result)
+        if self._heats is not None and isinstance(result, Classified):
+            card = replace(card, heats=self._heats.of(result))
+        self._gallery.add(card)
 
     def finish(self, provenance: Provenance, error: str | None) -> None:
         """Close the page, with what is to be known of its making."""

@@ -40,6 +40,7 @@ class Card:
     bars: tuple[tuple[str, float], ...] = ()  # name and share, shown when the card is opened
     facts: tuple[tuple[str, str], ...] = ()  # name and value, shown then too
     group: str = ""  # cards of one group are shown together when one is opened
+    heats: tuple[tuple[str, str], ...] = ()  # caption, and the picture with heat, a data URL
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,5 +152,6 @@ def _card_data(card: Card, thumbnail: str, folder: Path | None) -> dict[str, Any
         "bars": [[visible(name), share] for name, share in card.bars],
         "facts": [[visible(name), visible(value)] for name, value in card.facts],
         "group": card.group,
+        "heats": [[visible(caption), url] for caption, url in card.heats],
     }
     return {key: value for key, value in data.items() if value not in ("", None, [], {})}

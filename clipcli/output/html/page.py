@@ -40,6 +40,7 @@ STYLES = ("style.css", "gallery.css", "audit.css", "evaluation.css", "explain.cs
 SCRIPTS = (
     "theme.js",
     "pictures.js",
+    "heats.js",
     "detail.js",
     "gallery.js",
     "explain.js",

@@ -37,6 +37,7 @@ class ExplainReport:
 
     entries: tuple[Explained | Skipped, ...]
     provenance_record: dict[str, Any]
+    heading: str = ""  # of the page: folder, labels, model, day
 
     def provenance(self) -> dict[str, Any]:
         """Return where it came from."""
@@ -108,10 +109,11 @@ class ExplainReport:
     def _page(self) -> str:
         from clipcli.output.html.page import page
 
+        source, _, rest = self.heading.partition(" · ")
         return page(
             "explain.html",
-            title="Where the labels are seen",
-            lead="Bright places speak for the label; its share is taken beside neutral words.",
+            title=f"Where labels are seen in {source}" if source else "Where labels are seen",
+            lead=rest,
             pictures=[data for entry in self._explained() if (data := _page_data(entry))],
             provenance=[(key, visible(str(value))) for key, value in self.provenance().items()],
         )

@@ -150,8 +150,11 @@ class DrawingWriter:
 class PageWriter:
     """A gallery of annotated pictures that can be filtered by label."""
 
-    def __init__(self, sink: Sink, labels: Sequence[str], folder: Path | None) -> None:
+    def __init__(
+        self, sink: Sink, labels: Sequence[str], folder: Path | None, heading: str = ""
+    ) -> None:
         self._sink, self._labels, self._folder = sink, labels, folder
+        self._heading = heading
         self._gallery: Gallery | None = None
 
     def add(self, entry: Located | Skipped) -> None:
@@ -163,11 +166,12 @@ class PageWriter:
                 filters=(Choice("label", "Label"),),
                 orders=(Choice("order", "as given"), Choice("boxes", "most boxes first", True)),
             )
+            source, _, rest = self._heading.partition(" · ")
+            title = f"Located in {source}" if source else "Located"
             is_coarse = isinstance(entry, Located) and entry.method == "coarse"
-            lead = f"{COARSE.capitalize()}: from heat maps, not from a locating model."
-            self._gallery = Gallery(
-                self._sink, settings, self._folder, title="Located", lead=lead if is_coarse else ""
-            )
+            coarse = f"{COARSE}, from heat maps, not from a locating model" if is_coarse else ""
+            lead = " · ".join(filter(None, (rest, coarse)))
+            self._gallery = Gallery(self._sink, settings, self._folder, title=title, lead=lead)
         self._gallery.add(self._card(entry))
 
     def finish(self, provenance: dict[str, Any]) -> None:
@@ -237,11 +241,13 @@ class BoxOutputs:
         for path, name in request.files:
             file = NewFile(path, overwrite=request.overwrite)
             self._files.append((file, name))
-            self._writers.append(_writer(name, file, labels, path.parent))
+            self._writers.append(_writer(name, file, labels, request.heading, path.parent))
         if request.format is not None:
             is_terminal = sys.stdout.isatty()
             sink = StandardOutput()
-            self._writers.append(_writer(request.format, sink, labels, None, is_terminal))
+            self._writers.append(
+                _writer(request.format, sink, labels, request.heading, None, is_terminal)
+            )
 
     @property
     def has_table(self) -> bool:
@@ -269,7 +275,12 @@ class BoxOutputs:
 
 
 def _writer(
-    name: str, sink: Sink, labels: Sequence[str], folder: Path | None, for_terminal: bool = False
+    name: str,
+    sink: Sink,
+    labels: Sequence[str],
+    heading: str,
+    folder: Path | None,
+    for_terminal: bool = False,
 ) -> Writer:
     match name:
         case "table":
@@ -279,6 +290,6 @@ def _writer(
         case "png":
             return DrawingWriter(sink, labels)
         case "html":
-            return PageWriter(sink, labels, folder)
+            return PageWriter(sink, labels, folder, heading)
         case _:
             return LineWriter(sink, name == "jsonl", for_terminal)

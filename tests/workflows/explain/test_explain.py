@@ -89,6 +89,8 @@ def test_all_formats(explain: Explain, tmp_path: Path, capfd: pytest.CaptureFixt
     assert Image.open(outputs["png"]).height > 300
     page = outputs["html"].read_text(encoding="utf-8")
     assert 'type="range"' in page
+    assert f"<h1>Where labels are seen in {PHOTOS / 'coffee.jpg'}</h1>" in page
+    assert "labels of the command line · mini · " in page
     assert "data:image/jpeg" in page
 
 

@@ -73,7 +73,10 @@ def test_coarse_boxes_are_called_coarse_everywhere(
     assert "coarse boxes, from heat maps" in shown.err
     assert json.loads(outputs["json"].read_text(encoding="utf-8"))["results"] == [told]
     assert outputs["tsv"].read_text(encoding="utf-8").splitlines()[0].endswith("\tcoarse")
-    assert "Coarse boxes" in outputs["html"].read_text(encoding="utf-8")
+    page = outputs["html"].read_text(encoding="utf-8")
+    assert "panda, rocket · mini · " in page  # what was asked, the model, the day
+    assert f"<h1>Located in {PHOTOS / 'panda.jpg'}</h1>" in page
+    assert "coarse boxes, from heat maps, not from a locating model" in page
     assert json.loads((tmp_path / "coco.json").read_text(encoding="utf-8"))[0]["method"] == "coarse"
     assert "coarse" in (tmp_path / "voc" / "panda.xml").read_text(encoding="utf-8")
     assert Image.open(outputs["png"]).size == (800, 532)

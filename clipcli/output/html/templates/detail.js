@@ -9,7 +9,7 @@ const openDetail = (shown, index, onMove) => {
     openDetail(at >= 0 ? shown : [other], Math.max(at, 0), at >= 0 ? onMove : () => {});
   };
   const image = byId("detail-image");
-  if (picture.thumbnail) image.src = picture.thumbnail;
+  if (picture.thumbnail) image.src = shownOf(picture);
   else image.removeAttribute("src");
   byId("detail-link").href = byId("detail-open").href = picture.href;
   byId("detail-title").textContent = picture.title;
@@ -23,6 +23,7 @@ const openDetail = (shown, index, onMove) => {
   byId("detail-facts").replaceChildren(
     ...(picture.facts ?? []).flatMap(([name, value]) => [make("dt", "", name), make("dd", "", value)]),
   );
+  heatChips(picture, image);
   byId("detail-group").replaceChildren(...groupButtons(picture, show));
   byId("previous").disabled = index === 0;
   byId("next").disabled = index === shown.length - 1;

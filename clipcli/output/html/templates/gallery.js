@@ -259,6 +259,7 @@ const startGallery = () => {
 
   settings.filters.forEach(addFilter);
   addChips();
+  addHeatSwitch(layOut);
   orders.forEach((order, index) => byId("order").append(new Option(order.name, index)));
   byId("search").oninput = refresh;
   byId("order").onchange = refresh;

@@ -25,7 +25,7 @@ const thumbnail = (picture) => {
   const image = make("img");
   image.decoding = "async";
   image.alt = "";
-  image.src = picture.thumbnail;
+  image.src = shownOf(picture);
   return image;
 };
 
