@@ -21,6 +21,7 @@ HEADINGS = (
         "Labels",
         "Decision",
         "Action",
+        "Folders and names",
         "Model",
         "Length",
         "Training",

@@ -85,7 +85,7 @@ def _backends() -> Iterable[str]:
     return BACKENDS
 
 
-def _checked_number(value: float | None) -> float | None:
+def checked_number(value: float | None) -> float | None:
     """Refuse NaN and infinity, which pass every comparison of a range."""
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is not a number to compare with")
@@ -191,7 +191,7 @@ MaxPixels: TypeAlias = Annotated[
         metavar="MEGAPIXELS",
         help="Skip pictures with more megapixels than this.",
         min=0.0,
-        callback=_checked_number,
+        callback=checked_number,
     ),
 ]
 TopK: TypeAlias = Annotated[
@@ -213,7 +213,7 @@ MinProb: TypeAlias = Annotated[
         max=1.0,
         metavar="PROBABILITY",
         help="Below this probability there is no label.",
-        callback=_checked_number,
+        callback=checked_number,
     ),
 ]
 MinProbByMode: TypeAlias = Annotated[
@@ -223,7 +223,7 @@ MinProbByMode: TypeAlias = Annotated[
         max=1.0,
         metavar="PROBABILITY",
         help="Below this probability there is no label. Left out: 0; with --independent 0.5.",
-        callback=_checked_number,
+        callback=checked_number,
         show_default=False,
     ),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,19 +11,21 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.groups import ActionOptions, FileOptions, LabelOptions, ModelOptions, NoteOptions
+from clipcli.cli.placing import MIN_PROB, PlacingOptions
 from clipcli.cli.prompt import ask, check_askable
 from clipcli.errors import ExitCode, several
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from clipcli.images.companions import Companions
     from clipcli.output.request import OutputRequest
     from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.session import Session
     from clipcli.results import Result
     from clipcli.workflows.journal.records import Action
     from clipcli.workflows.sorting.inputs import InputWatch
-    from clipcli.workflows.sorting.plan import Plan, Rules
+    from clipcli.workflows.sorting.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,20 @@ class SortActions(ActionOptions):
         ),
     ] = False
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask. Left out: ask before moving.")
+        bool,
+        typer.Option(
+            "--yes",
+            "-y",
+            help="Do not ask. Left out: ask on a terminal; elsewhere --move wants this, and the "
+            "others do not ask.",
+        ),
     ] = False
 
 
 def sort(
     labels: LabelOptions,
     actions: SortActions,
+    placing: PlacingOptions,
     model: ModelOptions,
     output: FileOptions,
     notes: NoteOptions,
@@ -55,7 +65,17 @@ def sort(
         Path,
         typer.Option("--into", metavar="DIR", help="Where the labels' folders are or will be."),
     ],
-    min_prob: options.MinProb = 0.0,
+    min_prob: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            metavar="PROBABILITY",
+            help="A picture whose label is less probable than this is unsure; a label's own "
+            "threshold comes first.",
+            callback=options.checked_number,
+        ),
+    ] = MIN_PROB,
     margin: Annotated[
         float,
         typer.Option(
@@ -65,44 +85,36 @@ def sort(
             help="A picture whose first two labels are closer than this is unsure.",
         ),
     ] = 0.0,
-    unsure: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="The folder for pictures that no label was sure for."),
-    ] = "_unsure",
-    sidecars: Annotated[
-        bool,
-        typer.Option(
-            "--sidecars",
-            help="Take .xmp, .json, .aae and .mov files of the same name along. Left out: they "
-            "stay.",
-        ),
-    ] = False,
+    # The default since companions go along; kept for those who still say it.
+    sidecars: Annotated[bool, typer.Option("--sidecars", hidden=True)] = False,
 ) -> ExitCode:
     """Put pictures into folders by their labels.
 
     clipcli sort photos/ --labels animals --into sorted/
-    clipcli sort photos/ --labels animals --into sorted/ --move --min-prob 0.7
+    clipcli sort photos/ --labels animals --into sorted/ --move --by year/label
 
     Without --move, --copy, --link or --hardlink only the plan is printed. `clipcli undo` puts
     everything back.
 
-    Nothing is ever overwritten. Pictures that cannot be read stay where they are (exit code 5).
+    Nothing is ever overwritten. Pictures that no label is sure for stay where they are, and so do
+    those that cannot be read (exit code 5).
     """
     from clipcli.cli.open_classifier import open_classifier
     from clipcli.images.find import FindReport
     from clipcli.output.results import FORMATS
     from clipcli.pipeline.decisions import Decisions
     from clipcli.pipeline.inputs import Inputs
-    from clipcli.workflows.sorting.foldernames import check_folder_name
     from clipcli.workflows.sorting.inputs import InputWatch, check_hard_links, open_places
 
     action = actions.chosen()
     if action == "move" and not actions.dry_run:
         check_askable(f"move pictures into {into}?", is_agreed=actions.yes)
+    placing.check()
     is_dry = actions.dry_run or action is None
-    wishes = _Wishes(action, is_dry, check_folder_name(unsure), margin, sidecars, actions.yes)
+    wishes = _Wishes(action, is_dry, placing, margin, actions.yes)
     request = output.request(FORMATS)
-    watched = InputWatch(_spelt(source), open_places(source, into))
+    places = open_places(source, into)
+    watched = InputWatch(_spelt(source), places, wishes.companions(places.source))
     if action == "hardlink":
         check_hard_links(watched.places)
     session = model.session(Inputs((watched.typed,)), notes, report=FindReport(links=[]))
@@ -122,16 +134,14 @@ class _Wishes:
 
     action: Action | None
     is_dry: bool  # only the plan is wanted
-    unsure: str
+    placing: PlacingOptions
     margin: float
-    sidecars: bool
     yes: bool
 
-    def rules(self, names: tuple[str, ...]) -> Rules:
-        from clipcli.workflows.sorting.foldernames import folder_names
-        from clipcli.workflows.sorting.plan import Rules
+    def companions(self, source: str) -> Companions | None:
+        from clipcli.images.companions import Companions
 
-        return Rules(folder_names(names, self.unsure), self.unsure, self.margin)
+        return None if self.placing.no_companions else Companions(source)
 
 
 def _make_plan(
@@ -144,14 +154,9 @@ def _make_plan(
     """Classify what is in SOURCE; nothing is moved before all of it is known."""
     from clipcli.workflows.sorting.plan import Planner
 
-    rules = wishes.rules(classifier.label_set.names)
-    planner = Planner(
-        watched.places,
-        rules,
-        watched.states,
-        action=wishes.action or "move",
-        with_sidecars=wishes.sidecars,
-    )
+    rules = wishes.placing.rules(classifier.label_set.names, margin=wishes.margin)
+    action, companions = wishes.action or "move", watched.companions
+    planner = Planner(watched.places, rules, watched.states, action=action, companions=companions)
     for result in _classified(session, classifier, watched, request):
         planner.add(watched.relative(result.path), result)
     return planner.plan
@@ -194,12 +199,15 @@ def _sort(
 ) -> ExitCode:
     """Tell what was found, then print the plan or carry it out."""
     from clipcli.cli.conclude import conclude
-    from clipcli.cli.sort_progress import carry_out, report_found
-    from clipcli.workflows.sorting.report import SortLines, folder_counts
+    from clipcli.cli.sort_progress import carry_out, report_found, report_plan
+    from clipcli.workflows.sorting.report import ASKED, SortLines, folder_counts
 
-    report_found(session.notes, plan, watched, session.report.links or [])
-    outcome = conclude(session) if session.n_ok or session.n_skipped else ExitCode.DONE
     lines = SortLines(watched.typed, str(into), plan)
+    report_found(session.notes, plan, watched, session.report.links or [])
+    session.report.left_out -= watched.n_left_out(plan.companions())
+    outcome = conclude(session) if session.n_ok or session.n_skipped else ExitCode.DONE
+    if report_plan(session.notes, plan, lines):
+        outcome = ExitCode.SKIPPED
     counts = plan.counts()
     n_files = sum(counts.values())
     if wishes.is_dry or wishes.action is None:
@@ -215,9 +223,9 @@ def _sort(
     if not n_files:
         session.notes.say("there is nothing to sort")
         return outcome
-    if wishes.action == "move" and not wishes.yes:
+    if not wishes.yes and (wishes.action == "move" or sys.stdin.isatty()):
         for line in folder_counts(counts):
             typer.echo(line, err=True)
-        ask(f"move {several(n_files, 'file')} into {into}?", is_agreed=False)
+        ask(f"{ASKED[wishes.action]} {several(n_files, 'file')} into {into}?", is_agreed=False)
     n_left = carry_out(plan, wishes.action, lines, session.notes)
     return ExitCode.SKIPPED if n_left else outcome

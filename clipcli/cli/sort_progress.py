@@ -10,7 +10,7 @@ from clipcli.process import held
 from clipcli.workflows.journal.journal import new_journal
 from clipcli.workflows.sorting.execute import Outcome, Placed, source_folders
 from clipcli.workflows.sorting.execute import carry_out as carry_out_plan
-from clipcli.workflows.sorting.report import DONE
+from clipcli.workflows.sorting.report import DONE, plan_facts
 
 if TYPE_CHECKING:
     from clipcli.pipeline.session import Reporter
@@ -52,6 +52,17 @@ def report_found(notes: Reporter, plan: Plan, watched: InputWatch, links: list[s
         notes.say(f"{several(watched.n_inside, 'file')} in {plan.places.into} left as sorted")
     if plan.n_in_place:
         notes.say(f"{several(plan.n_in_place, 'picture')} in the right folder already")
+
+
+def report_plan(notes: Reporter, plan: Plan, lines: SortLines) -> int:
+    """Say what a plan does and leaves; returns how many files cannot go where they belong."""
+    for fact in plan_facts(plan):
+        notes.say(fact)
+    reasons = SkipReasons(notes)
+    for left in plan.left:
+        reasons.report(lines.source(left), left.reason)
+    reasons.conclude()
+    return reasons.n
 
 
 def carry_out(plan: Plan, action: Action, lines: SortLines, notes: Reporter) -> int:

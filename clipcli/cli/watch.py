@@ -13,6 +13,7 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.groups import ActionOptions, LabelOptions, ModelOptions, NoteOptions
+from clipcli.cli.placing import MIN_PROB, PlacingOptions
 from clipcli.errors import ExitCode, InputError, UsageError, several
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from clipcli.workflows.watch.ledger import Ledger
     from clipcli.workflows.watch.settling import Settled
 
+UNSURE = "_unsure"  # what a program of --exec is told in place of a label
 AT_ONCE = 64  # pictures whose vectors are computed together
 
 
@@ -41,6 +43,7 @@ class WatchActions(ActionOptions):
 def watch(
     labels: LabelOptions,
     actions: WatchActions,
+    placing: PlacingOptions,
     model: ModelOptions,
     notes: NoteOptions,
     source: Annotated[
@@ -65,10 +68,18 @@ def watch(
             show_default=False,
         ),
     ] = None,
-    min_prob: options.MinProb = 0.0,
-    unsure: Annotated[
-        str, typer.Option(metavar="NAME", help="What pictures are called that get no label.")
-    ] = "_unsure",
+    min_prob: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            metavar="PROBABILITY",
+            help="Below this probability there is no label. Left out: 0.5 with --into, 0 with "
+            "--exec.",
+            callback=options.checked_number,
+            show_default=False,
+        ),
+    ] = None,
     settle: Annotated[
         float,
         typer.Option(
@@ -94,12 +105,14 @@ def watch(
     from clipcli.cli.open_classifier import open_classifier
     from clipcli.pipeline.decisions import Decisions
     from clipcli.pipeline.inputs import Inputs
-    from clipcli.workflows.sorting.foldernames import check_folder_name
     from clipcli.workflows.watch.events import require_watchfiles
 
-    task = _task(source, into, exec_, actions.chosen(), check_folder_name(unsure), settle, once)
+    placing.check()
+    task = _task(source, into, exec_, actions.chosen(), placing, settle, once)
     require_watchfiles()
     session = model.session(Inputs((str(source),)), notes)
+    if min_prob is None:
+        min_prob = MIN_PROB if into is not None else 0.0
     classifier = open_classifier(session, labels, Decisions(min_prob))
     return _Watch(task, session, classifier).run()
 
@@ -113,7 +126,7 @@ class _Task:
     action: Action
     command: WatchCommand | None  # of --exec
     purpose: str  # tells one watch over a folder from another
-    unsure: str
+    placing: PlacingOptions
     settle_s: float
     is_once: bool
 
@@ -123,7 +136,7 @@ def _task(
     into: Path | None,
     exec_: str | None,
     action: Action | None,
-    unsure: str,
+    placing: PlacingOptions,
     settle_s: float,
     is_once: bool,
 ) -> _Task:
@@ -138,16 +151,17 @@ def _task(
     if into is None:
         if action:
             raise UsageError(f"--{action}: is for --into", hint="leave it out")
+        placing.refuse_all("is for --into")
         command = read_command(exec_ or "")
         if not source.is_dir():
             raise InputError(f"{source}: no such folder", hint="name the folder to watch")
         real = os.path.realpath(source)
-        return _Task(real, None, "copy", command, f"exec {exec_}", unsure, settle_s, is_once)
+        return _Task(real, None, "copy", command, f"exec {exec_}", placing, settle_s, is_once)
     places = open_places(source, into)
     if action == "hardlink":
         check_hard_links(places)
     purpose = f"into {places.into}"
-    return _Task(places.source, places, action or "copy", None, purpose, unsure, settle_s, is_once)
+    return _Task(places.source, places, action or "copy", None, purpose, placing, settle_s, is_once)
 
 
 @dataclass
@@ -158,6 +172,7 @@ class _Watch:
     session: Session
     classifier: Classifier
     n_done: int = 0
+    n_along: int = 0  # companions
     n_failed: int = 0
     _stack: ExitStack = field(default_factory=ExitStack)
 
@@ -175,7 +190,8 @@ class _Watch:
         with open_ledger(state, task.source, task.purpose) as ledger, self._stack:
             self._go_on(ledger)
             sort = self._sort(ledger)
-            settling = Settling(task.settle_s, ledger.knows)
+            with_companions = sort is not None and not task.placing.no_companions
+            settling = Settling(task.settle_s, ledger.knows, with_companions=with_companions)
             ending = "until what is there is done" if task.is_once else "until Ctrl-C"
             say(f"watching {task.source} {ending}")
             try:
@@ -184,7 +200,7 @@ class _Watch:
                     for start in range(0, len(files), AT_ONCE):
                         self._deal_with(files[start : start + AT_ONCE], ledger, sort)
             finally:
-                self._tell_end()
+                self._tell_end(sort)
         if self.session.n_ok:
             note_labels(self.session, self.classifier)
         return ExitCode.SKIPPED if self.n_failed else ExitCode.DONE
@@ -203,8 +219,6 @@ class _Watch:
 
     def _sort(self, ledger: Ledger) -> ContinuousSort | None:
         from clipcli.workflows.sorting.continuous import ContinuousSort
-        from clipcli.workflows.sorting.foldernames import folder_names
-        from clipcli.workflows.sorting.plan import Rules
 
         task = self.task
         if task.places is None:
@@ -214,10 +228,8 @@ class _Watch:
             ledger.write("journal", str(path))
             self.session.notes.say(f"journal: {path}")
 
-        names = folder_names(self.classifier.label_set.names, task.unsure)
-        sort = ContinuousSort(
-            task.places, Rules(names, task.unsure), task.action, note_journal=note_journal
-        )
+        rules = task.placing.rules(self.classifier.label_set.names)
+        sort = ContinuousSort(task.places, rules, task.action, note_journal=note_journal)
         return self._stack.enter_context(sort)
 
     def _deal_with(self, files: list[Settled], ledger: Ledger, sort: ContinuousSort | None) -> None:
@@ -227,7 +239,8 @@ class _Watch:
         if sort is None:
             self._run_commands(results, keys, ledger)
         else:
-            self._place(sort, results, states)
+            followers = [self._relative(path) for file in files for path in file.followers]
+            self._place(sort, results, states, followers)
         for path, key in keys.items():
             # A file that was written to meanwhile has another key by now, and comes again.
             if not ledger.knows(key):
@@ -245,14 +258,19 @@ class _Watch:
             yield entry if isinstance(entry, Skipped) else self.classifier.score([entry])[0]
 
     def _place(
-        self, sort: ContinuousSort, results: dict[str, Result], states: dict[str, FileState]
+        self,
+        sort: ContinuousSort,
+        results: dict[str, Result],
+        states: dict[str, FileState],
+        followers: list[str],
     ) -> None:
         from clipcli.output.text import print_rows
         from clipcli.workflows.sorting.execute import Placed
 
-        for outcome in sort.put(list(results.items()), states):
+        for outcome in sort.put(list(results.items()), states, followers):
             if isinstance(outcome, Placed):
-                self.n_done += 1
+                self.n_done += outcome.path in results
+                self.n_along += outcome.path not in results
                 print_rows([(outcome.path, outcome.target)])
             else:
                 self.n_failed += 1
@@ -271,7 +289,7 @@ class _Watch:
                 self.n_failed += 1
                 continue
             ledger.write("begun", keys[path], path)
-            label = result.label or self.task.unsure
+            label = result.label or self.task.placing.unsure or UNSURE
             print_rows([(path, label)])
             whole = str(Path(self.task.source, path))
             problem = command.run(whole, label, result.probability)
@@ -281,8 +299,10 @@ class _Watch:
                 self.n_failed += 1
                 self.session.notes.say(f"{path}: the command {problem}")
 
-    def _tell_end(self) -> None:
+    def _tell_end(self, sort: ContinuousSort | None) -> None:
         did = {"move": "moved", "copy": "copied", "link": "linked", "hardlink": "linked"}
         verb = did[self.task.action] if self.task.places else "passed on"
         failed = f", {self.n_failed:,} left" if self.n_failed else ""
-        self.session.notes.say(f"{several(self.n_done, 'picture')} {verb}{failed}")
+        along = f" with {several(self.n_along, 'companion')}" if self.n_along else ""
+        unsure = f", {sort.n_unsure:,} unsure left in place" if sort and sort.n_unsure else ""
+        self.session.notes.say(f"{several(self.n_done, 'picture')}{along} {verb}{unsure}{failed}")

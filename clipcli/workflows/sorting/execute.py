@@ -104,13 +104,14 @@ class _Runner:
     ) -> tuple[Outcome, int]:
         """Put one file where it belongs; returns the number that its name got."""
         try:
-            self._make_folder("")
             self._make_folder(group.folder)
             path = place(self._places.source, member.path)
             check_unchanged(path, member.state)
             needs_digest = self._action in ("move", "copy")
             sha256 = digest(path) if needs_digest else ""
             for tried in count(number):
+                if may_rename and self._is_taken(group, tried):
+                    continue
                 target = os.path.join(group.folder, group.name(member, tried))
                 if self._put(path, target, member, sha256):
                     return Placed(member.path, target), tried
@@ -119,6 +120,13 @@ class _Runner:
         except RefusedError as refusal:
             return Left(member.path, refusal.message), number
         raise AssertionError("there is always a free number")
+
+    def _is_taken(self, group: Group, number: int) -> bool:
+        """Tell whether a number cannot be that of all members, since others came meanwhile."""
+        if len(group.members) == 1:
+            return False  # it is seen when it is put there
+        names = (os.path.join(group.folder, group.name(each, number)) for each in group.members)
+        return any(os.path.lexists(place(self._places.into, name)) for name in names)
 
     def _put(self, path: str, target: str, member: Member, sha256: str) -> bool:
         """Take the step; False if the name was taken meanwhile."""
@@ -152,8 +160,11 @@ class _Runner:
                 os.link(path, goal)  # of a regular file: it was looked at
 
     def _make_folder(self, folder: str) -> None:
+        """Make a folder of DIR, and those above it; "" is DIR itself."""
         if folder in self._folders:
             return
+        if folder:
+            self._make_folder(os.path.dirname(folder))
         path = place(self._places.into, folder)
         if not os.path.lexists(path):
             step = Step(next(self._numbers), "folder", folder)

@@ -15,6 +15,7 @@ from clipcli.errors import UsageError
 
 FOLDER_BYTES = 120  # encrypted home folders hold names of 143 bytes, Windows whole paths of 260
 FILE_BYTES = 255  # what common file systems hold
+_NUMBER_BYTES = len(" (12345)")
 
 _FORBIDDEN = frozenset('<>:"/\\|?*')
 # Control, surrogate, line and paragraph separators; the bidirectional ones are added by number.
@@ -46,9 +47,9 @@ def folder_name(label: str) -> str:
     return _cut(text, FOLDER_BYTES).rstrip(". ") or "_"
 
 
-def folder_names(labels: Iterable[str], unsure: str) -> dict[str, str]:
+def folder_names(labels: Iterable[str], unsure: str | None = None) -> dict[str, str]:
     """Return each label's folder; two never share one, nor take the one for unsure pictures."""
-    taken = {name_key(unsure)}
+    taken = set() if unsure is None else {name_key(unsure)}
     chosen: dict[str, str] = {}
     for label in labels:
         if label in chosen:
@@ -75,6 +76,18 @@ def check_folder_name(name: str) -> str:
             f"{name!r} is not a folder's name on every system", hint=f"such as {folder_name(name)}"
         )
     return folder_name(name)
+
+
+def forbidden_in(text: str) -> str:
+    """Return the first character of a text that is in no file's name on some system, or ""."""
+    odd = (x for x in text if _is_forbidden(x) or (x.isspace() and x != " "))
+    return next(odd, "")
+
+
+def fitting(stem: str, rests: Iterable[str]) -> str:
+    """Shorten a stem so that it makes names with each of the rests, and with a number as well."""
+    longest = max((len(os.fsencode(rest)) for rest in rests), default=0)
+    return _cut(stem, FILE_BYTES - longest - _NUMBER_BYTES).rstrip()
 
 
 def name_key(name: str) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from clipcli.errors import InputError, OutputError, OutputExistsError, UsageError
+from clipcli.images.companions import Companions
 from clipcli.images.find import ImageFile
+from clipcli.images.left_out import kind_of
 from clipcli.results import Skipped
 from clipcli.workflows.journal.filestate import FileState, RefusedError, look
 from clipcli.workflows.journal.records import Places
@@ -80,7 +83,9 @@ class InputWatch:
 
     typed: str  # SOURCE as it was typed, which found paths begin with
     places: Places
+    companions: Companions | None = None  # None: each file is by itself
     states: dict[str, FileState] = field(default_factory=dict)  # by path relative to SOURCE
+    followers: set[str] = field(default_factory=set)  # pictures that are not to be classified
     n_inside: int = 0  # files that lie in DIR, sorted already
 
     def relative(self, path: str) -> str:
@@ -95,6 +100,9 @@ class InputWatch:
             if _is_within(path, inside):
                 self.n_inside += 1
                 continue
+            if self.companions and self.companions.leader(path) is not None:
+                self.followers.add(path)
+                continue
             if isinstance(entry, ImageFile):
                 try:
                     self.states[path] = look(entry.path)
@@ -102,6 +110,10 @@ class InputWatch:
                     yield Skipped(entry.path, refusal.message)
                     continue
             yield entry
+
+    def n_left_out(self, paths: Iterable[str]) -> Counter[str]:
+        """Count, by kind, those companions that a walk has counted as left out."""
+        return Counter(kind_of(path) for path in paths if path not in self.followers)
 
     def is_inside(self, path: str) -> bool:
         """Tell whether a path that was found lies in DIR."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TypeAlias
 
 from clipcli.errors import OutputExistsError
+from clipcli.images.companions import Companions, split_ending
+from clipcli.images.taken import taken_on
 from clipcli.results import Classified, Result, Skipped
 from clipcli.workflows.journal.filestate import FileState, RefusedError, is_beginning, look
 from clipcli.workflows.journal.records import Action, Places
-from clipcli.workflows.sorting.foldernames import name_key, numbered
-from clipcli.workflows.sorting.sidecars import Sidecars
+from clipcli.workflows.sorting.foldernames import fitting, name_key, numbered
+from clipcli.workflows.sorting.rules import Goal, Rules
+from clipcli.workflows.sorting.taken_names import TakenNames
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +33,18 @@ class Group:
     """A picture and what follows it: they go to one folder, and stay alike in name."""
 
     result: Classified
-    folder: str  # a name in DIR
-    stem: str
+    goal: Goal
     number: int  # 1: names stay; 2: "IMG (2).jpg"
     members: tuple[Member, ...]  # the picture first
 
+    @property
+    def folder(self) -> str:
+        """The folder of DIR that they go to."""
+        return self.goal.folder
+
     def name(self, member: Member, number: int | None = None) -> str:
         """Return a member's name in the folder."""
-        return numbered(self.stem, member.rest, self.number if number is None else number)
+        return _name(self.goal, member, self.number if number is None else number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +61,17 @@ class Plan:
 
     places: Places
     groups: list[Group] = field(default_factory=list)
-    left: list[Left] = field(default_factory=list)
+    skipped: list[Left] = field(default_factory=list)  # could not be read
+    left: list[Left] = field(default_factory=list)  # other reasons
     n_in_place: int = 0
+    n_unsure: int = 0  # stay because no label was sure
 
     def counts(self) -> dict[str, int]:
         """Return how many files go to each folder, in the order of the folders' names."""
         counts: dict[str, int] = {}
         for group in self.groups:
-            counts[group.folder] = counts.get(group.folder, 0) + len(group.members)
+            heading = group.goal.heading
+            counts[heading] = counts.get(heading, 0) + len(group.members)
         return dict(sorted(counts.items()))
 
     def members(self) -> Iterator[tuple[Group, Member]]:
@@ -70,25 +80,10 @@ class Plan:
             for member in group.members:
                 yield group, member
 
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How a result becomes a folder."""
-
-    folders: Mapping[str, str]  # by label
-    unsure: str
-    margin: float = 0.0
-
-    def folder(self, result: Classified) -> str:
-        """Return the folder that a picture belongs in."""
-        if result.label is None or self._is_close(result):
-            return self.unsure
-        return self.folders[result.label]
-
-    def _is_close(self, result: Classified) -> bool:
-        if len(result.top) < 2:
-            return False
-        return result.top[0].probability - result.top[1].probability < self.margin
+    def companions(self) -> Iterator[str]:
+        """Yield the paths of files that go along with a picture."""
+        for group in self.groups:
+            yield from (member.path for member in group.members[1:])
 
 
 States: TypeAlias = Mapping[str, FileState]
@@ -102,6 +97,8 @@ class Planner:
     states
         What each picture was when it was found, by its path relative to SOURCE: a file that has
         changed by the time it is to be moved may not be what was classified.
+    companions
+        What follows pictures; None if nothing does.
     """
 
     def __init__(
@@ -111,64 +108,93 @@ class Planner:
         states: States,
         *,
         action: Action = "move",
-        with_sidecars: bool = False,
+        companions: Companions | None = None,
     ) -> None:
         self.plan, self._action = Plan(places), action
-        self._rules, self._states = rules, states
-        self._sidecars = Sidecars(places.source) if with_sidecars else None
-        self._taken: dict[str, set[str]] = {}  # names in each folder of DIR
+        self._rules, self._states, self._companions = rules, states, companions
+        self._taken: dict[str, TakenNames] = {}  # in each folder of DIR, by its key
+        self._listed: set[str] = set()  # folders of DIR
         self._numbers: dict[tuple[str, str], int] = {}  # the last one, by folder and name
         self._same: dict[tuple[str, str], bool] = {}
+        self._writable: dict[str, bool] = {}  # folders of SOURCE
 
     def add(self, path: str, result: Result) -> None:
         """Plan for one result; ``path`` is relative to SOURCE."""
         if isinstance(result, Skipped):
-            self.plan.left.append(Left(path, result.reason))
+            self.plan.skipped.append(Left(path, result.reason))
             return
-        folder = self._rules.folder(result)
-        if self._is_in_place(path, folder):
+        source = os.path.join(self.plan.places.source, path)
+        goal = self._rules.goal(path, result, lambda: taken_on(source))
+        if goal is None:
+            self.plan.n_unsure += 1
+        elif self._is_in_place(path, goal.folder):
             self.plan.n_in_place += 1
-            return
-        if path not in self._states:
-            self.plan.left.append(Left(path, "vanished while it was being read"))
-            return
-        if self._action != "move" and self._is_there(path, folder):
+        elif path not in self._states:
+            self._leave(path, "vanished while it was being read")
+        elif self._action != "move" and self._is_there(path, goal):
             self.plan.n_in_place += 1
-            return
-        stem, members = self._members(path)
-        number = self._free_number(folder, stem, members)
-        self.plan.groups.append(Group(result, folder, stem, number, members))
+        elif self._action == "move" and not self._may_leave(path):
+            self._leave(path, "its folder is read-only; it can be copied, not moved")
+        else:
+            self._add_group(path, result, goal)
 
-    def _members(self, path: str) -> tuple[str, tuple[Member, ...]]:
+    def _add_group(self, path: str, result: Classified, goal: Goal) -> None:
+        members = self._members(path)
+        if goal.is_renamed:
+            goal = replace(goal, stem=fitting(goal.stem, (member.rest for member in members)))
+        if not self._reserve(goal.folder):
+            self._leave(path, f"a file is to have the name of its folder, {goal.folder}")
+            return
+        number = self._free_number(goal, members)
+        self.plan.groups.append(Group(result, goal, number, members))
+
+    def _leave(self, path: str, reason: str) -> None:
+        self.plan.left.append(Left(path, reason))
+
+    def _members(self, path: str) -> tuple[Member, ...]:
         parent, name = os.path.split(path)
-        stem, ending = os.path.splitext(name)
+        ending = split_ending(name)[1]
         members = [Member(path, ending, self._states[path])]
-        for follower in self._sidecars.take(path) if self._sidecars else ():
-            relative = os.path.join(parent, follower)
+        rests = {name_key(ending)}
+        for follower in self._companions.of(path) if self._companions else ():
+            relative = os.path.join(parent, follower.name)
             try:
                 state = look(os.path.join(self.plan.places.source, relative))
             except RefusedError as refusal:
-                self.plan.left.append(Left(relative, refusal.message))
-            else:
-                members.append(Member(relative, follower[len(stem) :], state))
-        return stem, tuple(members)
+                self._leave(relative, refusal.message)
+                continue
+            if name_key(follower.rest) in rests:
+                self._leave(relative, "another file beside it has its name on some systems")
+                continue
+            rests.add(name_key(follower.rest))
+            members.append(Member(relative, follower.rest, state))
+        return tuple(members)
 
-    def _free_number(self, folder: str, stem: str, members: tuple[Member, ...]) -> int:
-        taken = self._names_in(folder)
-        known = folder, name_key(stem + members[0].rest)
+    def _free_number(self, goal: Goal, members: tuple[Member, ...]) -> int:
+        parent, name = os.path.split(members[0].path)
+        origin = parent, split_ending(name)[0]
+        taken = self._names_in(goal.folder)
+        known = name_key(goal.folder), name_key(goal.stem + members[0].rest)
         for number in count(self._numbers.get(known, 1)):
-            keys = {name_key(numbered(stem, member.rest, number)) for member in members}
-            if keys.isdisjoint(taken):
-                taken |= keys
+            names = [_name(goal, member, number) for member in members]
+            if taken.take(numbered(goal.stem, "", number), names, origin):
                 self._numbers[known] = number
                 return number
         raise AssertionError("there is always a free number")
 
-    def _names_in(self, folder: str) -> set[str]:
-        if folder not in self._taken:
-            path = os.path.join(self.plan.places.into, folder)
-            self._taken[folder] = {name_key(name) for name in _list(path)}
-        return self._taken[folder]
+    def _reserve(self, folder: str) -> bool:
+        """Keep the names of a folder and of those above it free of files; tell whether they are."""
+        self._names_in(folder)  # an error if there is something else on the disk
+        above, name = os.path.split(folder)
+        return not name or (self._reserve(above) and self._names_in(above).reserve(name))
+
+    def _names_in(self, folder: str) -> TakenNames:
+        taken = self._taken.setdefault(name_key(folder), TakenNames())
+        if folder not in self._listed:
+            self._listed.add(folder)
+            for name, is_folder in _list(os.path.join(self.plan.places.into, folder)):
+                taken.note_disk(name, is_folder=is_folder)
+        return taken
 
     def _is_in_place(self, path: str, folder: str) -> bool:
         key = os.path.dirname(path), folder
@@ -180,18 +206,35 @@ class Planner:
             )
         return self._same[key]
 
-    def _is_there(self, path: str, folder: str) -> bool:
+    def _is_there(self, path: str, goal: Goal) -> bool:
         """Tell whether an earlier sort has put the same there, under any number."""
         source = os.path.join(self.plan.places.source, path)
-        stem, ending = os.path.splitext(os.path.basename(path))
+        ending = split_ending(os.path.basename(path))[1]
+        stem = fitting(goal.stem, [ending]) if goal.is_renamed else goal.stem
+        taken = self._names_in(goal.folder)
         for number in count(1):
             name = numbered(stem, ending, number)
-            target = os.path.join(self.plan.places.into, folder, name)
-            if not os.path.lexists(target):
+            target = os.path.join(self.plan.places.into, goal.folder, name)
+            if os.path.lexists(target):
+                if _is_equivalent(target, source, self._action):
+                    return True
+            elif not taken.has_stem(numbered(stem, "", number)):
                 return False
-            if _is_equivalent(target, source, self._action):
-                return True
         raise AssertionError("there is always a free number")
+
+    def _may_leave(self, path: str) -> bool:
+        parent = os.path.dirname(path)
+        if parent not in self._writable:
+            folder = os.path.join(self.plan.places.source, parent)
+            # One that is gone is told by name later on.
+            self._writable[parent] = os.access(folder, os.W_OK) or not os.path.isdir(folder)
+        return self._writable[parent]
+
+
+def _name(goal: Goal, member: Member, number: int) -> str:
+    if number == 1 and not goal.is_renamed:
+        return os.path.basename(member.path)
+    return numbered(goal.stem, member.rest, number)
 
 
 def _is_equivalent(target: str, source: str, action: Action) -> bool:
@@ -208,15 +251,16 @@ def _is_equivalent(target: str, source: str, action: Action) -> bool:
         return False
 
 
-def _list(path: str) -> list[str]:
-    """Return the names in a folder that pictures are going to, none if it is yet to be made."""
+def _list(path: str) -> list[tuple[str, bool]]:
+    """Return what is in a folder that pictures are going to, and which of it are folders."""
     if not os.path.lexists(path):
         return []
     if os.path.islink(path) or not os.path.isdir(path):
         raise OutputExistsError(
             f"{path}: is there and is not a folder", hint="move it away, or choose another DIR"
         )
-    return os.listdir(path)
+    with os.scandir(path) as entries:
+        return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
 
 
 def _is_same_folder(first: str, second: str) -> bool:

@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
+from clipcli.errors import several
 from clipcli.output.text import digits, escape_tsv, print_line, print_rows
 from clipcli.workflows.sorting.execute import Outcome, Placed
 from clipcli.workflows.sorting.plan import Plan
 
+ASKED = {"move": "move", "copy": "copy", "link": "link", "hardlink": "hard-link"}
 DONE = {"move": "moved", "copy": "copied", "link": "linked", "hardlink": "hard-linked"}
 
 
@@ -44,7 +46,7 @@ class SortLines:
 
     def _row(self, outcome: Placed) -> Sequence[str]:
         result = self._results.get(outcome.path)
-        figures = ("", "")  # a sidecar
+        figures = ("", "")  # a companion
         if result is not None:
             figures = (result.label or "", digits(result.probability))
         return (self.source(outcome), os.path.join(self._into, outcome.target), *figures)
@@ -52,6 +54,25 @@ class SortLines:
 
 def _print_fields(*fields: str) -> None:
     print_line("\t".join(map(escape_tsv, fields)))
+
+
+def plan_facts(plan: Plan) -> Iterable[str]:
+    """Say what a plan does that its lines do not show at once."""
+    n_companions = sum(len(group.members) - 1 for group in plan.groups)
+    if n_companions:
+        n_pictures = sum(len(group.members) > 1 for group in plan.groups)
+        take = "takes" if n_pictures == 1 else "take"
+        pictures, files = several(n_pictures, "picture"), several(n_companions, "companion")
+        yield f"{pictures} {take} {files} along (raw photographs, videos, sidecars)"
+    if undated := [group.goal.undated for group in plan.groups if group.goal.undated]:
+        have = "has" if len(undated) == 1 else "have"
+        yield f"{several(len(undated), 'picture')} {have} no EXIF date: {undated[0]}"
+    if plan.n_unsure:
+        stay, them = ("stays", "it") if plan.n_unsure == 1 else ("stay", "them")
+        yield (
+            f"{several(plan.n_unsure, 'picture')} that no label is sure for {stay} in place; "
+            f"--unsure NAME gives {them} a folder"
+        )
 
 
 def folder_counts(counts: dict[str, int]) -> Iterable[str]:

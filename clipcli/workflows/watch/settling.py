@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from clipcli.errors import InputError
+from clipcli.images.companions import Companions
 from clipcli.images.find import ImageFile, find_images, looks_like_picture
 
 # What browsers and copying programs call a file until it is whole.
@@ -22,41 +23,61 @@ class Settled:
 
     path: str
     key: str
+    followers: tuple[str, ...] = ()  # paths of what goes along
 
 
 @dataclass
 class Settling:
-    """Files on their way; each is ready when its size and time have not changed for a while."""
+    """Files on their way; each is ready when its size and time have not changed for a while.
+
+    With companions, a picture waits for those of its name that are there, and a raw photograph
+    beside a JPEG is none of its own.
+    """
 
     settle_s: float
     is_known: Callable[[str], bool]  # whether a ledger has a key
     clock: Callable[[], float] = time.monotonic
-    _waiting: dict[str, tuple[str, float]] = field(default_factory=dict)  # path -> key, since
+    with_companions: bool = False
+    # By path: the keys of the file and of what follows it, and since when they are these.
+    _waiting: dict[str, tuple[tuple[str, ...], float]] = field(default_factory=dict)
 
     def see(self, path: str) -> None:
         """Look at a file; one that is known, or no regular file, is not waited for."""
         key = _key(path)
         if key is None or self.is_known(key):
             self._waiting.pop(path, None)
-        elif self._waiting.get(path, ("", 0.0))[0] != key:
-            self._waiting[path] = key, self.clock()
+        elif path not in self._waiting:
+            self._waiting[path] = (key,), self.clock()
 
     def ready(self) -> list[Settled]:
         """Return what has settled, and wait for it no more."""
+        now = self.clock()
+        companions = Companions("") if self.with_companions else None
+        settled = []
         for path in list(self._waiting):
             self.see(path)
-        now = self.clock()
-        settled = [
-            Settled(path, key)
-            for path, (key, since) in self._waiting.items()
-            if now - since >= self.settle_s
-        ]
+            if companions and companions.leader(path) is not None:
+                self._waiting.pop(path, None)
+            if path not in self._waiting:
+                continue
+            followers = _followers(path, companions) if companions else ()
+            keys = tuple(_key(each) or "" for each in (path, *followers))
+            before, since = self._waiting[path]
+            if keys != before:
+                self._waiting[path] = keys, now
+            elif now - since >= self.settle_s:
+                settled.append(Settled(path, keys[0], followers))
         for one in settled:
             del self._waiting[one.path]
         return settled
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+
+def _followers(path: str, companions: Companions) -> tuple[str, ...]:
+    folder = os.path.dirname(path)
+    return tuple(os.path.join(folder, each.name) for each in companions.of(path))
 
 
 def _key(path: str) -> str | None:

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def sort(source: str, into: str, action: str) -> None:
-    plan = make_plan(Path(source), Path(into))
+    plan = make_plan(Path(source), Path(into), with_companions=True, keep_folders=True)
     say_ready()
     with new_journal(plan.places, action, source_folders(plan)) as journal:  # type: ignore[arg-type]
         for _ in carry_out(plan, action, journal):  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ def n_file_systems(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def source(quick_folder: Path) -> Path:
-    """Return a folder with pictures that go to different folders, one with a sidecar."""
+    """Return a folder with pictures that go to different folders, one with a companion."""
     folder = quick_folder / "photos"
     (folder / "b").mkdir(parents=True)
     for name, content in (("a.jpg", b"x" * 900), ("a.xmp", b"y"), ("b/c.jpg", b"z" * 70)):
@@ -146,7 +146,7 @@ def die_at(k: int) -> None:
 
 
 def sort(source: Path, into: Path, action: Action) -> None:
-    plan = make_plan(source, into, with_sidecars=True)
+    plan = make_plan(source, into, with_companions=True, keep_folders=True)
     with new_journal(plan.places, action, source_folders(plan)) as journal:
         for _ in carry_out(plan, action, journal):
             pass

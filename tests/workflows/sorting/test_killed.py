@@ -97,7 +97,7 @@ def kill_and_undo(
     folder: Path, into: Path, n_kills: int, n_files: int, seed: int, *, action: str = "move"
 ) -> None:
     """Sort, kill, undo (killing that as well in every second round), compare; so many times."""
-    source = make_tree(folder / "photos", n_files)
+    source = make_tree(folder / "photos", n_files, with_companions=True)
     before, chance = snapshot(source), random.Random(seed)
     run("sort", source, into, action)
     whole = journal_size()

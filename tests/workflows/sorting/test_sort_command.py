@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import signal
@@ -20,7 +22,7 @@ from clipcli.cli.app import run
 from clipcli.workflows.journal.journal import journals
 from tests.conftest import COLOURS, ROOT, Finished
 from tests.fakes import FakeEncoder
-from tests.workflows.sorting.trees import make_tree, names, snapshot
+from tests.workflows.sorting.trees import make_tree, names, save_dated, snapshot
 
 LABELS = ("--labels", "red,green,blue", "--templates", "plain")
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and pipes as on POSIX")
@@ -77,16 +79,177 @@ def test_the_plan_is_printed_and_nothing_happens(
     assert journals() == []
 
 
-def test_what_is_below_the_threshold_is_unsure(cli: Cli, pictures: Path, into: Path) -> None:
-    _, out, _ = cli("sort", pictures, "--into", into, *LABELS, "--min-prob", "1")
+def test_what_is_below_the_threshold_stays_and_is_counted(
+    cli: Cli, pictures: Path, into: Path
+) -> None:
+    before = snapshot(pictures)
 
-    assert [Path(line.split("\t")[1]).parent.name for line in out.splitlines()] == ["_unsure"] * 3
+    plan = cli("sort", pictures, "--into", into, *LABELS, "--min-prob", "1")
+    move = cli("sort", pictures, "--into", into, *LABELS, "--min-prob", "1", "--move", "--yes")
+
+    assert (plan.code, plan.out, move.code, move.out) == (0, "", 0, "")
+    assert "3 pictures that no label is sure for stay in place; --unsure NAME gives" in move.err
+    assert snapshot(pictures) == before
+    assert not into.exists()
 
 
-def test_the_unsure_folder_may_have_another_name(cli: Cli, pictures: Path, into: Path) -> None:
-    cli("sort", pictures, "--into", into, *LABELS, "--margin", "1", "--unsure", "later", "--copy")
+def test_a_label_has_to_be_more_likely_than_all_others_unless_somebody_says_otherwise(
+    cli: Cli, pictures: Path, into: Path
+) -> None:
+    many = ("--labels", "red,der,green,blue", "--templates", "plain")  # of the same letters
+    _, out, _ = cli("sort", pictures, "--into", into, *many, "--min-prob", "0")
+    likely = [row for row in out.splitlines() if float(row.split("\t")[3]) >= 0.5]
 
-    assert sorted(path.name for path in into.iterdir()) == ["later"]
+    _, default, _ = cli("sort", pictures, "--into", into, *many)
+
+    assert default.splitlines() == likely
+    assert (len(out.splitlines()), len(likely)) == (3, 2)
+
+
+def test_unsure_pictures_go_to_a_folder_if_asked_with_their_own_folders(
+    cli: Cli, pictures: Path, into: Path
+) -> None:
+    (pictures / "a" / "b").mkdir(parents=True)
+    (pictures / "red.png").rename(pictures / "a" / "b" / "red.png")
+
+    cli(
+        "sort",
+        pictures,
+        "--into",
+        into,
+        *LABELS,
+        "--margin",
+        "1",
+        "--unsure",
+        "later",
+        "--move",
+        "-y",
+    )
+    moved = names(into)
+    undone = cli("undo", "--yes")
+
+    assert moved == [
+        str(Path("later", "a", "b", "red.png")),
+        str(Path("later", "blue.png")),
+        str(Path("later", "green.png")),
+    ]
+    assert undone.code == 0
+    assert not into.exists()
+
+
+# --- what goes along
+
+
+def test_companions_go_along_are_told_and_come_back(cli: Cli, pictures: Path, into: Path) -> None:
+    for name in ("red.CR2", "red.mov", "red.png.xmp", "alone.mov", "alone.txt"):
+        (pictures / name).write_bytes(name.encode())
+    before = snapshot(pictures)
+
+    code, out, err = cli("sort", pictures, "--into", into, *LABELS, "--move", "--yes")
+    moved = names(into)
+    undone = cli("undo", "--yes")
+
+    assert code == 0  # nobody tried to read red.CR2
+    assert "1 picture takes 3 companions along" in err
+    assert "2 files left out: 1 video, 1 other file; no picture by ending or content" in err
+    assert [line.split("\t")[2] for line in out.splitlines()].count("") == 3
+    assert moved[2:] == [
+        str(Path("red", x)) for x in ("red.CR2", "red.mov", "red.png", "red.png.xmp")
+    ]
+    assert "6 files taken back" in undone.err
+    assert snapshot(pictures) == before
+
+
+def test_companions_stay_if_asked(cli: Cli, pictures: Path, into: Path) -> None:
+    (pictures / "red.mov").write_bytes(b"film")
+
+    code, _, err = cli("sort", pictures, "--into", into, *LABELS, "--no-companions", "--copy")
+
+    assert (code, len(names(into))) == (0, 3)
+    assert "1 file left out: 1 video" in err
+
+
+def test_what_follows_a_broken_picture_stays_with_it(cli: Cli, pictures: Path, into: Path) -> None:
+    (pictures / "red.png").write_bytes((pictures / "red.png").read_bytes()[:40])
+    for name in ("red.dng", "red.xmp"):
+        (pictures / name).write_bytes(b"companion")
+
+    code, _, _ = cli("sort", pictures, "--into", into, *LABELS, "--move", "--yes")
+
+    assert code == 5
+    assert names(pictures) == ["red.dng", "red.png", "red.xmp"]
+
+
+def test_years_kept_folders_and_new_names_all_at_once(cli: Cli, pictures: Path, into: Path) -> None:
+    save_dated(pictures / "a" / "x.png", "2019:12:31 23:59:58")
+    (pictures / "a" / "x.xmp").write_bytes(b"sidecar")
+    before = snapshot(pictures)
+    options = (
+        "--by",
+        "year/label",
+        "--keep-folders",
+        "--rename",
+        "{date}_{name}",
+        "--min-prob",
+        "0",
+    )
+
+    code, _, err = cli("sort", pictures, "--into", into, *LABELS, *options, "--move", "--yes")
+    moved = names(into)
+    undone = cli("undo", "--yes")
+
+    (label,) = {Path(x).parts[1] for x in moved if x.startswith("2019")}
+    assert code == undone.code == 0
+    assert moved == [
+        str(Path("2019", label, "a", "2019-12-31_x.png")),
+        str(Path("2019", label, "a", "2019-12-31_x.xmp")),
+        *(str(Path("undated", x, f"{x}.png")) for x in ("blue", "green", "red")),
+    ]
+    assert "3 pictures have no EXIF date: into 'undated', named as before" in err
+    assert snapshot(pictures) == before
+    assert not into.exists()
+
+
+# --- questions
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("action", ["move", "copy", "link", "hardlink"])
+@pytest.mark.parametrize(("answer", "n_put", "code"), [("y\n", 3, 0), ("n\n", 0, 1), ("", 0, 1)])
+def test_people_are_shown_the_counts_and_asked(
+    cli: Cli,
+    pictures: Path,
+    into: Path,
+    action: str,
+    answer: str,
+    n_put: int,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+
+    outcome = cli("sort", pictures, "--into", into, *LABELS, f"--{action}", "--quiet")
+
+    verb = "hard-link" if action == "hardlink" else action
+    assert f"{verb} 3 files into {into}?" in outcome.err
+    assert "  1  blue\n  1  green\n  1  red\n" in outcome.err
+    assert (into.exists() and len(names(into))) == n_put
+    assert journals() == [] or n_put
+
+
+def test_people_who_agreed_beforehand_are_not_asked(
+    cli: Cli, pictures: Path, into: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(""))
+
+    code, _, err = cli("sort", pictures, "--into", into, *LABELS, "--copy", "--yes")
+
+    assert code == 0
+    assert "?" not in err
 
 
 # --- there and back
@@ -232,6 +395,9 @@ def test_results_go_to_files_as_well(cli: Cli, pictures: Path, into: Path) -> No
         (("--move",), 2, "nobody is there to answer"),
         (("--unsure", "../x"), 2, "'../x' is not a folder's name on every system"),
         (("--margin", "2"), 2, "margin"),
+        (("--by", "year"), 2, "--by year: there is no such order"),
+        (("--rename", "{nmae}"), 2, "there is no field {nmae}"),
+        (("--rename", "x/{name}"), 2, "'/' cannot be in a file's name"),
         (("--labels", "nowhere.txt"), 2, "nowhere.txt"),
     ],
 )
@@ -257,6 +423,50 @@ def test_places_that_do_not_fit_are_told_in_a_line(cli: Cli, pictures: Path, int
 
     assert [outcome.code for outcome in outcomes] == [3, 3, 2, 3, 2]
     assert all(len(outcome.err.splitlines()) <= 2 for outcome in outcomes)
+
+
+@pytest.mark.parametrize("clash", ["red", "2019"])
+def test_a_file_that_has_the_name_of_a_folder_is_told_before_anything_moves(
+    cli: Cli, pictures: Path, into: Path, clash: str
+) -> None:
+    save_dated(pictures / "red.png", "2019:12:31 23:59:58", COLOURS["red"])
+    path = into / ("red" if clash == "red" else "2019/red")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"somebody's")
+    by = "label" if clash == "red" else "year/label"
+    before = snapshot(pictures)
+
+    code, _, err = cli("sort", pictures, "--into", into, *LABELS, "--by", by, "--move", "--yes")
+
+    assert code == 2
+    assert f"{path}: is there and is not a folder" in err
+    assert snapshot(pictures) == before
+    assert path.read_bytes() == b"somebody's"
+
+
+def test_a_disk_that_gets_full_is_one_line_and_nothing_is_lost(
+    cli: Cli, pictures: Path, into: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("green.mov", "green.xmp"):
+        (pictures / name).write_bytes(b"companion of green")
+    before, write = snapshot(pictures), os.write
+
+    def write_until_full(handle: int, content: bytes) -> int:
+        if bytes(content).startswith(b"companion"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(handle, content)
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", write_until_full)
+        code, _, err = cli("sort", pictures, "--into", into, *LABELS, "--copy")
+    undone = cli("undo", "--yes")
+
+    assert code == 3
+    assert "could not be written (No space left on device)" in err
+    assert "stopped: copied 2 of 5 files; `clipcli undo` takes that back" in err
+    assert undone.code == 0
+    assert snapshot(pictures) == before
+    assert not into.exists()
 
 
 def test_undo_with_nothing_to_undo(cli: Cli, tmp_path: Path) -> None:

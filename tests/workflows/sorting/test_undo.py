@@ -83,7 +83,7 @@ def test_sidecars_come_back_with_their_picture(
         (tree / name).write_bytes(name.encode())
     before = snapshot(tree)
 
-    sort(make_plan(tree, tmp_path / "sorted", with_sidecars=True))
+    sort(make_plan(tree, tmp_path / "sorted", with_companions=True))
     left = names(tree)
     take_back()
 

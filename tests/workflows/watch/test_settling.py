@@ -78,6 +78,28 @@ def test_what_a_ledger_has_is_not_ready_under_another_name_either(
     assert [one.path for one in again.ready()] == [str(pictures / "blue.png")]
 
 
+def test_a_picture_waits_for_what_goes_along_with_it(clock: Clock, pictures: Path) -> None:
+    waiting = Settling(2.0, lambda _: False, clock, with_companions=True)
+    red, film, raw = (pictures / f"red.{x}" for x in ("png", "mov", "dng"))
+    waiting.see(str(red))
+    raw.write_bytes(b"raw")
+    waiting.see(str(raw))  # beside a picture it is none of its own
+    waiting.ready()
+
+    clock.now_s = 1.5
+    film.write_bytes(b"half of a ")
+    waiting.ready()
+    clock.now_s = 3.0
+    film.write_bytes(b"half of a film, and the rest")
+    early = waiting.ready()
+    clock.now_s = 5.0
+    late = waiting.ready()
+
+    assert early == []
+    assert [(one.path, one.followers) for one in late] == [(str(red), (str(raw), str(film)))]
+    assert len(waiting) == 0
+
+
 def test_hidden_and_partial_files_and_the_goal_do_not_count(pictures: Path) -> None:
     for name in (".a/x.png", "done/y.png", "a.png.part", "B.TMP", ".z.png", "sub/ok.png"):
         path = pictures / name

@@ -73,6 +73,59 @@ def test_pictures_go_where_their_labels_say_once(
     assert contents(goal) == contents(pictures)
 
 
+def test_a_picture_takes_its_companions_along_and_they_come_back(
+    watch: Watch, pictures: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("red.dng", "red.mov", "red.png.xmp", "alone.mov"):
+        (pictures / name).write_bytes(name.encode())
+    goal, before = tmp_path / "goal", contents(pictures)
+
+    code = watch(pictures, *LABELS, "--into", goal, "--move", "--rename", "{label}-{name}", *QUICK)
+    moved = sorted(path.name for path in (goal / "red").iterdir())
+    told = capfd.readouterr().err
+    undone = run(["undo", "--yes"])
+
+    assert code == undone == 0
+    assert moved == ["red-red.dng", "red-red.mov", "red-red.png", "red-red.png.xmp"]
+    assert "3 pictures with 3 companions moved" in told
+    assert contents(pictures) == before
+
+
+def test_unsure_pictures_stay_and_are_counted_unless_they_have_a_folder(
+    watch: Watch, pictures: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (pictures / "a").mkdir()
+    (pictures / "red.png").rename(pictures / "a" / "red.png")
+    unsure = ("--min-prob", "1", *QUICK)
+
+    watch(pictures, *LABELS, "--into", tmp_path / "one", "--copy", *unsure)
+    told = capfd.readouterr().err
+    watch(pictures, *LABELS, "--into", tmp_path / "two", "--copy", "--unsure", "later", *unsure)
+
+    assert "0 pictures copied, 3 unsure left in place" in told
+    assert not (tmp_path / "one").exists()
+    assert sorted(
+        p.relative_to(tmp_path).as_posix() for p in (tmp_path / "two").rglob("*.png")
+    ) == [
+        "two/later/a/red.png",
+        "two/later/blue.png",
+        "two/later/green.png",
+    ]
+
+
+def test_a_program_is_told_a_label_however_unsure(
+    watch: Watch, pictures: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    many = ("--labels", "red,der,green,blue", "--templates", "plain")  # of the same letters
+
+    watch(pictures, *many, "--exec", "true {label}", *QUICK)
+    watch(pictures, *many, "--exec", "echo", "--min-prob", "1", "--unsure", "none", *QUICK)
+
+    lines = capfd.readouterr().out.splitlines()
+    assert [line.split("\t")[1] for line in lines if "\t" in line][:3] == ["blue", "green", "red"]
+    assert [line.split("\t")[1] for line in lines if "\t" in line][3:] == ["none"] * 3
+
+
 def test_what_undo_took_back_is_not_moved_again(
     watch: Watch, pictures: Path, tmp_path: Path
 ) -> None:
@@ -128,6 +181,9 @@ def test_a_command_is_run_for_each_picture_once(
         ([], "one of them is needed"),
         (["--into", "goal", "--exec", "echo"], "one of them is needed"),
         (["--exec", "echo", "--move"], "--move: is for --into"),
+        (["--exec", "echo", "--by", "label/year"], "--by: is for --into"),
+        (["--exec", "echo", "--no-companions"], "--no-companions: is for --into"),
+        (["--into", "goal", "--rename", "{x}"], "there is no field {x}"),
         (["--into", "goal", "--move", "--copy"], "only one of them"),
         (["--into", "pictures"], "is SOURCE itself"),
         (["--exec", "no-such-program-here"], "no such program"),
