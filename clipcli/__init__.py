@@ -17,23 +17,31 @@ if TYPE_CHECKING:
     from clipcli.labels.label_set import Label, LabelSet
     from clipcli.pipeline.classifier import Classifier
     from clipcli.results import Classified, LabelScore, Skipped
+    from clipcli.workflows.locate.api import Locator
+    from clipcli.workflows.locate.run import Box, Located
 
 __all__ = [
+    "Box",
     "Classified",
     "Classifier",
     "Label",
     "LabelScore",
     "LabelSet",
+    "Located",
+    "Locator",
     "Skipped",
     "__version__",
 ]
 
 _HOMES = {
+    "Box": "workflows.locate.run",
     "Classified": "results",
     "Classifier": "pipeline.classifier",
     "Label": "labels.label_set",
     "LabelScore": "results",
     "LabelSet": "labels.label_set",
+    "Located": "workflows.locate.run",
+    "Locator": "workflows.locate.api",
     "Skipped": "results",
 }
 

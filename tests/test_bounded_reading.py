@@ -81,6 +81,7 @@ EXCEPTIONS = {
     "training.text.corpus np.load": TRAINED,
     "workflows.audit.copies open": "copies that are compared block by block",
     "workflows.doctor open": OURS,
+    "workflows.locate.run read()": "a picture in memory, whose source has bounded it",
     "workflows.sorting.continuous read()": "Journal.read, which looks at the length first",
     "workflows.journal.filestate open": "a regular file, read block by block",
     "workflows.journal.filestate os.open": "a regular file, or a folder to be synchronised",

@@ -71,6 +71,12 @@ def unpack_reason(value: bytes) -> str:
     return value[HEAD_BYTES:-CHECK_BYTES].decode("utf-8", "replace")
 
 
+def unpack_bytes(value: bytes) -> tuple[bytes, int]:
+    """Return the payload of a value, and the picture's pixels."""
+    (head,) = struct.unpack_from("<Q", value)
+    return value[HEAD_BYTES:-CHECK_BYTES], head & (2**_NOTE_BITS - 1)
+
+
 def unpack_vectors(
     values: Sequence[bytes], width: int, kind: str
 ) -> tuple[NDArray[np.float32], NDArray[np.uint64], NDArray[np.uint64]]:

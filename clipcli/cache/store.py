@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clipcli.cache.codec import tag_of
-from clipcli.cache.eviction import evict
+from clipcli.cache.eviction import evict, used_bytes
 from clipcli.cache.identity import Identity
 from clipcli.cache.schema import (
     CHUNK_BITS,
@@ -184,6 +184,11 @@ class Store:
     def _put_file(self, identity: Identity, number: int, tag: int) -> None:
         query = "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?)"
         self._connection.execute(query, (*identity, number, tag))
+
+    def used_bytes(self) -> int:
+        """Return how much of the file is in use."""
+        with self._lock:
+            return used_bytes(self._connection)
 
     def shrink(self, limit_bytes: int) -> int:
         """Throw away what was used longest ago until the store fits; return how many entries."""

@@ -16,6 +16,7 @@ from typing import TypeVar
 from clipcli.cache.eviction import delete_chunk, evict, forget_files, used_bytes
 from clipcli.cache.file_hashes import FOLDER as FINGERPRINTS
 from clipcli.cache.image_cache import in_words, store_path
+from clipcli.cache.kept_bytes import KINDS
 from clipcli.cache.schema import CONTENT_BITS, DamagedStoreError, checked_row
 from clipcli.cache.store import Store
 from clipcli.errors import OutputError
@@ -242,7 +243,8 @@ def _count(store: Store) -> tuple[list[Held], int]:
 def _held(facts: str, model: str, fingerprint: str, n: int, n_bytes: int) -> Held:
     try:
         named = parse_json(facts)
-        precision, exact = (named[2], named[4]) if named[0] == "vector" else ("", named[2])
+        is_reason = named[0] not in ("vector", *KINDS)
+        precision, exact = ("", named[2]) if is_reason else (named[2], named[4])
     except (ValueError, LookupError, TypeError) as error:
         raise DamagedStoreError("a setting that makes no sense") from error
     checked_row((precision, exact), str, (bool, int))

@@ -36,7 +36,7 @@ def note_labels(session: Session, classifier: Classifier) -> None:
     if len(classifier.cut_prompts) > PROMPTS_SHOWN:
         notes.say(f"{len(classifier.cut_prompts):,} prompts were cut in all")
     _note_language(session, classifier)
-    _note_cache(session, classifier.cache.problem)
+    note_cache(session, classifier.cache.problem)
     n_labels, n_encoded = len(classifier.classifier), classifier.n_encoded
     notes.detail(
         f"{several(n_labels, 'label')}: {n_encoded:,} encoded, "
@@ -77,7 +77,7 @@ def conclude(session: Session, classifier: Classifier | None = None) -> ExitCode
     code = conclude_inputs(session)
     if session.encoder.is_loaded and session.encoder.note:
         notes.say(session.encoder.note)
-    _note_cache(session, session.image_cache.problem)
+    note_cache(session, session.image_cache.problem)
     if session.model.is_default() and is_first_today(without_cache=session.model.no_cache):
         notes.say(UNCHOSEN)
     _note_details(session)
@@ -142,7 +142,7 @@ def is_first_today(*, without_cache: bool) -> bool:
     return True
 
 
-def _note_cache(session: Session, problem: str | None) -> None:
+def note_cache(session: Session, problem: str | None) -> None:
     """Say what is wrong with a cache; a folder that neither cache can use is said once."""
     if problem and not (session.goes_without_cache and problem.endswith(GOING_ON)):
         session.notes.say(f"cache: {problem}")

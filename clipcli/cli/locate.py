@@ -177,7 +177,7 @@ def _locate(
     request: OutputRequest,
     output: LocateOutput,
 ) -> ExitCode:
-    from clipcli.cli.conclude import conclude_inputs, note_files
+    from clipcli.cli.conclude import conclude_inputs, note_cache, note_files
     from clipcli.cli.headings import heading
     from clipcli.pipeline.provenance import now
     from clipcli.workflows.locate.datasets import write_crops
@@ -212,6 +212,7 @@ def _locate(
         outputs.discard()
         raise
     note_files(session, request)
+    note_cache(session, session.image_cache.problem)
     return conclude_inputs(session)
 
 

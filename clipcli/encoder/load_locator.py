@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from clipcli.encoder.locator import Locator
+from clipcli.encoder.locator import LocatingModel
 from clipcli.models.locators.source import LocatorSource
 
 
-def load_locator(source: LocatorSource, device: str = "auto", precision: str = "auto") -> Locator:
+def load_locator(
+    source: LocatorSource, device: str = "auto", precision: str = "auto"
+) -> LocatingModel:
     """Load a model that locates.
 
     Raises

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import shorten
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +51,17 @@ class Boxes:
     phrases: NDArray[np.intp]  # (n,) which of the question's phrases
 
 
-class Locator(Protocol):
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a model that does not fuse saw in a picture, whatever it is asked afterwards."""
+
+    rows: NDArray[np.float32]  # (p, d) a unit row a place, to be compared with phrases
+    places: NDArray[np.float32]  # (p, 6) shift and scale of the cosine; centre and size of the box
+    width: int  # of the picture, pixels
+    height: int
+
+
+class LocatingModel(Protocol):
     """A model that finds boxes by words."""
 
     @property
@@ -60,10 +70,6 @@ class Locator(Protocol):
     @property
     def precision(self) -> str: ...
 
-    @property
-    def own_nms(self) -> float:
-        """The overlap above which the weaker of two boxes of a phrase is usually dropped."""
-
     def check(self, question: Question) -> None:
         """Refuse a question with words that the model cannot read, before any picture is read."""
 
@@ -71,3 +77,14 @@ class Locator(Protocol):
         self, picture: NDArray[np.uint8], question: Question, *, min_score: float, nms: float
     ) -> Boxes:
         """Find boxes in a picture (h, w, 3)."""
+
+
+@runtime_checkable
+class Unfused(LocatingModel, Protocol):
+    """A locator that looks at a picture before it knows the question."""
+
+    def see(self, picture: NDArray[np.uint8]) -> Sight:
+        """Look at a picture (h, w, 3)."""
+
+    def find(self, sight: Sight, question: Question, *, min_score: float, nms: float) -> Boxes:
+        """Find boxes in what was seen."""

@@ -22,7 +22,7 @@ class Upright:
 
 
 def open_upright(
-    source: str | PathLike[str],
+    source: str | PathLike[str] | bytes,
     *,
     at_least_px: int | None = None,
     max_pixels: int = MAX_PIXELS,

@@ -19,10 +19,6 @@ PART_OF_BEST = 0.5  # a place belongs to a box if it has at least this part of t
 class CoarseLocator:
     """Finds boxes by the maps of a classifier whose labels are a question's phrases."""
 
-    device = "cpu"
-    precision = "fp32"
-    own_nms = 1.0  # boxes of one phrase never overlap
-
     def __init__(self, maker: HeatMaker) -> None:
         self._maker = maker
 

@@ -6,28 +6,27 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from clipcli.cache.kept_bytes import ByteFacts
 from clipcli.encoder.load_locator import load_locator
 from clipcli.encoder.locator import Question
-from clipcli.images.find import ImageFile
 from clipcli.models.locators.source import find_locator
 from clipcli.pipeline.provenance import now, versions
 from clipcli.results import Skipped
 from clipcli.workflows.locate.coarse import CoarseLocator
-from clipcli.workflows.locate.run import (
-    BoxRules,
-    Located,
-    Look,
-    Method,
-    locate,
-    look_coarsely,
-    look_with,
-)
+from clipcli.workflows.locate.look import BoxRules, CoarseLook, Look, ModelLook
+from clipcli.workflows.locate.memory import Memory
+from clipcli.workflows.locate.run import ENOUGH_PX, Located, Method, locate
 
 if TYPE_CHECKING:
     from clipcli.models.locators.source import LocatorSource
+    from clipcli.pipeline.inputs import Input
     from clipcli.pipeline.session import Session
 
-OWL_MIN_SCORE, MIN_SCORE = 0.1, 0.5
+COARSE_MIN_SCORE = 0.5
+# By kind: the lowest score of a box that is listed, and the overlap beyond which one is dropped;
+# OWL-ViT's authors keep every patch's box.
+USUAL = {"glip": (0.5, 0.6), "owlvit": (0.1, 0.5), "owlv2": (0.1, 0.5)}
+FUSED = ("glip",)  # they look at a picture with the question in mind
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,36 +34,48 @@ class Opened:
     """A model, a question and rules, ready for pictures."""
 
     look: Look
+    memory: Memory
     question: Question
     rules: BoxRules
     method: Method
     model: str
     fingerprint: str
-    device: str
-    precision: str
     max_pixels: int
     exact: bool
 
-    def locate(self, found: Iterable[ImageFile | Skipped]) -> Iterator[Located | Skipped]:
+    def locate(self, found: Iterable[Input]) -> Iterator[Located | Skipped]:
         """Yield boxes, or why there are none, for every input in order."""
-        return locate(
-            found,
-            self.look,
-            self.question,
-            self.rules,
-            method=self.method,
-            max_pixels=self.max_pixels,
-            exact=self.exact,
-        )
+        try:
+            yield from locate(
+                found,
+                self.look,
+                self.memory,
+                self.question,
+                self.rules.top,
+                method=self.method,
+                max_pixels=self.max_pixels,
+                exact=self.exact,
+            )
+        finally:
+            self.memory.close()
+
+    def place(self) -> tuple[str, str]:
+        """Return the device and precision of what had to be looked at; ``cache``: nothing had."""
+        if not isinstance(self.look, ModelLook):
+            return "cpu", "fp32"
+        if not self.look.is_loaded:
+            return "cache", ""
+        return self.look.locator.device, self.look.locator.precision
 
     def provenance(self, started: str, counts: dict[str, int]) -> dict[str, Any]:
         """Return where a run's boxes come from, as JSON data."""
+        device, precision = self.place()
         return {
             "model": self.model,
             "fingerprint": self.fingerprint,
             "method": self.method,
-            "device": self.device,
-            "precision": self.precision,
+            "device": device,
+            "precision": precision,
             "phrases": list(self.question.phrases),
             "sentence": self.question.sentence,
             "min_score": self.rules.min_score,
@@ -85,7 +96,7 @@ def open_for(
     top: int,
     nms: float | None,
 ) -> Opened:
-    """Open the model that a session names for a question.
+    """Open the model that a session names for a question; its weights are loaded when needed.
 
     Raises
     ------
@@ -93,40 +104,56 @@ def open_for(
     """
     source = find_locator(session.model.model)
     if source is None:
-        return _coarse(session, question, MIN_SCORE if min_score is None else min_score, top)
-    usual = MIN_SCORE if source.kind == "glip" else OWL_MIN_SCORE
-    return _with_model(
-        session, source, question, usual if min_score is None else min_score, top, nms
+        least = COARSE_MIN_SCORE if min_score is None else min_score
+        return _coarse(session, question, BoxRules(least, top, nms=1.0))
+    usual_score, usual_nms = USUAL[source.kind]
+    rules = BoxRules(
+        usual_score if min_score is None else min_score, top, usual_nms if nms is None else nms
     )
+    return _with_model(session, source, question, rules)
 
 
 def _with_model(
-    session: Session,
-    source: LocatorSource,
-    question: Question,
-    min_score: float,
-    top: int,
-    nms: float | None,
+    session: Session, source: LocatorSource, question: Question, rules: BoxRules
 ) -> Opened:
     asked, decoding = session.model, session.model.decoding()
-    locator = load_locator(source, asked.device, asked.precision)
-    locator.check(question)
-    rules = BoxRules(min_score, top, locator.own_nms if nms is None else nms)
+    memory = _memory(session, source, question, rules)
     return Opened(
-        look=look_with(locator, question, rules),
+        look=ModelLook(
+            lambda: load_locator(source, asked.device, asked.precision), question, rules, memory
+        ),
+        memory=memory,
         question=question,
         rules=rules,
         method="model",
         model=source.name,
         fingerprint=source.fingerprint,
-        device=locator.device,
-        precision=locator.precision,
         max_pixels=decoding.max_pixels,
         exact=decoding.exact,
     )
 
 
-def _coarse(session: Session, question: Question, min_score: float, top: int) -> Opened:
+def _memory(session: Session, source: LocatorSource, question: Question, rules: BoxRules) -> Memory:
+    import PIL
+
+    from clipcli.images.decode import DECODER_VERSION
+
+    exact = session.model.exact
+    decoder = f"{DECODER_VERSION} Pillow {PIL.__version__}"
+    asked = (question.phrases, question.sentence, question.spans, rules.min_score, rules.nms)
+
+    def facts(kind: str, *more: object) -> ByteFacts:
+        precision = session.model.precision
+        precision = "fp32" if precision == "auto" else precision
+        seen = (None if exact else ENOUGH_PX, *more)
+        return ByteFacts(kind, source.name, source.fingerprint, precision, exact, decoder, seen)
+
+    sights = None if source.kind in FUSED else facts("places")
+    return Memory(session.image_cache, facts("boxes", *asked), sights)
+
+
+def _coarse(session: Session, question: Question, rules: BoxRules) -> Opened:
+    from clipcli.cache.image_cache import ImageCache
     from clipcli.labels.label_set import LabelSet
     from clipcli.models.resolve import open_named
     from clipcli.pipeline.heat import HeatMaker
@@ -138,17 +165,17 @@ def _coarse(session: Session, question: Question, min_score: float, top: int) ->
         templates="{}" if question.sentence else None,
         independent=True,
     )
-    rules = BoxRules(min_score, top, nms=1.0)
+    name, fingerprint = source.config.name, source.config.fingerprint
     locator = CoarseLocator(HeatMaker(classifier, source, session.model.device))
+    nothing = ByteFacts("boxes", name, fingerprint, "fp32", decoding.exact, "")
     return Opened(
-        look=look_coarsely(locator, question, rules),
+        look=CoarseLook(locator, question, rules),
+        memory=Memory(ImageCache(None), nothing, None),
         question=question,
         rules=rules,
         method="coarse",
-        model=source.config.name,
-        fingerprint=source.config.fingerprint,
-        device=locator.device,
-        precision=locator.precision,
+        model=name,
+        fingerprint=fingerprint,
         max_pixels=decoding.max_pixels,
         exact=decoding.exact,
     )

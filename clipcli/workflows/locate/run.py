@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from clipcli.encoder.locator import Boxes, Question
+from clipcli.cache.identity import hash_content
 from clipcli.errors import ImageError, InputError
-from clipcli.images.find import ImageFile
+from clipcli.images.files import failure_reason, open_regular
 from clipcli.images.upright import Upright, open_upright
+from clipcli.pipeline.sources import ImageData
 from clipcli.results import Skipped, path_fields
 
 if TYPE_CHECKING:
-    from clipcli.encoder.locator import Locator
-    from clipcli.workflows.locate.coarse import CoarseLocator
+    from clipcli.encoder.locator import Boxes, Question
+    from clipcli.images.find import ImageFile
+    from clipcli.pipeline.inputs import Input
+    from clipcli.workflows.locate.look import Look
+    from clipcli.workflows.locate.memory import Answer, Memory
 
 Method: TypeAlias = Literal["model", "coarse"]
 ENOUGH_PX = 1600  # a large JPEG may be decoded at a reduced size, down to this
-Look: TypeAlias = Callable[[Upright], Boxes]
-
-
-@dataclass(frozen=True, slots=True)
-class BoxRules:
-    """Which boxes are listed."""
-
-    min_score: float
-    top: int
-    nms: float
+MOST_BYTES = 64 * 2**20  # of a file that is remembered; larger ones are looked at each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,57 +47,84 @@ class Located:
     method: Method
 
 
-def look_with(locator: Locator, question: Question, rules: BoxRules) -> Look:
-    """Return what finds boxes with a locating model."""
-    import numpy as np
-
-    def look(picture: Upright) -> Boxes:
-        pixels = np.asarray(picture.image)
-        return locator.locate(pixels, question, min_score=rules.min_score, nms=rules.nms)
-
-    return look
-
-
-def look_coarsely(locator: CoarseLocator, question: Question, rules: BoxRules) -> Look:
-    """Return what finds coarse boxes with heat maps."""
-    return lambda picture: locator.locate(picture.image, question, min_score=rules.min_score)
-
-
 def locate(
-    found: Iterable[ImageFile | Skipped],
+    found: Iterable[Input],
     look: Look,
+    memory: Memory,
     question: Question,
-    rules: BoxRules,
+    top: int,
     *,
     method: Method,
     max_pixels: int,
     exact: bool,
 ) -> Iterator[Located | Skipped]:
     """Yield boxes, or why there are none, for every input in order."""
-    at_least_px = None if exact else ENOUGH_PX
+    sized = _Sized(look, memory, None if exact else ENOUGH_PX, max_pixels)
     for entry in found:
         if isinstance(entry, Skipped):
             yield entry
             continue
         try:
-            picture = open_upright(entry.path, at_least_px=at_least_px, max_pixels=max_pixels)
+            answer = sized.answer(entry)
         except (ImageError, InputError) as error:
             yield Skipped(entry.path, error.message)
             continue
-        boxes = look(picture)
-        listed = tuple(_boxes(boxes, picture, question))[: rules.top]
-        yield Located(entry.path, picture.width, picture.height, listed, method)
+        except MemoryError:
+            yield Skipped(entry.path, "not enough memory to look at it")
+            continue
+        listed = tuple(islice(_boxes(answer.boxes, question), top))
+        yield Located(entry.path, answer.width, answer.height, listed, method)
 
 
-def _boxes(boxes: Boxes, picture: Upright, question: Question) -> Iterator[Box]:
-    across = picture.width / picture.image.width
-    down = picture.height / picture.image.height
+@dataclass(frozen=True, slots=True)
+class _Sized:
+    """Answers for files and for bytes, from memory where it has them."""
+
+    look: Look
+    memory: Memory
+    at_least_px: int | None
+    max_pixels: int
+
+    def answer(self, entry: ImageFile | ImageData) -> Answer:
+        """Find a picture's boxes.
+
+        Raises
+        ------
+        ImageError, InputError
+        """
+        data = entry.read() if isinstance(entry, ImageData) else self._whole(entry.path)
+        if data is None or self.memory.is_off:
+            return self.look.look(self._open(entry.path if data is None else data), None)
+        content = hash_content(data)
+        answer = self.memory.answer(content, self.max_pixels)
+        if answer is None:
+            answer = self.look.recall(content, self.max_pixels)
+            if answer is None:
+                answer = self.look.look(self._open(data), content)
+            self.memory.keep_answer(content, answer)
+        return answer
+
+    def _open(self, source: str | bytes) -> Upright:
+        return open_upright(source, at_least_px=self.at_least_px, max_pixels=self.max_pixels)
+
+    @staticmethod
+    def _whole(path: str) -> bytes | None:
+        """Return a file's bytes, so that what is hashed is what is looked at; None: too large."""
+        with open_regular(path) as stream:
+            try:
+                data = stream.read(MOST_BYTES + 1)
+            except OSError as error:
+                raise ImageError(failure_reason(error, path)) from error
+        return data if len(data) <= MOST_BYTES else None
+
+
+def _boxes(boxes: Boxes, question: Question) -> Iterator[Box]:
     for corners, score, phrase in zip(boxes.corners, boxes.scores, boxes.phrases, strict=True):
         left, top, right, bottom = (float(v) for v in corners)
         yield Box(
             question.phrases[int(phrase)],
             float(score),
-            (left * across, top * down, right * across, bottom * down),
+            (left, top, right, bottom),
             question.spans[int(phrase)] if question.spans else None,
         )
 

@@ -178,6 +178,34 @@ def test_broken_pictures_are_skipped(locate: Locate, tmp_path: Path) -> None:
     assert [record["status"] for record in lines(out)] == ["skipped", "ok"]
 
 
+@pytest.mark.parametrize("size", [(16, 16), (20_000, 300)])
+def test_pictures_of_odd_shapes_have_boxes_inside(
+    locate: Locate, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    path, out = tmp_path / "odd.png", tmp_path / "x.jsonl"
+    Image.new("RGB", size, "brown").save(path)
+
+    assert locate(path, "--labels", "panda, wood", "--min-score", 0, "-o", out) == 0
+
+    (told,) = lines(out)
+    assert (told["width"], told["height"]) == size
+    assert told["boxes"]
+    for box in told["boxes"]:  # type: ignore[attr-defined]
+        left, top, right, bottom = box["box"]
+        assert 0 <= left < right <= size[0]
+        assert 0 <= top < bottom <= size[1]
+
+
+def test_five_thousand_labels_are_one_question(locate: Locate, tmp_path: Path) -> None:
+    labels, out = tmp_path / "many.txt", tmp_path / "x.jsonl"
+    labels.write_text("".join(f"thing {i}\n" for i in range(5000)), encoding="utf-8")
+
+    code = locate(PHOTOS / "coffee.jpg", "--labels", labels, "--min-score", 0.9, "-o", out)
+
+    assert code == 0
+    assert lines(out)[0]["status"] == "ok"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

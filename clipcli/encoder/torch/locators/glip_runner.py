@@ -32,8 +32,6 @@ STD = (57.375, 57.12, 58.395)
 class GlipRunner:
     """A GLIP model on its device. Not for two threads at once."""
 
-    own_nms = 0.6
-
     def __init__(
         self, network: Glip, tokenizer: WordPiece, device: torch.device, precision: str
     ) -> None:

@@ -42,12 +42,10 @@ class ClassHead(nn.Module):
         self.logit_shift = nn.Linear(width, 1)
         self.logit_scale = nn.Linear(width, 1)
 
-    def forward(self, patches: Tensor, queries: Tensor) -> Tensor:
-        """Compare: patches (n, p, width), queries (c, d) -> logits (n, p, c)."""
-        cosines = _unit(self.dense0(patches)) @ _unit(queries).T  # (n, p, c)
-        scale = F.elu(self.logit_scale(patches)) + 1  # (n, p, 1), positive
-        logits: Tensor = (cosines + self.logit_shift(patches)) * scale
-        return logits
+    def forward(self, patches: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Read patches (n, p, width): unit rows (n, p, d), shifts and scales (n, p, 1) each."""
+        scale = F.elu(self.logit_scale(patches)) + 1  # positive
+        return unit(self.dense0(patches)), self.logit_shift(patches), scale
 
 
 class OwlDetector(nn.Module):
@@ -82,10 +80,14 @@ class OwlDetector(nn.Module):
         bias = box_bias(self.architecture.grid, patches.device)  # (p, 4)
         return torch.sigmoid(self.box_head(patches).float() + bias)
 
-    def scores(self, patches: Tensor, queries: Tensor) -> Tensor:
-        """Return how well queries (c, d) fit patches (n, p, width): (n, p, c), 0 to 1."""
-        logits: Tensor = self.class_head(patches, queries.to(patches.dtype))
-        return torch.sigmoid(logits.float())
+    def read(self, patches: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is compared with queries: patches (p, width) -> (p, d), and (p, 6).
+
+        The six are shift and scale of the cosine, and the box as centre and size.
+        """
+        rows, shift, scale = self.class_head(patches)
+        boxes = self.boxes(patches[None])[0]  # (p, 4)
+        return rows, torch.cat([shift, scale, boxes], dim=1)
 
 
 def encode_tokens(tower: VisionTower, pixels: Tensor) -> Tensor:
@@ -110,6 +112,7 @@ def box_bias(grid: int, device: torch.device) -> Tensor:
     return torch.log(place + LOGIT_EPSILON) - torch.log1p(-place + LOGIT_EPSILON)
 
 
-def _unit(x: Tensor) -> Tensor:
-    unit: Tensor = x / (torch.linalg.vector_norm(x, dim=-1, keepdim=True) + LENGTH_EPSILON)
-    return unit
+def unit(x: Tensor) -> Tensor:
+    """Bring the last axis to the length of one, as the reference does."""
+    scaled: Tensor = x / (torch.linalg.vector_norm(x, dim=-1, keepdim=True) + LENGTH_EPSILON)
+    return scaled

@@ -11,10 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from clipcli.encoder.boxes import suppress
-from clipcli.encoder.locator import Boxes, Question
+from clipcli.encoder.locator import Boxes, Question, Sight
 from clipcli.encoder.torch.device import PRECISIONS, resolve_device, resolve_precision
 from clipcli.encoder.torch.locators.loading import build_strictly
-from clipcli.encoder.torch.locators.owl import OwlDetector
+from clipcli.encoder.torch.locators.owl import OwlDetector, unit
 from clipcli.encoder.torch.packed import pack_blocks
 from clipcli.encoder.torch.tensors import gather
 from clipcli.errors import UsageError
@@ -35,8 +35,6 @@ QUERY_BATCH = 64
 
 class OwlRunner:
     """One of these models on its device. Not for two threads at once."""
-
-    own_nms = 0.5  # ours: the reference keeps every patch's box, so 1 is what it does
 
     def __init__(
         self,
@@ -97,13 +95,29 @@ class OwlRunner:
         self, picture: NDArray[np.uint8], question: Question, *, min_score: float, nms: float
     ) -> Boxes:
         """Find boxes in a picture (h, w, 3); each patch's box goes to its best phrase."""
+        return self.find(self.see(picture), question, min_score=min_score, nms=nms)
+
+    @torch.inference_mode()
+    def see(self, picture: NDArray[np.uint8]) -> Sight:
+        """Look at a picture (h, w, 3), before anybody asks."""
         pixels = torch.from_numpy(self.pixels(picture)).to(self.device, self._dtype)
-        patches = self._network.encode_patches(pixels).float()  # (1, p, width)
-        all_scores = self._network.scores(patches, self._queries(question))[0]  # (p, c)
-        best, phrases = all_scores.max(dim=1)  # (p,) each
+        patches = self._network.encode_patches(pixels)[0].float()  # (p, width)
+        rows, places = self._network.read(patches)
+        height, width = picture.shape[:2]
+        return Sight(rows.cpu().numpy(), places.cpu().numpy(), width, height)
+
+    @torch.inference_mode()
+    def find(self, sight: Sight, question: Question, *, min_score: float, nms: float) -> Boxes:
+        """Find boxes in what was seen; each patch's box goes to its best phrase."""
+        rows, places = (
+            torch.from_numpy(each).to(self.device) for each in (sight.rows, sight.places)
+        )
+        cosines = rows @ unit(self._queries(question)).T  # (p, c)
+        logits = (cosines + places[:, :1]) * places[:, 1:2]
+        best, phrases = torch.sigmoid(logits).max(dim=1)  # (p,) each
         keep = best > min_score
-        boxes = self._network.boxes(patches)[0][keep].cpu().numpy()  # (n, 4) centre and size
-        corners = self._corners(boxes, picture.shape[0], picture.shape[1])
+        boxes = places[keep, 2:].cpu().numpy()  # (n, 4) centre and size
+        corners = self._corners(boxes, sight.height, sight.width)
         scores = best[keep].cpu().numpy()
         chosen = phrases[keep].cpu().numpy().astype(np.intp)
         stay = suppress(corners, scores, chosen, nms)
