@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cached_property
 from typing import Annotated, Any, get_args, get_type_hints
 
 import typer.core
@@ -43,18 +44,22 @@ class _Grouped:
         self.__module__ = function.__module__
         self.__annotations__: dict[str, Any] = {}  # Typer reads the signature's
 
-    @property
+    @cached_property
+    def _own(self) -> list[inspect.Parameter]:
+        return list(inspect.signature(self._function, eval_str=True).parameters.values())
+
+    @cached_property  # Typer asks twice
     def __signature__(self) -> inspect.Signature:
         """The parameters that Typer is to see; those without a default come first."""
-        own = inspect.signature(self._function, eval_str=True).parameters.values()
-        spread = [new for parameter in own for new in _spread(parameter)]
+        spread = [new for parameter in self._own for new in _spread(parameter)]
         spread.sort(key=lambda parameter: parameter.default is not parameter.empty)
         return inspect.Signature(spread)
 
     def __call__(self, **values: Any) -> Any:
         """Gather the values into groups, and run the command."""
-        own = inspect.signature(self._function, eval_str=True).parameters.values()
-        return self._function(**{parameter.name: _gather(parameter, values) for parameter in own})
+        return self._function(
+            **{parameter.name: _gather(parameter, values) for parameter in self._own}
+        )
 
 
 def grouped(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -23,8 +23,8 @@ from clipcli.models.config_file import canonical_numbers, config_to_dict, read_c
 from clipcli.models.formats.safetensors import (
     CHUNK_BYTES,
     RawTensor,
-    read_bytes,
     read_number,
+    read_open,
     read_tensor_table,
     write_tensors,
 )
@@ -109,9 +109,11 @@ def compute_fingerprint(folder: ModelFolder) -> str:
     """
     digest = hashlib.sha256(b"clipcli model 1\n")
     try:
-        for name, place in sorted(read_tensor_table(folder.weights_path).items()):
-            entry = json.dumps([name, place.dtype, place.shape]).encode("ascii")
-            _add(digest, entry, place.end - place.begin, read_bytes(folder.weights_path, place))
+        weights = folder.weights_path
+        with open_regular(weights) as file:
+            for name, place in sorted(read_tensor_table(weights).items()):
+                entry = json.dumps([name, place.dtype, place.shape]).encode("ascii")
+                _add(digest, entry, place.end - place.begin, read_open(weights, file, place))
         for path in (folder.vocabulary_path, folder.vocabulary_path.with_name(IDS_NAME)):
             if path.exists():
                 _add(digest, path.name.encode("utf-8"), path.stat().st_size, _pieces(path))

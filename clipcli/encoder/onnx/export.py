@@ -30,7 +30,7 @@ def export(source: ModelSource, precision: str, folder: Path) -> None:
         quantise(folder / PLAIN_NAME, folder / GRAPH_NAME, source)
     else:
         write_graph(source, folder / GRAPH_NAME, n)
-    tower = OnnxTower(folder / GRAPH_NAME, source.config)
+    tower = OnnxTower(folder / GRAPH_NAME, source)
     compare_to_torch(source, tower.encode).write(folder)
 
 
@@ -40,7 +40,7 @@ def export_beside(folder: Path) -> None:
 
     source = open_model(folder)
     write_graph(source, folder / GRAPH_NAME, images_at_once(source, "fp32"))
-    tower = OnnxTower(folder / GRAPH_NAME, source.config)
+    tower = OnnxTower(folder / GRAPH_NAME, source)
     compare_to_torch(source, tower.encode).check("onnx in fp32", source.config.name, "fp32")
 
 

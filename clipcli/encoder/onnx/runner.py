@@ -6,15 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clipcli.encoder.onnx.folded import RECIPE_NAME, fold, read_recipe
 from clipcli.errors import DeviceError, ModelError
-from clipcli.models.config import ModelConfig, VisionTransformer
+from clipcli.models.config import VisionTransformer
 from clipcli.models.folder import builtin_model_folder
+from clipcli.models.formats.tensor_map import TensorPlan
 from clipcli.models.open import ModelSource
 from clipcli.process import usable_cores
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from onnxruntime import OrtValue, SessionOptions
 
 GRAPH_NAME = "image.onnx"
 INPUT = "pixels"
@@ -35,12 +38,15 @@ class OnnxTower:
     cores; and threads never wait for each other inside of a product.
     """
 
-    def __init__(self, graph: Path, config: ModelConfig) -> None:
+    def __init__(self, graph: Path, source: ModelSource) -> None:
         import onnxruntime
 
+        config = source.config
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4  # nothing: its errors are raised as well
+        # Subtle: the session reads the arrays for as long as it lives, so they are kept.
+        self._given = _give_weights(options, graph, source.plan)
         providers = ["CPUExecutionProvider"]
         try:
             self._session = onnxruntime.InferenceSession(str(graph), options, providers=providers)
@@ -88,13 +94,26 @@ class OnnxTower:
         return rows
 
 
+def _give_weights(options: SessionOptions, graph: Path, plan: TensorPlan) -> list[OrtValue]:
+    """Give a session the weights that its graph does not hold, where that is so."""
+    recipe = graph.with_name(RECIPE_NAME)
+    if not recipe.is_file():
+        return []
+    import onnxruntime
+
+    weights = fold(read_recipe(recipe), plan)
+    given = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
+    options.add_external_initializers(list(weights), given)
+    return given
+
+
 class OnnxRunner:
     """A model on the processor."""
 
     engine, device = "onnxruntime", "cpu"
 
     def __init__(self, source: ModelSource, precision: str, graph: Path, note: str = "") -> None:
-        self._tower = OnnxTower(graph, source.config)
+        self._tower = OnnxTower(graph, source)
         self.precision = f"{precision}-onnx"
         self.note = note
         wanted = min(MAX_BATCH, BATCH_PIXELS // source.config.preprocessing.size**2)

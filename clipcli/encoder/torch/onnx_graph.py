@@ -1,8 +1,8 @@
 """An image tower written as an ONNX graph, its weights beside it.
 
 The graph is small: it names each weight and says in which file, and where in it, its bytes are
-(ONNX calls it external data). Where the model is a folder of ours, these are the bytes of
-``model.safetensors``, in the types they are stored in, so that weights are on the disk once.
+(ONNX calls it external data). Where the model is a folder of ours, the weights are those of
+``model.safetensors``, so that they are on the disk once; see :mod:`clipcli.encoder.onnx.folded`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from clipcli.encoder.onnx.folded import RECIPE_NAME, write_recipe
 from clipcli.encoder.onnx.runner import FINGERPRINT, INPUT
 from clipcli.encoder.torch.export import PixelsToEmbeddings
+from clipcli.encoder.torch.onnx_folding import fold_norms, fold_pads
 from clipcli.encoder.torch.tensors import gather
 from clipcli.models.folder import WEIGHTS_NAME
 from clipcli.models.formats.safetensors import ITEM_BYTES
@@ -57,8 +59,16 @@ def write_graph(source: ModelSource, path: Path, n: int) -> None:
     _trace(source, n, path)
     _simplify(path)
     model = onnx.load(path)
+    fold_pads(model.graph)
     names = [value.name for value in model.graph.input if value.name != INPUT]
-    _put_weights(model.graph, _weights(source, names, path.parent))
+    if _are_beside(source, names, path.parent):
+        recipe = fold_norms(model.graph, {name: _our_name(name) for name in names})
+        write_recipe(path.with_name(RECIPE_NAME), recipe)
+        left = [value.name for value in model.graph.input if value.name != INPUT]
+        _put_weights(model.graph, {name: _beside(source, name) for name in left})
+    else:
+        copied = _copied(gather({name: source.plan[_our_name(name)] for name in names}), path)
+        _put_weights(model.graph, copied)
     onnx.helper.set_model_props(model, {FINGERPRINT: source.config.fingerprint})
     path.write_bytes(model.SerializeToString())
 
@@ -105,27 +115,25 @@ def _simplify(path: Path) -> None:
     path.write_bytes(model.SerializeToString())
 
 
-def _weights(source: ModelSource, names: list[str], folder: Path) -> dict[str, Weight]:
-    plan = {name: source.plan[_our_name(name)] for name in names}
-    parts = [piece.parts[0] for piece in plan.values()]
-    is_as_needed = all(
+def _are_beside(source: ModelSource, names: list[str], folder: Path) -> bool:
+    """Tell whether a folder of ours holds all weights as the network has them."""
+    plan = [source.plan[_our_name(name)] for name in names]
+    return all(
         len(piece.parts) == 1
         and not piece.is_transposed
         and piece.parts[0].place.strides is None
         and piece.parts[0].path == folder / WEIGHTS_NAME
-        for piece in plan.values()
+        for piece in plan
     )
-    if is_as_needed:
-        places = [part.place for part in parts]
-        return {
-            name: Weight(WEIGHTS_NAME, place.begin, place.dtype)
-            for name, place in zip(names, places, strict=True)
-        }
-    return _copied(gather(plan), folder / COPY_NAME)
 
 
-def _copied(tensors: dict[str, Tensor], path: Path) -> dict[str, Weight]:
-    weights = {}
+def _beside(source: ModelSource, name: str) -> Weight:
+    place = source.plan[_our_name(name)].parts[0].place
+    return Weight(WEIGHTS_NAME, place.begin, place.dtype)
+
+
+def _copied(tensors: dict[str, Tensor], graph: Path) -> dict[str, Weight]:
+    weights, path = {}, graph.with_name(COPY_NAME)
     with path.open("wb") as file:
         for name, tensor in tensors.items():
             kept = tensor if tensor.dtype in TORCH_TYPES else tensor.float()

@@ -13,8 +13,9 @@ import os
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from clipcli.errors import ModelError
 from clipcli.files import open_regular
@@ -76,6 +77,16 @@ def read_tensor_table(path: Path) -> dict[str, TensorPlace]:
     ModelError
         If the file cannot be read, is something else, or is truncated or damaged.
     """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror or error}") from error
+    identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    return dict(_table(path, identity))
+
+
+@lru_cache(maxsize=4)  # opening a model asks for the same header three times
+def _table(path: Path, identity: tuple[int, ...]) -> dict[str, TensorPlace]:
     header, end, size = _read_header(path)
     table = _places(path, header, end)
     _check_whole(path, table, end, size)
@@ -118,14 +129,19 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int, int]:
 def read_bytes(path: Path, place: TensorPlace) -> Iterator[bytes]:
     """Yield a tensor's bytes in pieces of bounded size."""
     with open_regular(path) as file:
-        file.seek(place.begin)
-        left = place.end - place.begin
-        while left > 0:
-            piece = file.read(min(left, CHUNK_BYTES))
-            if not piece:
-                raise ModelError(f"{path}: became shorter while it was read")
-            left -= len(piece)
-            yield piece
+        yield from read_open(path, file, place)
+
+
+def read_open(path: Path, file: BinaryIO, place: TensorPlace) -> Iterator[bytes]:
+    """Yield a tensor's bytes in pieces of bounded size, out of a file that is open."""
+    file.seek(place.begin)
+    left = place.end - place.begin
+    while left > 0:
+        piece = file.read(min(left, CHUNK_BYTES))
+        if not piece:
+            raise ModelError(f"{path}: became shorter while it was read")
+        left -= len(piece)
+        yield piece
 
 
 def read_number(path: Path, place: TensorPlace) -> float:

@@ -12,13 +12,16 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import helper, numpy_helper
 
 from clipcli.encoder.check_images import check_pixels
 from clipcli.encoder.encoder import ModelEncoder, load_encoder
+from clipcli.encoder.onnx.folded import GIVEN
 from clipcli.encoder.onnx.runner import GRAPH_NAME, OnnxTower
 from clipcli.encoder.torch.clip import CLIP
 from clipcli.encoder.torch.convert import import_model
 from clipcli.encoder.torch.load import stored_tensors
+from clipcli.encoder.torch.onnx_folding import fold_pads
 from clipcli.encoder.torch.onnx_graph import write_graph
 from clipcli.errors import DeviceError, ModelError
 from clipcli.models.config import (
@@ -75,7 +78,7 @@ def files_of_weights(graph: Path) -> set[str]:
         for tensor in model.graph.initializer
         for entry in tensor.external_data
         if entry.key == "location"
-    }
+    } - {GIVEN}
 
 
 def test_the_bundled_model_brings_its_graph_and_has_its_weights_once() -> None:
@@ -123,7 +126,7 @@ def test_a_graph_beside_its_weights_gives_torchs_rows(
     pixels = check_pixels(source.config.preprocessing)
 
     write_graph(source, source.path / GRAPH_NAME, 4)
-    tower = OnnxTower(source.path / GRAPH_NAME, source.config)
+    tower = OnnxTower(source.path / GRAPH_NAME, source)
 
     np.testing.assert_allclose(tower.encode(pixels), torch_rows(source, pixels), atol=TOLERANCE)
     assert files_of_weights(source.path / GRAPH_NAME) == {"model.safetensors"}
@@ -137,10 +140,49 @@ def test_foreign_weights_are_copied_beside_the_graph(tmp_path: Path) -> None:
     place.mkdir()
 
     write_graph(source, place / GRAPH_NAME, 4)
-    rows = OnnxTower(place / GRAPH_NAME, source.config).encode(pixels)
+    rows = OnnxTower(place / GRAPH_NAME, source).encode(pixels)
 
     np.testing.assert_allclose(rows, torch_rows(source, pixels), atol=TOLERANCE)
     assert files_of_weights(place / GRAPH_NAME) == {"weights.bin"}
+
+
+def test_batch_norms_and_paddings_are_folded_to_the_last_bit(tmp_path: Path) -> None:
+    source = open_model(MINI)
+    size = source.config.preprocessing.size
+    pixels = np.random.default_rng(3).integers(0, 256, (2, size, size, 3)).astype(np.uint8)
+    place = tmp_path / "unfolded"  # ONNX Runtime folds batch norms by itself there
+    place.mkdir()
+    write_graph(source, place / GRAPH_NAME, 1)
+
+    rows = OnnxTower(MINI / GRAPH_NAME, source).encode(pixels)
+
+    np.testing.assert_array_equal(rows, OnnxTower(place / GRAPH_NAME, source).encode(pixels))
+    kinds = {n.op_type for n in onnx.load(MINI / GRAPH_NAME, load_external_data=False).graph.node}
+    assert not kinds & {"BatchNormalization", "Pad"}
+
+
+def test_a_padding_that_is_not_of_zeros_stays() -> None:
+    images = helper.make_tensor_value_info("x", 1, [1, 1, 4, 4])
+    output = helper.make_tensor_value_info("y", 1, [1, 1, 4, 5])
+    nodes = [
+        helper.make_node("Pad", ["x", "around", "one"], ["p"]),
+        helper.make_node("Conv", ["p", "w"], ["c"], pads=[0, 0, 0, 0]),
+        helper.make_node("Pad", ["c", "left"], ["q"]),
+        helper.make_node("Conv", ["q", "w"], ["y"], pads=[1, 0, 0, 0]),
+    ]
+    arrays = {
+        "around": np.array([0, 0, 1, 1, 0, 0, 0, 0]),
+        "left": np.array([0, 0, 0, 1, 0, 0, 1, 2]),
+        "one": np.float32(1),
+        "w": np.arange(4, dtype=np.float32).reshape(1, 1, 2, 2),
+    }
+    weights = [numpy_helper.from_array(np.asarray(a), name) for name, a in arrays.items()]
+    graph = helper.make_graph(nodes, "g", [images], [output], weights)
+
+    fold_pads(graph)
+
+    assert [node.op_type for node in graph.node] == ["Pad", "Conv", "Conv"]
+    assert list(graph.node[2].attribute[0].ints) == [1, 1, 1, 2]
 
 
 def test_a_graph_of_other_weights_is_refused(tmp_path: Path) -> None:
@@ -149,7 +191,7 @@ def test_a_graph_of_other_weights_is_refused(tmp_path: Path) -> None:
     write_graph(source, source.path / GRAPH_NAME, 4)
 
     with pytest.raises(ModelError, match="belongs to other weights"):
-        OnnxTower(source.path / GRAPH_NAME, other.config)
+        OnnxTower(source.path / GRAPH_NAME, other)
 
 
 def test_a_model_is_exported_once_and_then_runs_without_torch(
