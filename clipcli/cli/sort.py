@@ -175,7 +175,7 @@ def _classified(
     outputs = None
     if request.files:
         outputs = Outputs(request, classifier.label_set, top_k=classifier.top_k, ranked=False)
-    started = now()
+    started, n_counted = now(), 0
     try:
         with session.notes.progress(session.total()) as advance:
             for entry in session.tally(session.embedded(watched.watch(found))):
@@ -183,7 +183,9 @@ def _classified(
                 if outputs:
                     outputs.write(result)
                 yield result
-                advance()
+                while n_counted < session.n_ok + session.n_skipped + len(watched.followers):
+                    n_counted += 1
+                    advance()
         if outputs:
             outputs.finish(session.provenance(classifier, started))
     except BaseException as error:

@@ -10,7 +10,7 @@ from clipcli.process import held
 from clipcli.workflows.journal.journal import new_journal
 from clipcli.workflows.sorting.execute import Outcome, Placed, source_folders
 from clipcli.workflows.sorting.execute import carry_out as carry_out_plan
-from clipcli.workflows.sorting.report import DONE, plan_facts
+from clipcli.workflows.sorting.report import DONE, locked_folders, plan_facts
 
 if TYPE_CHECKING:
     from clipcli.pipeline.session import Reporter
@@ -58,11 +58,13 @@ def report_plan(notes: Reporter, plan: Plan, lines: SortLines) -> int:
     """Say what a plan does and leaves; returns how many files cannot go where they belong."""
     for fact in plan_facts(plan):
         notes.say(fact)
+    if locked := locked_folders(plan, lines):
+        notes.say(locked)
     reasons = SkipReasons(notes)
     for left in plan.left:
         reasons.report(lines.source(left), left.reason)
     reasons.conclude()
-    return reasons.n
+    return reasons.n + plan.locked.total()
 
 
 def carry_out(plan: Plan, action: Action, lines: SortLines, notes: Reporter) -> int:

@@ -16,7 +16,7 @@ from clipcli.workflows.journal.journal import Journal, new_journal, open_journal
 from clipcli.workflows.journal.records import Action, Places
 from clipcli.workflows.journal.undo import take_back_interrupted
 from clipcli.workflows.sorting.execute import Outcome, carry_out
-from clipcli.workflows.sorting.plan import Planner
+from clipcli.workflows.sorting.plan import Left, Planner
 from clipcli.workflows.sorting.rules import Rules
 
 
@@ -85,6 +85,8 @@ class ContinuousSort:
         plan = planner.plan
         self.n_unsure += plan.n_unsure
         yield from chain(plan.skipped, plan.left)
+        for folder in plan.locked:
+            yield Left(folder or ".", "is read-only, so that nothing can be moved out of it")
         if plan.groups:
             yield from carry_out(plan, self._action, self._opened(), self._numbers)
 

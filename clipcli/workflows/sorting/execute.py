@@ -68,7 +68,8 @@ def carry_out(
 ) -> Iterator[Outcome]:
     """Do what the plan says, and yield what became of each file.
 
-    An interrupt comes between two files. ``numbers`` counts the steps on where a journal has some.
+    An interrupt comes between two groups: a picture is not parted from its companions. ``numbers``
+    counts the steps on where a journal has some.
 
     Raises
     ------
@@ -78,15 +79,30 @@ def carry_out(
     """
     runner = _Runner(plan.places, action, journal, numbers or count(1))
     for group in plan.groups:
-        number = group.number
-        for i, member in enumerate(group.members):
-            with held():
-                outcome, number = runner.take(group, member, number, may_rename=i == 0)
-            yield outcome
-            if i == 0 and isinstance(outcome, Left):
-                yield from (Left(x.path, "its picture was left") for x in group.members[1:])
-                break
+        last, failure = None, None
+        with held():
+            try:
+                for outcome in _put_group(runner, group):
+                    if last is not None:
+                        yield last
+                    last = outcome
+            except OutputError as error:
+                failure = error
+        if last is not None:  # outside, or else there would be no moment for an interrupt
+            yield last
+        if failure is not None:
+            raise failure
     journal.write({"end": "done"})
+
+
+def _put_group(runner: _Runner, group: Group) -> Iterator[Outcome]:
+    number = group.number
+    for i, member in enumerate(group.members):
+        outcome, number = runner.take(group, member, number, may_rename=i == 0)
+        yield outcome
+        if i == 0 and isinstance(outcome, Left):
+            yield from (Left(x.path, "its picture was left") for x in group.members[1:])
+            return
 
 
 class _Runner:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -63,6 +64,8 @@ class Plan:
     groups: list[Group] = field(default_factory=list)
     skipped: list[Left] = field(default_factory=list)  # could not be read
     left: list[Left] = field(default_factory=list)  # other reasons
+    # Folders of SOURCE that nothing can be moved out of, and how many pictures would have been.
+    locked: Counter[str] = field(default_factory=Counter)
     n_in_place: int = 0
     n_unsure: int = 0  # stay because no label was sure
 
@@ -134,7 +137,7 @@ class Planner:
         elif self._action != "move" and self._is_there(path, goal):
             self.plan.n_in_place += 1
         elif self._action == "move" and not self._may_leave(path):
-            self._leave(path, "its folder is read-only; it can be copied, not moved")
+            self.plan.locked[os.path.dirname(path)] += 1
         else:
             self._add_group(path, result, goal)
 

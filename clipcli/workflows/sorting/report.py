@@ -12,6 +12,7 @@ from clipcli.workflows.sorting.execute import Outcome, Placed
 from clipcli.workflows.sorting.plan import Plan
 
 ASKED = {"move": "move", "copy": "copy", "link": "link", "hardlink": "hard-link"}
+FOLDERS_SHOWN = 3  # of those that are read-only
 DONE = {"move": "moved", "copy": "copied", "link": "linked", "hardlink": "hard-linked"}
 
 
@@ -44,6 +45,10 @@ class SortLines:
         """Return the path of a file in SOURCE, as SOURCE was typed."""
         return os.path.join(self._source, outcome.path)
 
+    def folder(self, path: str) -> str:
+        """Return a folder of SOURCE as SOURCE was typed."""
+        return os.path.join(self._source, path) if path else self._source
+
     def _row(self, outcome: Placed) -> Sequence[str]:
         result = self._results.get(outcome.path)
         figures = ("", "")  # a companion
@@ -73,6 +78,18 @@ def plan_facts(plan: Plan) -> Iterable[str]:
             f"{several(plan.n_unsure, 'picture')} that no label is sure for {stay} in place; "
             f"--unsure NAME gives {them} a folder"
         )
+
+
+def locked_folders(plan: Plan, lines: SortLines) -> str:
+    """Say in a line which folders of SOURCE are read-only; "" if none is."""
+    if not plan.locked:
+        return ""
+    folders = [lines.folder(folder) for folder in sorted(plan.locked)]
+    more = f" and {len(folders) - FOLDERS_SHOWN:,} more" if len(folders) > FOLDERS_SHOWN else ""
+    shown = ", ".join(folders[:FOLDERS_SHOWN]) + more
+    are = "is" if len(folders) == 1 else "are"
+    pictures = several(plan.locked.total(), "picture")
+    return f"left {pictures}: {shown} {are} read-only, so that they can be copied but not moved"
 
 
 def folder_counts(counts: dict[str, int]) -> Iterable[str]:

@@ -17,7 +17,7 @@ from clipcli.workflows.journal.records import Action, Places
 from clipcli.workflows.sorting.inputs import InputWatch, open_places
 from clipcli.workflows.sorting.pattern import read_pattern
 from clipcli.workflows.sorting.plan import Left, Plan, Planner
-from clipcli.workflows.sorting.report import plan_facts
+from clipcli.workflows.sorting.report import SortLines, locked_folders, plan_facts
 from clipcli.workflows.sorting.rules import Rules
 from tests.workflows.sorting.trees import classified, save_dated
 
@@ -237,21 +237,24 @@ def test_a_long_name_leaves_room_for_endings_and_numbers(tree: Path, tmp_path: P
     assert len({Path(target).name.casefold() for target in targets(plan).values()}) == 3
 
 
-def test_what_cannot_leave_its_folder_is_left(
+def test_what_cannot_leave_its_folder_is_told_in_a_line(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = os.access
     monkeypatch.setattr(
-        os, "access", lambda path, mode: not str(path).endswith("locked") and real(path, mode)
+        os, "access", lambda path, mode: "locked" not in str(path) and real(path, mode)
     )
+    locked = ("locked/a.jpg", "locked/c.jpg", "locked/d/e.jpg")
 
-    moved = plan_for(tree, tmp_path / "to", "locked/a.jpg", "b.jpg")
-    copied = plan_for(tree, tmp_path / "to", "locked/a.jpg", "b.jpg", action="copy")
+    moved = plan_for(tree, tmp_path / "to", *locked, "b.jpg")
+    copied = plan_for(tree, tmp_path / "to", *locked, "b.jpg", action="copy")
 
     assert targets(moved) == {"b.jpg": "cat/b.jpg"}
-    reason = "its folder is read-only; it can be copied, not moved"
-    assert moved.left == [Left("locked/a.jpg", reason)]
-    assert len(targets(copied)) == 2
+    assert locked_folders(moved, SortLines("photos", "to", moved)) == (
+        "left 3 pictures: photos/locked, photos/locked/d are read-only, so that they can be "
+        "copied but not moved"
+    )
+    assert len(targets(copied)) == 4
 
 
 def test_what_could_not_be_read_stays_with_the_reason(tree: Path, tmp_path: Path) -> None:

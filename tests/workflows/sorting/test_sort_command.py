@@ -543,14 +543,22 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
-def test_an_interrupt_between_two_files_leaves_none_untold(
-    cli: Cli, pictures: Path, into: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("companions", [(), ("blue.mov", "blue.png.xmp", "blue.xmp")])
+def test_an_interrupt_parts_no_group_and_leaves_none_untold(
+    cli: Cli,
+    pictures: Path,
+    into: Path,
+    companions: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    for name in companions:
+        (pictures / name).write_bytes(name.encode())
+    n_group, n_all = 1 + len(companions), 3 + len(companions)
     replace = os.replace
 
     def replace_interrupted(source: str, target: str) -> None:
         replace(source, target)
-        if str(target).startswith(str(into)):  # the cache replaces files as well
+        if str(target).endswith("blue.png"):  # others are replaced as well
             interrupts._knock(signal.SIGINT, None)
 
     monkeypatch.setattr(interrupts._Gate, "is_pending", False)
@@ -559,7 +567,8 @@ def test_an_interrupt_between_two_files_leaves_none_untold(
         code, out, err = cli("sort", pictures, "--into", into, *LABELS, "--move", "--yes")
 
     assert code == 130
-    assert len(out.splitlines()) == len(names(into)) == 1
-    assert "stopped: moved 1 of 3 files; `clipcli undo` takes that back" in err
+    assert len(out.splitlines()) == len(names(into)) == n_group
+    files = f"{n_group} of {n_all} files"
+    assert f"stopped: moved {files}; `clipcli undo` takes that back" in err
     assert cli("undo", "--yes").code == 0
-    assert len(names(pictures)) == 3
+    assert len(names(pictures)) == n_all
