@@ -5,6 +5,7 @@
     python .ci/release.py check               what is in them, and how they describe themselves
     python .ci/release.py install             each into an empty environment, and used there
     python3.13 .ci/release.py install         the same with another Python
+    python .ci/release.py recipes             recipes/: for conda-forge and a Homebrew tap
 
 Where the version comes from a tag (``GITHUB_REF_NAME``), it has to be that of the package, and the
 changelog has to have a section for it. Needs the ``build`` and ``twine`` packages.
@@ -13,6 +14,7 @@ changelog has to have a section for it. Needs the ``build`` and ``twine`` packag
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import re
 import shutil
@@ -29,7 +31,8 @@ sys.path.insert(0, str(ROOT))
 from examples.install import TORCH_INDEX  # noqa: E402 - the path comes first
 from tests.wheel_smoke import install, use  # noqa: E402
 
-DIST = ROOT / "dist"
+DIST, RECIPES = ROOT / "dist", ROOT / "recipes"
+TEMPLATES = ROOT / ".ci" / "recipes"
 IN_WHEEL = (
     "clipcli/__main__.py",
     "clipcli/py.typed",
@@ -54,7 +57,7 @@ MOST_MB = 60
 
 def main() -> None:
     """Take the steps that are named, or all."""
-    steps = {"build": build, "check": check, "install": install_each}
+    steps = {"build": build, "check": check, "install": install_each, "recipes": recipes}
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("steps", nargs="*", metavar="STEP", help=f"of {', '.join(steps)}; all")
     parser.add_argument("--torch-index", default=TORCH_INDEX)
@@ -113,6 +116,19 @@ def install_each(torch_index: str) -> None:
             python = install(path, scratch / "venv", torch_index)
             use(python.with_name("clipcli"), scratch)
         print(f"{path.name} works with Python {sys.version.partition(' ')[0]}", flush=True)
+
+
+def recipes(_: str) -> None:
+    """Fill the version and the source archive's sha256 into the recipes of other packagers."""
+    _, archive = found()
+    version = archive.name.removeprefix("clipcli-").removesuffix(".tar.gz")
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    RECIPES.mkdir(exist_ok=True)
+    for template in sorted(TEMPLATES.iterdir()):
+        text = template.read_text(encoding="utf-8")
+        filled = text.replace("@VERSION@", version).replace("@SHA256@", digest)
+        (RECIPES / template.name).write_text(filled, encoding="utf-8", newline="\n")
+        print(f"recipes/{template.name}")
 
 
 def found() -> tuple[Path, Path]:
