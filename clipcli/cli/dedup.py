@@ -2,44 +2,218 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import typer
 
 from clipcli.cli.groups import FindingsOutput, ModelOptions, NoteOptions, PathOptions
-from clipcli.errors import ExitCode
+from clipcli.cli.prompt import check_askable
+from clipcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clipcli.cli.disposal import Wish
+    from clipcli.images.find import ImageFile
     from clipcli.output.html.thumbnails import ThumbnailSpool
     from clipcli.pipeline.session import Session
+    from clipcli.results import Skipped
+    from clipcli.workflows.audit.choice import Chooser
     from clipcli.workflows.audit.copies_report import CopiesReport
+    from clipcli.workflows.audit.disposal import Disposal
+
+
+@dataclass(frozen=True)
+class ChoiceOptions:
+    """Which of several copies is kept."""
+
+    HEADING: ClassVar = "Decision"
+    prefer: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--prefer",
+            metavar="DIR",
+            help="Of several copies, keep the one in this folder. May be given several times, the "
+            "first counts most. Left out: all folders are alike.",
+        ),
+    ] = None
+    strategy: Annotated[
+        str,
+        typer.Option(
+            "--strategy",
+            metavar="STRATEGY",
+            help="What is kept: best (without loss, raw, most pixels, most metadata, oldest), "
+            "oldest, newest, largest, or first (as found).",
+        ),
+    ] = "best"
+
+    def chooser(self) -> Chooser:
+        """Return what chooses.
+
+        Raises
+        ------
+        UsageError
+            If there is no such strategy or folder.
+        """
+        import os
+
+        from clipcli.workflows.audit.choice import STRATEGIES, Chooser
+
+        if self.strategy not in STRATEGIES:
+            names = ", ".join(STRATEGIES)
+            raise UsageError(
+                f"--strategy {self.strategy}: no such strategy", hint=f"one of {names}"
+            )
+        for folder in self.prefer or ():
+            if not folder.is_dir():
+                raise UsageError(f"--prefer {folder}: no such folder")
+        return Chooser(self.strategy, [os.path.realpath(each) for each in self.prefer or ()])
+
+    def check(self, chooser: Chooser, found: Sequence[ImageFile | Skipped]) -> None:
+        """Refuse folders that hold none of the pictures.
+
+        Raises
+        ------
+        UsageError
+        """
+        met = {chooser.preference(entry.path) for entry in found}
+        for i, folder in enumerate(self.prefer or ()):
+            if i not in met:
+                raise UsageError(
+                    f"--prefer {folder}: none of the pictures lies in it",
+                    hint=f"name it among the inputs: clipcli dedup {folder} …",
+                )
+
+
+@dataclass(frozen=True)
+class DisposalOptions:
+    """What is done with spare copies, if anything."""
+
+    HEADING: ClassVar = "Action"
+    trash: Annotated[
+        bool, typer.Option("--trash", help="Put spare copies into the desktop's trash (Linux).")
+    ] = False
+    hardlink: Annotated[
+        bool, typer.Option("--hardlink", help="Replace them by hard links to the one kept.")
+    ] = False
+    move: Annotated[
+        Path | None,
+        typer.Option(
+            "--move", metavar="DIR", help="Move them into a folder, with the folders they lie in."
+        ),
+    ] = None
+    near: Annotated[
+        bool,
+        typer.Option(
+            "--near",
+            help="Do it with near copies too. Left out: with files of the same bytes alone.",
+        ),
+    ] = False
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            "-n",
+            help="Only say what would be done. Left out: the same, unless one of the three above "
+            "is given.",
+        ),
+    ] = False
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask. Left out: ask on a terminal.")
+    ] = False
+
+    def wish(self) -> Wish | None:
+        """Return what is to be done, if anything, after what can be checked at once.
+
+        Raises
+        ------
+        UsageError, OutputError, OutputExistsError
+        """
+        from clipcli.cli.disposal import Wish
+        from clipcli.workflows.journal.trash import check_trash
+
+        wanted: dict[Disposal, object] = {
+            "trash": self.trash,
+            "hardlink": self.hardlink,
+            "move": self.move,
+        }
+        chosen = [action for action, value in wanted.items() if value]
+        if len(chosen) > 1:
+            raise UsageError(
+                f"--{chosen[0]} and --{chosen[1]}: only one of them can be done",
+                hint="one of --trash, --hardlink, --move DIR",
+            )
+        if not chosen:
+            return None
+        if self.hardlink and self.near:
+            raise UsageError(
+                "--hardlink and --near: near copies hold other bytes, which a link would lose",
+                hint="--hardlink alone, or --near with --trash or --move DIR",
+            )
+        if self.trash:
+            check_trash()
+        wish = Wish(
+            chosen[0], self.move, with_near=self.near, is_dry=self.dry_run, is_agreed=self.yes
+        )
+        if not self.dry_run:
+            check_askable(wish.question("spare copies"), is_agreed=self.yes)
+        return wish
 
 
 def dedup(
     paths: PathOptions,
+    choice: ChoiceOptions,
+    actions: DisposalOptions,
     model: ModelOptions,
     output: FindingsOutput,
     notes: NoteOptions,
 ) -> ExitCode:
-    """Find pictures that are there twice, or nearly so.
+    """Find copies and near copies of pictures, and put them away.
 
     clipcli dedup photos/ -o copies.html
-    clipcli dedup photos/ backup/ --format csv
+    clipcli dedup photos/ backup/ --prefer photos/ --trash
 
-    It says which of them to keep, and deletes nothing.
+    It says which of them to keep, and why. Without --trash, --hardlink or --move nothing is done;
+    `clipcli undo` takes back what was.
+
+    One copy of each stays, and is compared again before another goes.
     """
     from clipcli.cli.conclude import conclude, note_files
+    from clipcli.cli.disposal import carry_out
     from clipcli.output.html.thumbnails import spooled
     from clipcli.output.report import send
     from clipcli.workflows.audit.copies_report import FORMATS
+    from clipcli.workflows.audit.disposal import roots_of, states_of
 
+    wish, chooser = actions.wish(), choice.chooser()
     request = output.guarded_request(FORMATS)
     session = model.session(paths.inputs(), notes)
+    found = list(session.find_files())
+    choice.check(chooser, found)
+    names = [entry.path for entry in found]
+    roots = roots_of(session.inputs.paths, names) if wish else []
+    if wish:
+        wish.check(roots)
+    states = states_of(names) if wish else {}
     with spooled(is_wanted=request.wants("html")) as spool:
-        send(_dedup(session, spool, is_guarded=output.guard_formulas), request)
+        report = _dedup(session, found, chooser, spool, is_guarded=output.guard_formulas)
+        send(report, request)
         note_files(session, request)
-    return conclude(session)
+    outcome = conclude(session)
+    is_left = carry_out(wish, report.copies, states, roots, session.notes)
+    return ExitCode.SKIPPED if is_left else outcome
 
 
-def _dedup(session: Session, spool: ThumbnailSpool | None, *, is_guarded: bool) -> CopiesReport:
+def _dedup(
+    session: Session,
+    found: list[ImageFile | Skipped],
+    chooser: Chooser,
+    spool: ThumbnailSpool | None,
+    *,
+    is_guarded: bool,
+) -> CopiesReport:
     from clipcli.images.class_tree import Place
     from clipcli.pipeline.provenance import now
     from clipcli.workflows.audit.copies import duplicates
@@ -47,11 +221,10 @@ def _dedup(session: Session, spool: ThumbnailSpool | None, *, is_guarded: bool) 
     from clipcli.workflows.audit.gather import Gathering
 
     started = now()
-    found = session.find_files()
-    dataset = Gathering(session, (), lambda _: Place(None), spool).gather(list(found))
+    dataset = Gathering(session, (), lambda _: Place(None), spool).gather(found)
     for skipped, _ in dataset.broken:
         session.notes.say(f"skipped {skipped.path}: {skipped.reason}")
-    copies = tuple(duplicates(dataset))
+    copies = tuple(duplicates(dataset, chooser))
     provenance = session.vector_provenance(started)
     source = session.inputs.in_words()
     return CopiesReport(dataset, copies, provenance, spool, is_guarded, source)

@@ -30,6 +30,8 @@ NEVER = frozenset(
         "copy",
         "link",
         "hardlink",
+        "trash",
+        "near",
         "dry-run",
         "output",
         "into",

@@ -37,7 +37,7 @@ def undo(
     ] = False,
     quiet: options.Quiet = False,
 ) -> ExitCode:
-    """Take back what a command did to files, also one that was interrupted.
+    """Take back what a command did, also an interrupted one.
 
     clipcli undo --dry-run
     clipcli undo

@@ -41,7 +41,7 @@ def taken_on(path: str | PathLike[str]) -> datetime | None:
     tags: dict[int, tuple[int, ...]] = {}
     try:
         with open_regular(path) as stream:
-            for block in _blocks(stream):
+            for block in exif_blocks(stream):
                 tags = tiff.read_exif(block) | tags
     except (ImageError, OSError, ValueError, struct.error):
         return None
@@ -60,8 +60,8 @@ def _parse(values: tuple[int, ...]) -> datetime | None:
         return None
 
 
-def _blocks(stream: BinaryIO) -> Iterator[BinaryIO]:
-    """Yield what is written as a TIFF and may hold the date."""
+def exif_blocks(stream: BinaryIO) -> Iterator[BinaryIO]:
+    """Yield what is written as a TIFF and may hold the date, of a picture of any kind."""
     head = stream.read(HEAD_BYTES)
     kind = sniff(head)
     if kind is JPEG:

@@ -126,7 +126,7 @@ def kept(folder: Path, capsys: pytest.CaptureFixture[str]) -> set[str]:
     """Return the names of the copies that ``dedup`` would keep."""
     run(["dedup", str(folder), "-q", "--format", "tsv"])
     cells = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    return {Path(path).name for _, _, suggestion, path in cells if suggestion == "keep"}
+    return {Path(path).name for _, _, suggestion, path, _ in cells if suggestion == "keep"}
 
 
 @pytest.mark.usefixtures("fake_model")

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clipcli.images.companions import split_ending
+from clipcli.workflows.audit.choice import Chooser, ChosenCopy
 from clipcli.workflows.audit.crops import crop_pairs
 from clipcli.workflows.audit.dataset import Dataset
 from clipcli.workflows.audit.findings import ACROSS_CLASSES, ACROSS_SPLITS, Finding
@@ -31,6 +33,9 @@ LEAST_ALIKE = min(prints for prints, _ in RULES)
 PRINT_CELLS = 16  # along a side of the prints that are compared
 ROWS_AT_ONCE = 1024  # of a matrix product against all pictures
 CHUNK_BYTES = 2**20
+# Near copies that are kept beside another.
+A_RAW, WITH_ITS_RAW = "a raw photograph", "beside its raw photograph"
+ORIGINALS = (A_RAW, WITH_ITS_RAW)
 
 
 class _Groups:
@@ -136,63 +141,67 @@ def _is_near(
     return result
 
 
-def duplicates(dataset: Dataset) -> list[Finding]:
+def duplicates(dataset: Dataset, chooser: Chooser | None = None) -> list[Finding]:
     """Return a finding for every picture that has a copy; the one to keep is suggested."""
+    chooser = chooser or Chooser()
     exact = exact_groups(dataset.paths)
-    found = _findings(dataset, exact, "exact-duplicate", 1)
+    choices = [chooser.choose(dataset, group, are_exact=True) for group in exact]
+    found = _findings(dataset, exact, choices, "exact-duplicate", 1)
     # Copies with the same bytes count as one picture here: one finding is enough.
-    firsts = sorted(set(range(len(dataset))) - {i for group in exact for i in group[1:]})
-    near = [[firsts[i] for i in group] for group in near_groups(dataset.keep(firsts))]
-    return found + _findings(dataset, near, "near-duplicate", len(exact) + 1)
+    spare = {i for choice in choices for i in choice.reasons if i != choice.kept}
+    left = sorted(set(range(len(dataset))) - spare)
+    near = [[left[i] for i in group] for group in near_groups(dataset.keep(left))]
+    choices = [_with_originals(dataset, chooser.choose(dataset, group)) for group in near]
+    return found + _findings(dataset, near, choices, "near-duplicate", len(exact) + 1)
 
 
 def _findings(
-    dataset: Dataset, groups: Sequence[Sequence[int]], kind: str, number: int
+    dataset: Dataset,
+    groups: Sequence[Sequence[int]],
+    choices: Sequence[ChosenCopy],
+    kind: str,
+    number: int,
 ) -> list[Finding]:
     found = []
-    for group_number, group in enumerate(groups, start=number):
-        keep = best_of(dataset, group)
+    for group_number, (group, choice) in enumerate(zip(groups, choices, strict=True), start=number):
         across = _across(dataset, group)
         for i in group:
-            # A raw photograph is an original, even beside another.
-            kept = i if _is_raw(dataset, i) else keep
+            is_kept = i == choice.kept or choice.reasons[i] in ORIGINALS
+            kept = i if is_kept else choice.kept
             others = [dataset.paths[j] for j in group if j != i]
             more = f" and {len(others) - 1} more" if len(others) > 1 else ""
             found.append(
                 Finding(
                     kind,
                     dataset.paths[i],
-                    f"{'keep; ' if i == kept else ''}also {others[0]}{more}",
+                    f"{'keep; ' if is_kept else ''}also {others[0]}{more}",
                     float(len(group)),
                     label=dataset.places[i].label or "",
                     split=dataset.places[i].split,
                     suggested=dataset.paths[kept],
                     group=group_number,
                     across=across,
+                    why=choice.reasons[i],
                 )
             )
     return found
 
 
-def best_of(dataset: Dataset, group: Sequence[int]) -> int:
-    """Return the picture to keep.
-
-    A raw photograph goes before all others, then what has the most pixels, what is stored without
-    loss, what is longest (the least compressed), the sharpest, and the first.
-    """
+def _with_originals(dataset: Dataset, choice: ChosenCopy) -> ChosenCopy:
+    """Keep what a camera wrote: raw photographs, and the pictures beside them of their names."""
     if not dataset.measures:
-        return group[0]
-
-    def worth(i: int) -> tuple[bool, int, bool, int, float, int]:
-        one = dataset.measures[i]
-        n_pixels = one.width * one.height
-        return not one.is_raw, -n_pixels, not one.is_lossless, -one.n_bytes, one.blur, i
-
-    return min(group, key=worth)
-
-
-def _is_raw(dataset: Dataset, i: int) -> bool:
-    return bool(dataset.measures) and dataset.measures[i].is_raw
+        return choice
+    raws = [i for i in choice.reasons if dataset.measures[i].is_raw]
+    stems = {split_ending(dataset.paths[i])[0] for i in raws}
+    reasons = dict(choice.reasons)
+    for i in reasons:
+        if i == choice.kept:
+            continue
+        if i in raws:
+            reasons[i] = A_RAW
+        elif split_ending(dataset.paths[i])[0] in stems:
+            reasons[i] = WITH_ITS_RAW
+    return ChosenCopy(choice.kept, reasons)
 
 
 def _across(dataset: Dataset, group: Sequence[int]) -> tuple[str, ...]:

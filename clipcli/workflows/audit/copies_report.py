@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clipcli.workflows.audit.findings import Finding
 
 FORMATS = ("table", "tsv", "csv", "json", "jsonl", "html")
-HEADER = ("group", "kind", "suggestion", "path")
+HEADER = ("group", "kind", "suggestion", "path", "why")
 SETTINGS = GallerySettings(
     filters=(Choice("kind", "Copies"), Choice("suggestion", "Suggestion")),
     orders=(Choice("order", "group by group"), Choice("size", "large groups first", True)),
@@ -70,7 +70,7 @@ class CopiesReport:
 
     def _lines(self) -> Iterator[str]:
         n_groups = len({one.group for one in self.copies})
-        n_spare = len(self.copies) - n_groups
+        n_spare = sum(_suggestion(one) == "spare" for one in self.copies)
         yield (
             f"{len(self.dataset):,} pictures; {len(self.copies):,} have copies, in {n_groups:,} "
             f"groups; {n_spare:,} could go"
@@ -80,7 +80,7 @@ class CopiesReport:
             yield ""
             yield f"group {number}, {several[0].kind}"
             for one in several:
-                yield f"  {_suggestion(one):<5}  {visible(one.path)}"
+                yield f"  {_suggestion(one):<5}  {visible(one.path)}  ({one.why})"
 
     def _groups(self) -> Iterator[dict[str, Any]]:
         for number, group in groupby(self.copies, key=lambda one: one.group):
@@ -88,9 +88,11 @@ class CopiesReport:
             yield {
                 "group": number,
                 "kind": several[0].kind,
-                "keep": path_fields(several[0].suggested)["path"],
+                "keep": path_fields(_kept(several).path)["path"],
+                "why": _kept(several).why,
                 "pictures": [
-                    path_fields(one.path) | {"suggestion": _suggestion(one)} for one in several
+                    path_fields(one.path) | {"suggestion": _suggestion(one), "why": one.why}
+                    for one in several
                 ],
             }
 
@@ -115,14 +117,20 @@ class CopiesReport:
         return Card(
             one.path,
             title=f"{one.group}: {suggestion}",
-            note=f"{one.kind}, {size}",
+            note=f"{one.why}; {size}",
             tone="good" if suggestion == "keep" else "",
             thumbnail=self.thumbnails.url(one.path) if self.thumbnails else None,
             facets={"kind": (one.kind,), "suggestion": (suggestion,)},
             numbers={"size": one.score},
-            facts=(("kind", one.kind), ("size", size)),
+            facts=(("kind", one.kind), ("why", one.why), ("size", size)),
             group=str(one.group),
         )
+
+
+def _kept(group: Sequence[Finding]) -> Finding:
+    """Return the picture that is kept for the others; a raw photograph may be kept beside it."""
+    spare = next((one for one in group if _suggestion(one) == "spare"), group[0])
+    return next(one for one in group if one.path == spare.suggested)
 
 
 def _suggestion(one: Finding) -> str:
@@ -131,4 +139,4 @@ def _suggestion(one: Finding) -> str:
 
 def _cells(one: Finding, *, clean: bool = False) -> list[str]:
     path = path_text(one.path) if clean else one.path
-    return [str(one.group), one.kind, _suggestion(one), path]
+    return [str(one.group), one.kind, _suggestion(one), path, one.why]

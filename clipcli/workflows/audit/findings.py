@@ -50,6 +50,7 @@ class Finding:
     suggested: str = ""  # a better label, a picture to keep
     group: int = 0  # duplicates of each other share a number, from 1
     across: tuple[str, ...] = ()  # of duplicates: classes, splits
+    why: str = ""  # of duplicates: what speaks for keeping it, or against
 
     def is_selected(self, selector: str) -> bool:
         """Tell whether a kind or another selector means this finding."""

@@ -31,7 +31,9 @@ from clipcli.workflows.journal.filestate import (
     RefusedError,
     check_unchanged,
     digest,
+    is_within,
     place,
+    real_path,
     sync_folder,
 )
 from clipcli.workflows.journal.journal import Journal, new_journal_of
@@ -110,10 +112,10 @@ class Changes:
             goes again when the file comes back.
         """
         with held():
-            path, text = self._real(note[0]), note[1]
+            path, text = real_path(note[0]), note[1]
             root, relative = self._relative(path)
             step = Step(0, "trash", "", note=relative, note_text=text)
-            assert self._relative(self._real(target))[0] == root
+            assert self._relative(real_path(target))[0] == root
             if not self._is_free(path):
                 return False
             self._make_folders(os.path.dirname(path))
@@ -125,7 +127,7 @@ class Changes:
         Undo makes it a file of its own again, with its own time and permissions.
         """
         with held():
-            path, kept = self._real(path), self._real(kept)
+            path, kept = real_path(path), real_path(kept)
             self._check_unnamed(path)
             check_unchanged(path, state)
             check_unchanged(kept, kept_state)
@@ -154,7 +156,7 @@ class Changes:
             False if it has that content already; nothing has happened then.
         """
         with held():
-            path = self._real(path)
+            path = real_path(path)
             self._check_unnamed(path)
             step = Step(0, "rewrite", "", state=state, new_size=len(content))
             new = hashlib.sha256(content).hexdigest()
@@ -176,17 +178,17 @@ class Changes:
             self._end(step)
             return True
 
-    def make_folder(self, path: str) -> None:
+    def make_folder(self, path: str, mode: int = 0o777) -> None:
         """Make a folder under a root, and those above it; one that is there is left."""
         with held():
-            self._make_folders(self._real(path))
+            self._make_folders(real_path(path), mode)
 
     # --- one step
 
     def _move(
         self, source: str, target: str, state: FileState, sha256: str, step: Step, note: bytes
     ) -> bool:
-        source, target = self._real(source), self._real(target)
+        source, target = real_path(source), real_path(target)
         self._check_unnamed(source)
         check_unchanged(source, state)
         found = digest(source)
@@ -277,7 +279,7 @@ class Changes:
 
     # --- folders and names
 
-    def _make_folders(self, folder: str) -> None:
+    def _make_folders(self, folder: str, mode: int = 0o777) -> None:
         root = self._roots[self._relative(folder)[0]]
         missing = []
         while not os.path.lexists(folder):
@@ -288,15 +290,15 @@ class Changes:
         if not missing and (os.path.islink(folder) or not os.path.isdir(folder)):
             raise RefusedError(f"{folder} is there and is not a folder")
         for path in reversed(missing):
-            self._make(path)
+            self._make(path, mode)
 
-    def _make(self, path: str) -> None:
+    def _make(self, path: str, mode: int) -> None:
         root, relative = self._relative(path)
         step = Step(next(self._numbers), "folder", relative, target_root=root)
         parent = None if path == self._roots[root] else self._time_of(os.path.dirname(path))
         self._journal.write(*([parent] if parent else []), step_record(step))
         with self._failures(step, path), suppress(FileExistsError):
-            os.mkdir(path)
+            os.mkdir(path, mode)
             self._known_folders.add(path)
             self._end(step)
             sync_folder(os.path.dirname(path))
@@ -308,11 +310,6 @@ class Changes:
         if path in self._named:
             raise RefusedError("was changed by this run already")
 
-    def _real(self, path: str) -> str:
-        """Return a path without links in the folders above it."""
-        folder, name = os.path.split(os.path.abspath(path))
-        return os.path.join(os.path.realpath(folder), name)
-
     def _relative(self, path: str) -> tuple[int, str]:
         """Return the number of the innermost root that a path is in, and its way from there."""
         within = [i for i, root in enumerate(self._roots) if is_within(path, root)]
@@ -320,8 +317,3 @@ class Changes:
         number = max(within, key=lambda i: len(self._roots[i]))
         relative = os.path.relpath(path, self._roots[number])
         return number, "" if relative == os.curdir else relative
-
-
-def is_within(path: str, folder: str) -> bool:
-    """Tell whether a normal path is a folder's, or of something in it."""
-    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)

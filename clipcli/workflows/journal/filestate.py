@@ -109,6 +109,17 @@ def is_relative(path: str) -> bool:
     return not pure.anchor and not pure.drive and ".." not in pure.parts and "\0" not in path
 
 
+def real_path(path: str) -> str:
+    """Return an absolute path without links in the folders above it; what it names may be one."""
+    folder, name = os.path.split(os.path.abspath(path))
+    return os.path.join(os.path.realpath(folder), name)
+
+
+def is_within(path: str, folder: str) -> bool:
+    """Tell whether a normal path is a folder's, or of something in it."""
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
 def place(root: str, relative: str) -> str:
     """Return the path of what lies under a root; no link leads out of it on the way there.
 
