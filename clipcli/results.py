@@ -33,6 +33,7 @@ class Classified:
     # Where labels are asked one by one: all that were answered with yes, best first.
     labels: tuple[LabelScore, ...] | None = None
     reject_score: float | None = None  # 0..1, high where no label fits; None: nobody asked
+    rule: str = ""  # what the file itself told, where that changed the answer
     note: str = ""  # what is wrong with the file, although all its pixels are there
 
     @property
@@ -88,6 +89,7 @@ class Provenance:
     probe: str | None = None  # sha256 of the linear classifier that answered in place of labels
     backend: str = ""  # another engine than torch, and how far its vectors are from torch's
     engine: str = ""  # the package that ran the image tower; empty where all was cached
+    rules: tuple[str, ...] = ()  # that files' own evidence could decide by
     convert_profiles: bool = False  # colours were converted to sRGB by each picture's profile
 
 
@@ -139,6 +141,8 @@ def to_record(result: Result) -> dict[str, Any]:
         record["reject_score"] = result.reject_score
     if result.parents:
         record["parents"] = [_score_fields(score) for score in result.parents]
+    if result.rule:
+        record["rule"] = result.rule
     if result.note:
         record["note"] = result.note
     return record

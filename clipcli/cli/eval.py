@@ -21,6 +21,7 @@ class EvaluationLabels(ClassLabelOptions):
     """Words for the classes, or a probe that knows them."""
 
     probe: options.ProbeFile = None
+    no_rules: options.NoRules = False
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,9 @@ def eval_(
     from clipcli.cli.eval_boxes import eval_boxes
 
     is_alone = not any((labels.labels, labels.templates, labels.probe, data.splits))
-    is_alone = is_alone and not (data.out_of_set or output.confusion or output.pictures)
+    is_alone = is_alone and not (
+        labels.no_rules or data.out_of_set or output.confusion or output.pictures
+    )
     is_alone = is_alone and judging == JudgingOptions()
     return eval_boxes(Path(data.source), data.boxes, model, output, notes, is_alone=is_alone)
 
@@ -200,6 +203,7 @@ def _eval_labels(
         judging.calibration,
         variants,
         split_names(data.splits),
+        labels.no_rules,
     )
     evaluation = Evaluation(task, first, model.options(), notes.notes())
     send(EvaluationReport(evaluation.evaluate()), request)

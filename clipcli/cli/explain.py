@@ -66,7 +66,7 @@ def explain(
 
     request = output.request(FORMATS)
     session = model.session(paths.inputs(), notes)
-    chosen = LabelOptions(labels.labels, labels.templates)
+    chosen = LabelOptions(labels.labels, labels.templates, no_rules=True)
     classifier = open_classifier(
         session, chosen, Decisions(None, None, False, None, False), top_k=labels.top_k
     )

@@ -46,6 +46,7 @@ class LabelOptions:
     HEADING: ClassVar = "Labels"
     labels: options.Labels = None
     templates: options.Templates = None
+    no_rules: options.NoRules = False
     probe: options.ProbeFile = None
 
 

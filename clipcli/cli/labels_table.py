@@ -18,7 +18,7 @@ def set_rows(label_sets: Iterable[LabelSet]) -> list[tuple[str, ...]]:
 
 
 def label_rows(label_set: LabelSet) -> list[tuple[str, ...]]:
-    """One row a label: name, synonyms, parent, threshold.
+    """One row a label: name, synonyms, parent, threshold, rule.
 
     Columns at the end that say nothing for any label are left out.
     """
@@ -28,6 +28,7 @@ def label_rows(label_set: LabelSet) -> list[tuple[str, ...]]:
             f" {SYNONYM_MARK} ".join(label.synonyms),
             label.parent or "",
             "" if label.threshold is None else f"{label.threshold:g}",
+            label.rule or "",
         )
         for label in label_set.labels
     ]
@@ -72,6 +73,7 @@ def set_data(
                 "prompts": prompts_for_label(label, templates) if with_prompts else label.prompts,
                 "parent": label.parent,
                 "threshold": label.threshold,
+                "rule": label.rule,
             }
             for label in label_set.labels
         ],

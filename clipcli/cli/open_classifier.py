@@ -42,6 +42,7 @@ def open_classifier(
         top_k=top_k,
         min_prob=decisions.least_probability,
         independent=decisions.independent,
+        no_rules=chosen.no_rules,
     )
     notes = session.notes
     classifier.report_progress = lambda n_done, n_labels: notes.say(

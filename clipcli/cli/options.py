@@ -265,6 +265,14 @@ Splits: TypeAlias = Annotated[
         "out: those called train, val, test or the like that hold folders of classes.",
     ),
 ]
+NoRules: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--no-rules",
+        help="Ask the model alone. Left out: labels with a rule, such as screenshot, are given to "
+        "files that say so themselves.",
+    ),
+]
 ProbeFile: TypeAlias = Annotated[
     Path | None,
     typer.Option(

@@ -56,7 +56,7 @@ def serve(
     session = model.session(Inputs(()), notes)
 
     def make(spec: str) -> Any:
-        chosen = LabelOptions(spec, labels.templates, None)
+        chosen = LabelOptions(spec, labels.templates, labels.no_rules)
         return open_classifier(session, chosen, Decisions(), top_k=MOST_TOP)
 
     engine = AnswerEngine(session.encoder, session.model.decoding(), make, labels.labels)

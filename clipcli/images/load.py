@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING, BinaryIO
 
 from clipcli.images.decode import MAX_PIXELS, decode
+from clipcli.images.notes import with_origin
+from clipcli.images.origin import read_origin
 from clipcli.images.preprocess import preprocess
 from clipcli.models.config import Preprocessing
 
@@ -27,7 +29,7 @@ class Loaded:
 
     pixels: NDArray[np.uint8]
     n_pixels: int
-    note_number: int = 0  # what is to be said of it; see ``notes.NOTES``
+    note_number: int = 0  # what is to be said of it, and where it comes from; see ``notes``
 
 
 def load_pixels(
@@ -38,7 +40,7 @@ def load_pixels(
     max_pixels: int = MAX_PIXELS,
 ) -> NDArray[np.uint8]:
     """Decode and preprocess one picture like :func:`load`; only the pixels (s, s, 3)."""
-    return load(path, preprocessing, exact=exact, max_pixels=max_pixels).pixels
+    return _loaded(path, preprocessing, exact, max_pixels, convert_profiles=False)[0].pixels
 
 
 def load(
@@ -70,13 +72,26 @@ def load(
     Returns
     -------
     Loaded
-        Pixels (s, s, 3) uint8.
+        Pixels (s, s, 3) uint8, and what the file tells of itself.
 
     Raises
     ------
     ImageError
         With the reason in a few words.
     """
+    loaded, is_raw = _loaded(source, preprocessing, exact, max_pixels, convert_profiles)
+    number = with_origin(loaded.note_number, read_origin(source, is_raw=is_raw))
+    return replace(loaded, note_number=number)
+
+
+def _loaded(
+    source: str | PathLike[str] | BinaryIO,
+    preprocessing: Preprocessing,
+    exact: bool,
+    max_pixels: int,
+    convert_profiles: bool,
+) -> tuple[Loaded, bool]:
+    """Decode and preprocess; also say whether it is a camera's raw photograph."""
     at_least_px = None if exact else max(OVERSAMPLING * preprocessing.size, LEAST_PX)
     decoded = decode(
         source,
@@ -85,6 +100,5 @@ def load(
         convert_profiles=convert_profiles,
     )
     box = None if exact else decoded.box
-    return Loaded(
-        preprocess(decoded.image, preprocessing, box=box), decoded.n_pixels, decoded.note_number
-    )
+    pixels = preprocess(decoded.image, preprocessing, box=box)
+    return Loaded(pixels, decoded.n_pixels, decoded.note_number), decoded.is_raw

@@ -1,4 +1,7 @@
-"""Notes: what is to be said of a picture that was read; kept by number in the cache."""
+"""Notes: what is to be said of a picture that was read; kept by number in the cache.
+
+The number is a byte: a note's in the lower half, the flags of ``origin`` in the upper.
+"""
 
 from __future__ import annotations
 
@@ -11,3 +14,19 @@ NOTES = {
     'the extra reads it in full: pip install "clipcli[raw]"',
 }
 DAMAGE = frozenset({ENDLESS_JPEG, DAMAGED_PNG})
+_NOTE_BITS = 4
+
+
+def with_origin(note: int, origin: int) -> int:
+    """Return a note's number and a picture's origin as one number."""
+    return note | origin << _NOTE_BITS
+
+
+def note_of(number: int) -> str:
+    """Return what is to be said, "" of most pictures."""
+    return NOTES.get(number & ((1 << _NOTE_BITS) - 1), "")
+
+
+def origin_of(number: int) -> int:
+    """Return the flags of where a picture comes from."""
+    return number >> _NOTE_BITS

@@ -17,6 +17,7 @@ from clipcli.labels.label import (
     at_line,
     checked_text,
     label_from_text,
+    rule_from_text,
     threshold_from_text,
 )
 from clipcli.labels.schema import LABEL_KEYS, document_from_tree, suggest_key
@@ -108,12 +109,14 @@ def _label_from_cells(cells: dict[str, str], where: str, line: int) -> Label:
     label = label_from_text(cells.get("label", ""), where, line)
     parent = cells.get("parent", "").strip()
     threshold = cells.get("threshold", "").strip()
+    rule = cells.get("rule", "").strip()
     return Label(
         name=label.name,
         synonyms=label.synonyms + _several(cells.get("synonyms", ""), "synonym", where),
         prompts=_several(cells.get("prompts", ""), "prompt", where),
         parent=checked_text(parent, "parent", where) if parent else None,
         threshold=threshold_from_text(threshold, where) if threshold else None,
+        rule=rule_from_text(rule, where) if rule else None,
         line=line,
     )
 

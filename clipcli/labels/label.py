@@ -6,6 +6,7 @@ whether its labels fit together.
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ SYNONYM_MARK = "|"
 # Models read about 400 characters. Longer text is no label, and to bring combining marks into their
 # order takes time that grows with the square of their number.
 MAX_CHARACTERS = 2000
+# What a file itself may tell of where its picture comes from (``images.origin``).
+RULES = ("screenshot", "scan", "document", "photograph")
 MAX_LABELS = 200_000  # ImageNet's 21,843 are among the longest lists in use
 
 
@@ -38,6 +41,7 @@ class Label:
     prompts: tuple[str, ...] = ()  # used as written, beside the filled templates
     parent: str | None = None  # the group that this label's probability is summed into
     threshold: float | None = None  # the label's own --min-prob, 0..1
+    rule: str | None = None  # one of RULES: pictures whose file says so get this label
     line: int = field(default=0, compare=False, repr=False)  # in its file; 0: it has none
 
     @property
@@ -128,6 +132,17 @@ def threshold_from_text(text: str, where: str) -> float:
             hint="write it like 0.35",
         )
     return value
+
+
+def rule_from_text(text: str, where: str) -> str:
+    """Read the name of a rule."""
+    if text not in RULES:
+        close = difflib.get_close_matches(text.lower(), RULES, n=1)
+        meant = f"did you mean {close[0]!r}? " if close else ""
+        raise LabelSetError(
+            f"{where}: there is no rule {text!r}", hint=f"{meant}the rules are {', '.join(RULES)}"
+        )
+    return text
 
 
 def check_labels(labels: Sequence[Label], source: str) -> None:

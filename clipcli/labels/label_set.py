@@ -84,6 +84,8 @@ class LabelSet:
                     "parent": label.parent,
                     "threshold": None if label.threshold is None else float(label.threshold),
                 }
+                # Sets without rules keep the hash that they had before there were any.
+                | ({"rule": label.rule} if label.rule else {})
                 for label in self.labels
             ],
             "templates": self.templates,

@@ -12,6 +12,7 @@ from clipcli.labels.label import (
     at_line,
     checked_text,
     label_from_text,
+    rule_from_text,
     threshold_from_text,
 )
 from clipcli.labels.templates import (
@@ -23,7 +24,7 @@ from clipcli.labels.templates import (
 from clipcli.labels.yaml_nodes import Node
 
 SET_KEYS = ("name", "description", "templates", "reject", "labels")
-LABEL_KEYS = ("name", "synonyms", "prompts", "parent", "threshold")
+LABEL_KEYS = ("name", "synonyms", "prompts", "parent", "threshold", "rule")
 
 
 def document_from_tree(root: Node, source: str) -> LabelDocument:
@@ -66,6 +67,7 @@ def _label(node: Node, source: str) -> Label:
     if "name" not in fields:
         raise LabelSetError(f"{where}: a label has no 'name'", hint="add one")
     threshold = _optional_text(fields.get("threshold"), "threshold", source)
+    rule = _optional_text(fields.get("rule"), "rule", source)
     return Label(
         name=checked_text(_text(fields["name"], "name", source), "label", where),
         synonyms=_texts(fields.get("synonyms"), "synonym", source),
@@ -74,6 +76,7 @@ def _label(node: Node, source: str) -> Label:
         threshold=None
         if threshold is None
         else threshold_from_text(threshold, at_line(source, fields["threshold"].line)),
+        rule=None if rule is None else rule_from_text(rule, at_line(source, fields["rule"].line)),
         line=node.line,
     )
 

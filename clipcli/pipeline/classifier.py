@@ -49,8 +49,7 @@ class Classifier:
     model : str, optional
         A model's name or folder; None for the default model.
     templates : str, optional
-        What ``--templates`` takes: a set's name, a file, or templates with ``{}`` in them. None:
-        the label set's own, else the model's own, else clipcli's default set ``photo``.
+        What ``--templates`` takes. None: the label set's own, else the model's, else ``photo``.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
     precision : str
@@ -66,8 +65,9 @@ class Classifier:
     reject_threshold : float, optional
         Pictures whose reject score is above it have no label, 0..1; None: nothing is rejected.
     independent : bool
-        Ask each label by itself, yes or no: probabilities do not sum to one, and several labels
-        may reach ``min_prob``.
+        Ask each label by itself, yes or no: several may reach ``min_prob``, no sum is one.
+    no_rules : bool
+        Ask the model alone, also where a label has a rule and a file says that it holds.
     probe : Probe, optional
         A linear classifier from ``clipcli probe fit`` in place of ``labels`` and ``templates``.
     encoder : Encoder, optional
@@ -104,6 +104,7 @@ class Classifier:
         calibration: Calibration | None = None,
         reject_threshold: float | None = None,
         independent: bool = False,
+        no_rules: bool = False,
         probe: Probe | None = None,
         options: DecodeOptions | None = None,
         encoder: Encoder | None = None,
@@ -122,7 +123,7 @@ class Classifier:
         self.report_progress: Report | None = None  # of labels that take long
         self.top_k, self.min_prob = top_k, min_prob
         self.calibration, self.reject_threshold = calibration, reject_threshold
-        self.independent = independent
+        self.independent, self.no_rules = independent, no_rules
         self.options = options or DecodeOptions(exact=exact)
         self.cache = cache or TextCache(default_folder())
         self.image_cache = image_cache or ImageCache(default_folder())
@@ -181,10 +182,7 @@ class Classifier:
             yield entry
 
     def start(self) -> None:
-        """Begin with the labels in the background, while pictures are decoded and torch loads.
-
-        Torch stays out of it (see ``encoder``), so that they are ready when the first pictures are.
-        """
+        """Begin with the labels in the background, without torch, while it loads."""
         if self.probe is None and self._labels is None:
             self._labels = Future()
             threading.Thread(
@@ -209,7 +207,10 @@ class Classifier:
 
         rows = np.stack([picture.row for picture in pictures])  # (n, d)
         neutral = self.neutral if self.rules.needs_neutral else None
-        return score([p.path for p in pictures], rows, self.classifier, self.rules, neutral)
+        origins = [p.origin for p in pictures]
+        return score(
+            [p.path for p in pictures], rows, self.classifier, self.rules, neutral, origins
+        )
 
     def encode_images(self, images: Iterable[Any]) -> NDArray[np.float32]:
         """Encode pictures into unit rows (n, d), float32.
@@ -325,6 +326,7 @@ class Classifier:
             neutral_scale=config.logit_scale,
             thresholds={x.name: x.threshold for x in labels if x.threshold is not None},
             parents={x.name: x.parent for x in labels if x.parent is not None},
+            file_rules={x.name: x.rule for x in labels if x.rule and not self.no_rules},
             scales=self.probe.scales if self.probe else None,
             biases=self.probe.biases if self.probe else None,
         )

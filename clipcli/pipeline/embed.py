@@ -73,6 +73,7 @@ def _open_cache(cache: ImageCache, encoder: Encoder, options: DecodeOptions) -> 
 
     from clipcli.cache.session import CacheSession, Facts
     from clipcli.images.decode import DECODER_VERSION
+    from clipcli.images.origin import ORIGIN_VERSION
     from clipcli.images.raw import is_installed
 
     config = encoder.config
@@ -84,7 +85,7 @@ def _open_cache(cache: ImageCache, encoder: Encoder, options: DecodeOptions) -> 
         exact=options.exact,
         max_pixels=options.max_pixels,
         # Without its extra a raw photograph is read by the preview in it.
-        decoder=f"{DECODER_VERSION} Pillow {PIL.__version__}"
+        decoder=f"{DECODER_VERSION} Pillow {PIL.__version__} origin {ORIGIN_VERSION}"
         + " sRGB" * options.convert_profiles
         + " rawpy" * is_installed(),
     )

@@ -64,6 +64,7 @@ def describe(classifier: Classifier, started: str, counts: dict[str, int]) -> Pr
         precision=precision,
         text_precision=TEXT_PRECISION,
         exact=classifier.options.exact,
+        rules=tuple(sorted(set(classifier.rules.file_rules.values()))),
         convert_profiles=classifier.options.convert_profiles,
         top_k=classifier.top_k,
         min_prob=classifier.min_prob,

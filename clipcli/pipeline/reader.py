@@ -22,7 +22,7 @@ from clipcli.cache.identity import (
 from clipcli.errors import ImageError
 from clipcli.images.files import failure_reason, open_regular
 from clipcli.images.find import ImageFile
-from clipcli.images.notes import NOTES
+from clipcli.images.notes import note_of, origin_of
 from clipcli.pipeline.sources import ImageData
 from clipcli.results import Skipped
 
@@ -51,7 +51,12 @@ class Embedded:
     @property
     def note(self) -> str:
         """What is to be said of the file: damage that cost no pixel, a preview; "" of others."""
-        return NOTES.get(self.note_number, "")
+        return note_of(self.note_number)
+
+    @property
+    def origin(self) -> int:
+        """The flags of ``images.origin``: what the file tells of where the picture comes from."""
+        return origin_of(self.note_number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from clipcli.pipeline.file_rules import apply_rules
 from clipcli.results import Classified, Decision, LabelScore
 from clipcli.vectors import best_places, sigmoid, similarities, six_digits, softmax
 
@@ -42,9 +43,28 @@ class ScoringRules:
     neutral_scale: float = 1.0  # the model's own logit scale, which calibration leaves alone
     thresholds: Mapping[str, float] = field(default_factory=dict)
     parents: Mapping[str, str] = field(default_factory=dict)  # label -> parent
+    file_rules: Mapping[str, str] = field(default_factory=dict)  # label -> what a file may say
     # A probe's labels have a scale and a bias of their own, (c,) each, in place of the model's.
     scales: FloatArray | None = None
     biases: FloatArray | None = None
+
+    @property
+    def is_one_choice(self) -> bool:
+        """Whether probabilities are shares of one."""
+        return self.kind == "softmax" and not self.independent
+
+    def told(
+        self, scores: NDArray[np.float64], origins: Sequence[int]
+    ) -> tuple[NDArray[np.float64], list[str]]:
+        """Change scores (n, c + r) by what n files tell; also return the rule that did, or ""."""
+        return apply_rules(
+            scores,
+            origins,
+            self.names,
+            self.file_rules,
+            is_one_choice=self.is_one_choice,
+            is_independent=self.independent,
+        )
 
     @property
     def needs_neutral(self) -> bool:
@@ -90,11 +110,14 @@ def score(
     classifier: FloatArray,
     rules: ScoringRules,
     neutral: FloatArray | None = None,
+    origins: Sequence[int] | None = None,
 ) -> list[Classified]:
     """Rank the labels of n images; unit rows.
 
-    ``images`` is (n, d), ``classifier`` (c + r, d), ``neutral`` (w, d) where the rules need it.
+    ``images`` is (n, d), ``classifier`` (c + r, d), ``neutral`` (w, d) where the rules need it;
+    ``origins`` are n numbers of flags, of what the files tell (``images.origin``).
     """
+    told = [0] * len(paths) if origins is None else origins
     n_at_once = max(1, SCORES_AT_ONCE // len(classifier))
     results: list[Classified] = []
     for start in range(0, len(paths), n_at_once):
@@ -103,7 +126,8 @@ def score(
         others = None if neutral is None else similarities(images[block], neutral)  # (n', w)
         scores = _scores(cosines, others, rules)  # (n', c + r)
         rejects = _reject_scores(cosines, others, rules)  # n' numbers or None
-        results += _rank(paths[block], scores, cosines, rejects, rules)
+        scores, fired = rules.told(scores, told[block])
+        results += _rank(paths[block], scores, cosines, rejects, rules, fired)
     return results
 
 
@@ -133,6 +157,7 @@ def _rank(
     cosines: NDArray[np.float64],
     reject_scores: Iterable[float | None],
     rules: ScoringRules,
+    fired: Sequence[str],
 ) -> list[Classified]:
     """Rank each of n images by its scores and cosines (n, c + r)."""
     c = len(rules.names)
@@ -147,6 +172,7 @@ def _rank(
         _parents(labels, cosines, rules),
         is_rejected,
         reject_scores,
+        fired,
         strict=True,
     )
     return [_classified(rules, *row) for row in shown]
@@ -161,13 +187,16 @@ def _classified(
     parents: tuple[LabelScore, ...],
     is_rejected: bool,
     reject_score: float | None,
+    rule: str,
 ) -> Classified:
     """Decide about one image of which the k best labels are known."""
     names = rules.names
     ranked = tuple(
         [LabelScore(names[i], p, s) for i, p, s in zip(order, labels, cosines, strict=True)]
     )
-    if reject_score is not None and rules.reject_threshold is not None:
+    if claims(rule, ranked[0].label, rules):
+        is_rejected = False  # the file said that the label fits
+    elif reject_score is not None and rules.reject_threshold is not None:
         is_rejected = is_rejected or reject_score > rules.reject_threshold
     candidates = ranked if rules.independent else ranked[:1]
     accepted = tuple([s for s in candidates if _is_enough(s, rules) and not is_rejected])
@@ -178,7 +207,13 @@ def _classified(
         parents=parents,
         labels=accepted if rules.independent else None,
         reject_score=reject_score,
+        rule=rule,
     )
+
+
+def claims(rule: str, label: str, rules: ScoringRules) -> bool:
+    """Say whether the rule that changed a picture's scores is the label's own."""
+    return bool(rule) and rules.file_rules.get(label) == rule
 
 
 def _decide(accepted: Sequence[LabelScore], is_rejected: bool) -> Decision:
@@ -207,11 +242,10 @@ def _parents(
     groups = _groups(rules)
     if not groups:
         return [()] * len(labels)
-    is_one_choice = rules.kind == "softmax" and not rules.independent
     columns = []  # one of each parent, n scores in it
     for parent, places in groups.items():
         children = labels[:, places]  # (n, children)
-        totals = children.sum(axis=1) if is_one_choice else 1 - np.prod(1 - children, axis=1)
+        totals = children.sum(axis=1) if rules.is_one_choice else 1 - np.prod(1 - children, axis=1)
         best = cosines[:, places].max(axis=1)  # (n,)
         shown = zip(six_digits(totals).tolist(), six_digits(best).tolist(), strict=True)
         columns.append([LabelScore(parent, *row) for row in shown])

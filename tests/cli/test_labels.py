@@ -84,7 +84,8 @@ def test_show_as_json_has_all_keys(folder: Path, capfd: Capture) -> None:
     data = json.loads(capfd.readouterr().out)
     cheese, b = data.pop("labels")
     assert cheese == {
-        "name": "Käse", "synonyms": ["Brie"], "prompts": [], "parent": None, "threshold": None
+        "name": "Käse", "synonyms": ["Brie"], "prompts": [], "parent": None, "threshold": None,
+        "rule": None,
     }  # fmt: skip
     assert (b["name"], b["threshold"]) == ("b", 0.5)
     assert data == {

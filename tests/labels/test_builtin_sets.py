@@ -45,6 +45,14 @@ def test_has_a_description_and_a_useful_size(subtests: pytest.Subtests) -> None:
             label_set.check()
 
 
+def test_what_a_file_can_tell_has_its_rule() -> None:
+    rules = {x.name: x.rule for x in load_label_set("camera-roll").labels if x.rule}
+    screens = {x.parent for x in load_label_set("documents").labels if x.rule == "screenshot"}
+
+    assert rules == {"document": "document", "screenshot": "screenshot"}
+    assert screens == {"screenshot"}
+
+
 def test_prompts_are_short_enough_for_any_model(subtests: pytest.Subtests) -> None:
     for name in NAMES:
         label_set = load_label_set(name)

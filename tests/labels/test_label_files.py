@@ -157,6 +157,8 @@ def test_templates_may_be_a_named_set_one_or_none(tmp_path: Path) -> None:
         ("a.yaml", "labels:\n- parent: pet\n", 2, "has no 'name'"),
         ("a.yaml", "labels:\n- name: cat\n  threshold: 1.5\n", 3, "threshold '1.5'"),
         ("a.yaml", "labels:\n- name: cat\n  threshold: [1]\n", 3, "threshold must be a text"),
+        ("a.yaml", "labels:\n- name: cat\n  rule: screenshots\n", 3, "no rule 'screenshots'"),
+        ("a.csv", "label,rule\ncat,photo\n", 2, "no rule 'photo'"),
         ("a.yaml", "labels:\n- name: cat\n  prompts: [a, {b: c}]\n", 3, "prompt must be a text"),
         ("a.yaml", "? [a]\n: b\n", 1, "a key must be a word"),
         ("a.yaml", "labels: [cat]\ntemplates: phot\n", 2, "no template set named 'phot'"),
@@ -195,6 +197,23 @@ def test_threshold_must_be_a_number_from_0_to_1(tmp_path: Path, written: str) ->
     error = refusal(tmp_path, "a.yaml", f'- name: cat\n  threshold: "{written}"\n')
 
     assert "is not a number from 0 to 1" in error.message
+
+
+def test_rules_are_read_from_every_form_and_suggested(tmp_path: Path) -> None:
+    forms = {
+        "a.yaml": "- {name: shot, rule: screenshot}\n- cat\n",
+        "a.json": '[{"name": "shot", "rule": "screenshot"}, "cat"]',
+        "a.csv": "label,rule\nshot,screenshot\ncat,\n",
+    }
+
+    for name, content in forms.items():
+        (tmp_path / name).write_text(content, "utf-8")
+        labels = read_label_file(tmp_path / name).labels
+        assert [label.rule for label in labels] == ["screenshot", None]
+    hint = refusal(tmp_path, "b.csv", "label,rule\nshot,screenshots\n").hint
+    assert hint == (
+        "did you mean 'screenshot'? the rules are screenshot, scan, document, photograph"
+    )
 
 
 def test_unknown_key_comes_with_a_suggestion(tmp_path: Path) -> None:

@@ -261,6 +261,7 @@ def test_hash_leaves_out_where_the_set_came_from() -> None:
         LabelSet("a", (Label("cat", (), ("x",)), Label("dog"))),
         LabelSet("a", (Label("cat", parent="x"), Label("dog"))),
         LabelSet("a", (Label("cat", threshold=0.0), Label("dog"))),
+        LabelSet("a", (Label("cat", rule="scan"), Label("dog"))),
         LabelSet("a", (Label("cat"), Label("dog")), templates=()),
         LabelSet("a", (Label("cat"), Label("dog")), templates=("{}",)),
         LabelSet("a", (Label("cat"), Label("dog")), reject=("x",)),

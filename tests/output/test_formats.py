@@ -28,6 +28,7 @@ PROVENANCE_KEYS = {
     "label_set",
     "label_set_hash",
     "templates",
+    "rules",
     "device",
     "precision",
     "text_precision",

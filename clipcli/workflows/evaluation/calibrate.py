@@ -49,11 +49,14 @@ def calibrate(
 ) -> CalibrationOutcome:
     """Fit temperature and reject threshold; ``predictions`` are under the model's own rules.
 
+    Pictures that a file's own word decides have no part in it: their probability is stated.
+
     Raises
     ------
     InputError
         If there are too few pictures.
     """
+    predictions = predictions.by_the_model()
     n, rules = len(predictions.truth), predictions.rules
     if n < LEAST_PICTURES:
         raise InputError(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clipcli.pipeline.scoring import ScoringRules, neutral_shares, probabilities
+from clipcli.pipeline.scoring import ScoringRules, claims, neutral_shares, probabilities
 from clipcli.vectors import similarities
 from clipcli.workflows.evaluation.metrics import Flags, Numbers, Places, ranks_of_truth
 
@@ -27,11 +27,24 @@ class Scores:
     cosines: Numbers  # (n, c + r)
     reject_scores: Numbers  # (n,), high where no label fits
     rules: ScoringRules
+    origins: tuple[int, ...] = ()  # what each file tells of itself; none: nothing
+
+    @cached_property
+    def _told(self) -> tuple[Numbers, list[str]]:
+        scores = probabilities(self.cosines, self.rules)  # (n, c + r)
+        return self.rules.told(scores, self.origins or [0] * len(scores))
+
+    @cached_property
+    def is_told(self) -> Flags:
+        """Whether a label was given by its rule, not by the model (n,)."""
+        names, fired = self.rules.names, self._told[1]
+        pairs = zip(self.first.tolist(), fired, strict=True)
+        return np.array([claims(rule, names[i], self.rules) for i, rule in pairs], dtype=bool)
 
     @cached_property
     def probabilities(self) -> Numbers:
         """The labels' probabilities (n, c); reject prompts have had their share of a softmax."""
-        return probabilities(self.cosines, self.rules)[:, : len(self.rules.names)]
+        return self._told[0][:, : len(self.rules.names)]
 
     @cached_property
     def first(self) -> Places:
@@ -53,7 +66,7 @@ class Scores:
         is_out: Flags = prompts.max(axis=1, initial=-np.inf) > labels.max(axis=1)
         if self.rules.reject_threshold is not None:
             is_out = is_out | (self.reject_scores > self.rules.reject_threshold)
-        return is_out
+        return is_out & ~self.is_told
 
     @cached_property
     def is_answered(self) -> Flags:
@@ -75,7 +88,19 @@ class Scores:
 class Predictions(Scores):
     """Scores of pictures whose true labels are known."""
 
-    truth: Places  # (n,), places among the labels
+    truth: Places = field(kw_only=True)  # (n,), places among the labels
+
+    def by_the_model(self) -> Predictions:
+        """Return those that the model has made, without any that a file's own word decided."""
+        kept = np.flatnonzero(~self.is_told)
+        return replace(
+            self,
+            paths=tuple(self.paths[i] for i in kept),
+            cosines=self.cosines[kept],
+            reject_scores=self.reject_scores[kept],
+            origins=tuple(self.origins[i] for i in kept) if self.origins else (),
+            truth=self.truth[kept],
+        )
 
     @cached_property
     def ranks(self) -> Places:
@@ -99,6 +124,7 @@ def score_pictures(classifier: Classifier, pictures: Sequence[Embedded]) -> Scor
         cosines=cosines,
         reject_scores=_reject_scores(classifier, rows, cosines),
         rules=rules,
+        origins=tuple(picture.origin for picture in pictures),
     )
 
 
@@ -117,6 +143,5 @@ def predict(
 ) -> Predictions:
     """Score pictures whose labels' places are known."""
     scores = score_pictures(classifier, pictures)
-    return Predictions(
-        scores.paths, scores.cosines, scores.reject_scores, scores.rules, np.array(truth, np.int64)
-    )
+    told = (scores.paths, scores.cosines, scores.reject_scores, scores.rules, scores.origins)
+    return Predictions(*told, truth=np.array(truth, np.int64))

@@ -38,6 +38,7 @@ class Task:
     calibration_file: Path | None  # where to store it; None: the label set's own place
     variants: tuple[Variant, ...]
     splits: tuple[str, ...] | None = None  # None: recognised
+    no_rules: bool = False  # files' own evidence has no say
 
 
 @dataclass
@@ -106,7 +107,9 @@ class Evaluation:
         chosen = settings.labels
         label_set = load_label_set(chosen) if chosen else labels_of_classes(self._tree)
         places = match_classes(self._tree, label_set)
-        classifier = session.classifier(label_set, templates=settings.templates)
+        classifier = session.classifier(
+            label_set, templates=settings.templates, no_rules=self.task.no_rules
+        )
         is_first = settings == self.settings
         decisions = self.task.decisions if is_first else Decisions(no_calibration=True)
         decide(classifier, decisions, self.notes)

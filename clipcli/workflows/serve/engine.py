@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clipcli.encoder.encoder import Encoder
+    from clipcli.images.load import Loaded
     from clipcli.pipeline.classifier import Classifier
 
 WAIT_S = 0.003  # for others to encode together with
@@ -32,6 +33,7 @@ MOST_TOP = 100
 @dataclass(frozen=True, slots=True)
 class _Job:
     pixels: NDArray[np.uint8]
+    number: int  # of notes, and of where the picture comes from
     row: Future[NDArray[np.float32]] = field(default_factory=Future)
 
 
@@ -103,9 +105,14 @@ class AnswerEngine:
         ImageError
             If they are no picture that is read.
         """
-        job = _Job(self._pool.submit(self._decode, data).result())
+        return self._done(data).row.result()
+
+    def _done(self, data: bytes) -> _Job:
+        """Have a picture decoded and encoded, and return what came of it."""
+        loaded = self._pool.submit(self._decode, data).result()
+        job = _Job(loaded.pixels, loaded.note_number)
         self._jobs.put(job)
-        return job.row.result()
+        return job
 
     def classify(self, data: bytes, labels: str | None, top_k: int) -> dict[str, Any]:
         """Return a picture's result as JSON data, without a path.
@@ -116,12 +123,13 @@ class AnswerEngine:
             If the picture or the labels cannot be used.
         """
         classifier = self.classifier(labels)
-        result = classifier.score([Embedded("", self.embed(data))])[0]
+        job = self._done(data)
+        result = classifier.score([Embedded("", job.row.result(), job.number)])[0]
         record = to_record(result)
         record["top"] = record["top"][: min(top_k, MOST_TOP)]
         return {key: value for key, value in record.items() if key != "path"}
 
-    def _decode(self, data: bytes) -> NDArray[np.uint8]:
+    def _decode(self, data: bytes) -> Loaded:
         from clipcli.images.load import load
 
         return load(
@@ -129,7 +137,7 @@ class AnswerEngine:
             self._encoder.config.preprocessing,
             exact=self._options.exact,
             max_pixels=self._options.max_pixels,
-        ).pixels
+        )
 
     def _run(self) -> None:
         while (first := self._jobs.get()) is not None:

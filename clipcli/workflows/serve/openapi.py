@@ -29,6 +29,7 @@ def openapi() -> dict[str, Any]:
         label={"type": ["string", "null"]},
         probability=_NUMBER,
         top={"type": "array", "items": label_score},
+        rule=_TEXT,
     )
     embedding = _object(status={"const": "ok"}, embedding={"type": "array", "items": _NUMBER})
     health = _object(status={"const": "ok"}, version=_TEXT)
