@@ -70,7 +70,9 @@ class LocateQuery:
     ] = None
     top: Annotated[
         int,
-        typer.Option("--top", "-k", min=1, metavar="N", help="How many boxes to list a picture."),
+        typer.Option(
+            "--top-k", "--top", "-k", min=1, metavar="N", help="How many boxes to list a picture."
+        ),
     ] = 100
     nms: Annotated[
         float | None,

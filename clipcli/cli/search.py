@@ -57,7 +57,10 @@ class QueryOptions:
         ),
     ] = None
     top: Annotated[
-        int, typer.Option("--top", "-k", min=1, metavar="N", help="How many pictures to list.")
+        int,
+        typer.Option(
+            "--top-k", "--top", "-k", min=1, metavar="N", help="How many pictures to list."
+        ),
     ] = 10
     min_similarity: Annotated[
         float,

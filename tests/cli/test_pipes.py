@@ -98,7 +98,7 @@ def test_paths_alone_are_those_of_pictures_with_a_label(feed, pictures, capfdbin
 
 
 def test_search_prints_paths_alone_once_each(feed, pictures, capfd) -> None:
-    queries = ("--query", "red", "--query", "blue", "--top", "3")
+    queries = ("--query", "red", "--query", "blue", "--top-k", "3")
 
     code = feed(b"", "search", pictures, *queries, "--paths-only")
 
