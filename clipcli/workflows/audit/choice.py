@@ -72,8 +72,8 @@ _LOSSLESS = Criterion("stored without loss", "stored with loss", lambda one: not
 _RAW = Criterion("raw photograph", "no raw photograph", lambda one: not one.is_raw)
 _PIXELS = Criterion("most pixels", "fewer pixels", lambda one: -one.n_pixels)
 _COMPANIONS = Criterion(
-    "most files of its name beside it",
-    "fewer files of its name beside it",
+    "most companions",
+    "fewer companions",
     lambda one: -one.companions,
 )
 _METADATA = Criterion("most metadata", "less metadata", lambda one: -one.metadata)

@@ -106,7 +106,7 @@ class CopiesReport:
         measures = dict(zip(self.dataset.paths, self.dataset.measures, strict=True))
         try:
             for one in self.copies:
-                size = f"{measures[one.path].width} x {measures[one.path].height} pixels"
+                size = f"{measures[one.path].width} x {measures[one.path].height}"
                 gallery.add(self._card(one, size))
             gallery.finish()
         finally:
@@ -122,7 +122,7 @@ class CopiesReport:
             thumbnail=self.thumbnails.url(one.path) if self.thumbnails else None,
             facets={"kind": (one.kind,), "suggestion": (suggestion,)},
             numbers={"size": one.score},
-            facts=(("kind", one.kind), ("why", one.why), ("size", size)),
+            facts=(("kind", one.kind), ("why", one.why), ("size", f"{size} pixels")),
             group=str(one.group),
         )
 

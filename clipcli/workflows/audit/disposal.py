@@ -16,6 +16,7 @@ from clipcli.errors import OutputError, OutputExistsError, UsageError
 from clipcli.images.companions import Companion, Companions, split_ending
 from clipcli.images.kinds import RAW
 from clipcli.images.left_out import SIDECARS
+from clipcli.process import held
 from clipcli.workflows.audit.findings import Finding
 from clipcli.workflows.journal import trash
 from clipcli.workflows.journal.changes import Changes
@@ -154,17 +155,24 @@ class Disposer:
         """
         companions, digests = Companions(""), _Digests(self.states)
         for spare in spares:
-            try:
-                followers = self._followers(spare, companions)
-                sha256 = digests.of_kept(spare)
-                state = _state(spare.path, self.states)
-                target = self._put(spare, state, sha256)
-            except RefusedError as refusal:
-                yield Stayed(spare.path, refusal.message)
-                continue
-            yield Disposed(spare.path, target)
-            for follower in followers:
-                yield self._take_along(spare, follower, target)
+            with held():  # an interrupt does not part a picture from its notes
+                outcomes = list(self._take(spare, companions, digests))
+            yield from outcomes
+
+    def _take(
+        self, spare: Spare, companions: Companions, digests: _Digests
+    ) -> Iterator[Disposed | Stayed]:
+        try:
+            followers = self._followers(spare, companions)
+            sha256 = digests.of_kept(spare)
+            state = _state(spare.path, self.states)
+            target = self._put(spare, state, sha256)
+        except RefusedError as refusal:
+            yield Stayed(spare.path, refusal.message)
+            return
+        yield Disposed(spare.path, target)
+        for follower in followers:
+            yield self._take_along(spare, follower, target)
 
     def _put(self, spare: Spare, state: FileState, sha256: str) -> str:
         match self.action:

@@ -32,6 +32,7 @@ from clipcli.workflows.journal.filestate import (
     check_unchanged,
     digest,
     is_within,
+    n_links,
     place,
     real_path,
     sync_folder,
@@ -133,7 +134,7 @@ class Changes:
             check_unchanged(kept, kept_state)
             if state.device != kept_state.device:
                 raise RefusedError("on another file system, where hard links do not reach")
-            if os.lstat(path).st_nlink > 1:
+            if n_links(path) > 1:
                 raise RefusedError("has hard links already")
             sha256 = digest(path)
             if digest(kept) != sha256:
@@ -257,9 +258,13 @@ class Changes:
     def _time_of(self, folder: str) -> dict[str, object] | None:
         if folder in self._known_folders:
             return None
-        self._known_folders.add(folder)
         root, relative = self._relative(folder)
-        return folder_record(root, relative, os.stat(folder).st_mtime_ns)
+        try:
+            mtime_ns = os.stat(folder).st_mtime_ns
+        except OSError as error:
+            raise RefusedError(failure_reason(error, folder)) from error
+        self._known_folders.add(folder)
+        return folder_record(root, relative, mtime_ns)
 
     @contextmanager
     def _failures(self, step: Step, path: str) -> Iterator[None]:

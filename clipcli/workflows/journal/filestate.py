@@ -70,6 +70,14 @@ def look(path: str) -> FileState:
     return FileState.of(status)
 
 
+def n_links(path: str) -> int:
+    """Return how many names a file has; raise :class:`RefusedError` where there is none."""
+    try:
+        return os.lstat(path).st_nlink
+    except OSError as error:
+        raise RefusedError(failure_reason(error, path)) from error
+
+
 def check_unchanged(path: str, state: FileState) -> None:
     """Raise :class:`RefusedError` unless a file is as it was."""
     if not look(path).is_same(state):

@@ -6,7 +6,14 @@ import os
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from clipcli.workflows.journal.filestate import RefusedError, digest, is_beginning, look, place
+from clipcli.workflows.journal.filestate import (
+    RefusedError,
+    digest,
+    is_beginning,
+    look,
+    n_links,
+    place,
+)
 from clipcli.workflows.journal.records import Log, Step
 
 # back: the file goes home; again: the same, once what a killed undo left there is gone;
@@ -127,8 +134,7 @@ def _judge_relink(step: Step, log: Log, home: str, target: str, is_thorough: boo
     if look(target).inode == step.state.inode:
         return "none"  # it was never replaced; a file that is back may have its number again
     _check_content(target, step, is_thorough)
-    status = os.lstat(target)
-    is_back = status.st_nlink == 1 and status.st_mtime_ns == step.state.mtime_ns
+    is_back = n_links(target) == 1 and look(target).mtime_ns == step.state.mtime_ns
     return "none" if is_back else "restore"
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from clipcli.errors import UsageError
+from clipcli.images.files import failure_reason
 from clipcli.workflows.journal.changes import Changes
 from clipcli.workflows.journal.filestate import FileState, RefusedError, real_path
 
@@ -69,7 +70,13 @@ def trash_for(path: str) -> TrashFolder:
     RefusedError
         If its file system can have none.
     """
-    folder = os.path.dirname(real_path(path))
+    try:
+        return _trash_for(os.path.dirname(real_path(path)))
+    except OSError as error:  # the folder is gone, or one above it may not be looked into
+        raise RefusedError(failure_reason(error, path)) from error
+
+
+def _trash_for(folder: str) -> TrashFolder:
     device = os.stat(folder).st_dev
     home = home_trash()
     if os.stat(_existing(home)).st_dev == device:
@@ -84,10 +91,19 @@ def trash_for(path: str) -> TrashFolder:
 
 
 def home_trash() -> str:
-    """Return the trash folder in the user's home, as the XDG base directories say."""
+    """Return the trash folder in the user's home, as the XDG base directories say.
+
+    Raises
+    ------
+    RefusedError
+        If there is no home.
+    """
     data = os.environ.get("XDG_DATA_HOME", "")
     if not os.path.isabs(data):
-        data = str(Path.home() / ".local" / "share")
+        try:
+            data = str(Path.home() / ".local" / "share")
+        except RuntimeError as error:
+            raise RefusedError("there is no trash: the user has no home folder") from error
     return os.path.join(os.path.realpath(data), "Trash")
 
 

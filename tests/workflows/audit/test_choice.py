@@ -83,7 +83,7 @@ def test_what_has_a_sidecar_is_kept(tmp_path: Path) -> None:
     kept, reasons = choose(Chooser(), (first, measures()), (last, measures()))
 
     assert kept == "z.jpg"
-    assert reasons["a.jpg"] == "fewer files of its name beside it"
+    assert reasons["a.jpg"] == "fewer companions"
 
 
 @pytest.mark.parametrize(

@@ -222,3 +222,18 @@ def test_systems_that_do_not_tell_where_a_file_went_are_refused(
     with pytest.raises(UsageError, match="could not bring it back") as caught:
         trash.check_trash()
     assert "--move DIR" in (caught.value.hint or "")
+
+
+def test_a_folder_that_is_gone_and_a_user_without_a_home_are_told(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(RefusedError, match="no such file or folder"):
+        trash.trash_for(str(photos / "gone" / "a.jpg"))
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(RefusedError, match="no home folder"):
+        trash.trash_for(str(photos / "a.jpg"))
