@@ -66,6 +66,19 @@ def open_regular(path: Path) -> BufferedReader:
         raise
 
 
+def content_sha256(path: str | os.PathLike[str]) -> str:
+    """Return the sha256 of a regular file's content, in hex.
+
+    Raises
+    ------
+    OSError
+    """
+    import hashlib  # not needed to start up
+
+    with open_regular(Path(path)) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_regular(path: Path, error: type[ClipcliError], n_bytes: int = LIMIT_BYTES) -> bytes:
     """Return the bytes of a regular file that has so many at most.
 

@@ -10,7 +10,8 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-Decision: TypeAlias = Literal["label", "below_threshold", "rejected"]
+# "reviewed": somebody said so; the label is theirs, or none fits.
+Decision: TypeAlias = Literal["label", "below_threshold", "rejected", "reviewed"]
 ProbabilityKind: TypeAlias = Literal["softmax", "sigmoid", "calibrated", "independent", "probe"]
 
 
@@ -35,16 +36,19 @@ class Classified:
     reject_score: float | None = None  # 0..1, high where no label fits; None: nobody asked
     rule: str = ""  # what the file itself told, where that changed the answer
     note: str = ""  # what is wrong with the file, although all its pixels are there
+    known: str | None = None  # the label that somebody gave, where the decision is "reviewed"
 
     @property
     def label(self) -> str | None:
         """The first label, or ``None`` where the decision says that none fits."""
+        if self.decision == "reviewed":
+            return self.known
         return self._first.label if self.decision == "label" else None
 
     @property
     def probability(self) -> float:
-        """The probability of the first label, whether it was accepted or not."""
-        return self._first.probability
+        """The probability of the first label, whether it was accepted or not; 1 of a known one."""
+        return self._first.probability if self.known is None else 1.0
 
     @property
     def _first(self) -> LabelScore:

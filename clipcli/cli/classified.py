@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from clipcli.errors import ExitCode
 if TYPE_CHECKING:
     from clipcli.output.request import OutputRequest
     from clipcli.pipeline.classifier import Classifier
+    from clipcli.pipeline.known_answers import KnownAnswers
     from clipcli.pipeline.session import Session
     from clipcli.results import Result
 
@@ -22,16 +23,18 @@ def classified(
     *,
     n_shown: int,
     change: Callable[[Result], Result] = lambda result: result,
+    known: KnownAnswers | None = None,
 ) -> ExitCode:
     """Send each result to the outputs; however the run ends, what is written is whole.
 
-    ``change`` is done to each of them before.
+    ``change`` is done to each of them before, and what is ``known`` wins.
     """
     from clipcli.cli.conclude import conclude, note_files, reason_of
     from clipcli.cli.headings import heading_of
     from clipcli.output.results import Outputs
     from clipcli.output.summary import Summary, stderr_encoding
     from clipcli.output.table import RANKED_IMAGES
+    from clipcli.pipeline.known_answers import tell_left_over
     from clipcli.pipeline.provenance import now
 
     found, is_handful = session.find(RANKED_IMAGES)
@@ -46,10 +49,12 @@ def classified(
     started, is_wanted, summary = now(), not outputs.fills_terminal, Summary()
     try:
         with session.notes.progress(session.total(), is_wanted=is_wanted) as advance:
-            results = summary.count(map(change, classifier.classify_found(found)))
+            results: Iterable[Result] = map(change, classifier.classify_found(found))
+            results = summary.count(results if known is None else map(known.answered, results))
             for result in session.tally(results, are_shown=outputs.has_table):
                 outputs.write(result)
                 advance()
+        tell_left_over(known, session.notes.say)
         outputs.finish(session.provenance(classifier, started))
     except BaseException as error:
         outputs.end_early(session.provenance(classifier, started), reason_of(error))

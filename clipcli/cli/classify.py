@@ -16,6 +16,7 @@ from clipcli.cli.groups import (
     PathOptions,
     ResultOutput,
 )
+from clipcli.cli.known import KnownOptions
 from clipcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def classify(
     paths: PathOptions,
     labels: LabelOptions,
     decision: DecisionOptions,
+    reviewed: KnownOptions,
     model: ModelOptions,
     output: ClassifyOutput,
     notes: NoteOptions,
@@ -68,11 +70,14 @@ def classify(
             "--explain: puts heat maps into a contact sheet, and none is written",
             hint="add -o FILE.html, or ask `clipcli explain`",
         )
+    known = reviewed.known()
     session = model.session(paths.inputs(), notes)
     classifier = open_classifier(session, labels, decisions, top_k=decision.top_k or TOP_K)
+    if known is not None:
+        known.check_labels(classifier.label_set.names)
     if output.explain:
         request = replace(request, heats=_heats(session, classifier))
-    return classified(session, classifier, request, n_shown=decision.top_k or 1)
+    return classified(session, classifier, request, n_shown=decision.top_k or 1, known=known)
 
 
 def _heats(session: Session, classifier: Classifier) -> HeatViews:

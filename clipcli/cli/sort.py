@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clipcli.cli import options
-from clipcli.cli.groups import ActionOptions, FileOptions, LabelOptions, ModelOptions, NoteOptions
+from clipcli.cli.groups import (
+    ActionOptions,
+    FileOptions,
+    LabelOptions,
+    ModelOptions,
+    NoteOptions,
+)
+from clipcli.cli.known import KnownOptions
 from clipcli.cli.placing import MIN_PROB, PlacingOptions
 from clipcli.cli.prompt import ask, check_askable
 from clipcli.errors import ExitCode, several
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
     from clipcli.images.companions import Companions
     from clipcli.output.request import OutputRequest
     from clipcli.pipeline.classifier import Classifier
+    from clipcli.pipeline.known_answers import KnownAnswers
     from clipcli.pipeline.session import Session
     from clipcli.results import Result
     from clipcli.workflows.journal.records import Action
@@ -55,6 +63,7 @@ def sort(
     labels: LabelOptions,
     actions: SortActions,
     placing: PlacingOptions,
+    reviewed: KnownOptions,
     model: ModelOptions,
     output: FileOptions,
     notes: NoteOptions,
@@ -111,7 +120,7 @@ def sort(
         check_askable(f"move pictures into {into}?", is_agreed=actions.yes)
     placing.check()
     is_dry = actions.dry_run or action is None
-    wishes = _Wishes(action, is_dry, placing, margin, actions.yes)
+    wishes = _Wishes(action, is_dry, placing, margin, actions.yes, reviewed.known())
     request = output.request(FORMATS)
     places = open_places(source, into)
     watched = InputWatch(_spelt(source), places, wishes.companions(places.source))
@@ -137,6 +146,7 @@ class _Wishes:
     placing: PlacingOptions
     margin: float
     yes: bool
+    known: KnownAnswers | None
 
     def companions(self, source: str) -> Companions | None:
         from clipcli.images.companions import Companions
@@ -152,18 +162,27 @@ def _make_plan(
     request: OutputRequest,
 ) -> Plan:
     """Classify what is in SOURCE; nothing is moved before all of it is known."""
+    from clipcli.pipeline.known_answers import tell_left_over
     from clipcli.workflows.sorting.plan import Planner
 
     rules = wishes.placing.rules(classifier.label_set.names, margin=wishes.margin)
     action, companions = wishes.action or "move", watched.companions
     planner = Planner(watched.places, rules, watched.states, action=action, companions=companions)
-    for result in _classified(session, classifier, watched, request):
+    known = wishes.known
+    if known is not None:
+        known.check_labels(classifier.label_set.names)
+    for result in _classified(session, classifier, watched, request, known):
         planner.add(watched.relative(result.path), result)
+    tell_left_over(known, session.notes.say)
     return planner.plan
 
 
 def _classified(
-    session: Session, classifier: Classifier, watched: InputWatch, request: OutputRequest
+    session: Session,
+    classifier: Classifier,
+    watched: InputWatch,
+    request: OutputRequest,
+    known: KnownAnswers | None,
 ) -> Iterator[Result]:
     """Yield each result, and write it to the ``-o`` files."""
     from clipcli.cli.conclude import note_labels, reason_of
@@ -180,6 +199,7 @@ def _classified(
         with session.notes.progress(session.total()) as advance:
             for entry in session.tally(session.embedded(watched.watch(found))):
                 result = entry if isinstance(entry, Skipped) else classifier.score([entry])[0]
+                result = result if known is None else known.answered(result)
                 if outputs:
                     outputs.write(result)
                 yield result

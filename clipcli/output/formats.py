@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from clipcli.errors import MissingExtraError
+from clipcli.output.table import REVIEWED
 from clipcli.output.text import digits, escape_tsv, guarded, path_bytes, visible
 from clipcli.results import Classified, Provenance, Result, path_text, to_record
 from clipcli.version import __version__
@@ -205,7 +206,8 @@ def tsv_line(result: Result, *, n_shown: int = 1, for_terminal: bool = False) ->
     """``path``, ``label``, ``probability``; label empty where none fits, both where skipped.
 
     With ``n_shown`` above 1 the labels that come next follow, each with its probability. Where
-    labels were asked one by one, each that was answered with yes has a line.
+    labels were asked one by one, each that was answered with yes has a line. What somebody decided
+    ends with ``reviewed``.
     """
     rows = [[result.path, *[""] * (2 * n_shown)]]
     if isinstance(result, Classified):
@@ -215,6 +217,8 @@ def tsv_line(result: Result, *, n_shown: int = 1, for_terminal: bool = False) ->
         rows = [[result.path, result.label or "", digits(result.probability), *rest]]
         if result.labels:
             rows = [[result.path, s.label, digits(s.probability)] for s in result.labels]
+        if result.decision == "reviewed":
+            rows = [[*row, REVIEWED] for row in rows]
     lines = ["\t".join(escape_tsv(field) for field in fields) for fields in rows]
     if for_terminal:
         lines = ["\t".join(map(visible, line.split("\t"))) for line in lines]

@@ -180,7 +180,7 @@ def _tsv(source: str, lines: Iterable[str]) -> Iterator[Entry]:
     for number, line in enumerate(lines, start=1):
         cells = [_unescaped(cell) for cell in line.rstrip("\r\n").split("\t")]
         try:
-            path, label, probability, *_ = cells  # others follow, with --top-k
+            path, label, probability, *rest = cells  # others follow, with --top-k
             value = _number(probability) if probability else None
         except ValueError as error:
             raise _not_ours(f"{source}:{number}") from error
@@ -190,6 +190,7 @@ def _tsv(source: str, lines: Iterable[str]) -> Iterator[Entry]:
         if last is not None:
             yield _with_labels(last, labels)
         decision = "label" if label else "none"
+        decision = "reviewed" if rest[-1:] == ["reviewed"] and len(rest) % 2 else decision
         reason = None if value is not None else ""
         last, labels = Entry(path, reason, label or None, value, decision), [label]
     if last is not None:

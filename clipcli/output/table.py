@@ -20,7 +20,9 @@ PERCENT_CELLS = 7
 LABEL_CELLS = 28
 BAR_CELLS = 24
 SHORT_BAR_CELLS = 4  # where less than this is left, there is no bar
-VERDICTS = {"below_threshold": "unsure", "rejected": "none of these"}
+# What is shown where there is no label.
+VERDICTS = {"below_threshold": "unsure", "rejected": "none of these", "reviewed": "none of these"}
+REVIEWED = "reviewed"  # beside what somebody decided
 
 
 class Table:
@@ -56,7 +58,10 @@ class Table:
         path = Text(visible(result.path), style="bold")
         if isinstance(result, Skipped):
             return [path, Text(f"  skipped: {visible(result.reason)}", style="red"), Text()]
-        if result.decision != "label":
+        if result.decision == "reviewed":
+            told = VERDICTS[result.decision] if result.label is None else visible(result.label)
+            path.append(f"  {told}, {REVIEWED}", style="green")
+        elif result.decision != "label":
             path.append(f"  {VERDICTS[result.decision]}", style="yellow")
         is_sure = result.decision == "label"
         best = result.top[:1] if result.labels is None else result.labels
@@ -91,6 +96,8 @@ class Table:
         line = Text(f"{percent(result.probability):>{PERCENT_CELLS}}  ")
         line.append_text(self._verdict(result))
         line.append(f"  {visible(result.path)}")
+        if result.decision == "reviewed":
+            line.append(f"  {REVIEWED}", style="green")
         if others := (result.labels or ())[1:]:
             line.append("  also " + ", ".join(visible(s.label) for s in others), style="green")
         elif self._n_shown > 1:

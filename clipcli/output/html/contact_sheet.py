@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipcli.output.html.gallery import Card, Choice, Gallery, GallerySettings
-from clipcli.output.table import VERDICTS, percent
+from clipcli.output.table import REVIEWED, VERDICTS, percent
 from clipcli.results import Classified, LabelScore, Provenance, Result
 
 if TYPE_CHECKING:
@@ -68,15 +68,22 @@ def _card(result: Result) -> Card:
         result.path,
         title=verdict,
         share=result.probability,
-        tone="" if result.label is not None else "warn",
+        note=REVIEWED if result.decision == "reviewed" else "",
+        tone="good" if result.decision == "reviewed" else "" if result.label else "warn",
         facets={
             "label": (verdict,),
-            "status": ("labelled" if result.label is not None else verdict,),
+            "status": (_status(result, verdict),),
         },
         numbers={"probability": result.probability},
         bars=tuple((score.label, score.probability) for score in result.top),
         facts=tuple(map(_group_fact, result.parents)),
     )
+
+
+def _status(result: Classified, verdict: str) -> str:
+    if result.decision == "reviewed":
+        return REVIEWED
+    return "labelled" if result.label is not None else verdict
 
 
 def _group_fact(parent: LabelScore) -> tuple[str, str]:

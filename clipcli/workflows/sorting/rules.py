@@ -79,7 +79,7 @@ class Rules:
         return os.path.join(*(parts[part] for part in self.by.split("/")))
 
     def _is_close(self, result: Classified) -> bool:
-        if len(result.top) < 2:
+        if len(result.top) < 2 or result.decision == "reviewed":
             return False
         return result.top[0].probability - result.top[1].probability < self.margin
 

@@ -1,0 +1,39 @@
+"""The option that names what somebody has decided already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import typer
+
+if TYPE_CHECKING:
+    from clipcli.pipeline.known_answers import KnownAnswers
+
+
+@dataclass(frozen=True)
+class KnownOptions:
+    """What somebody has decided already."""
+
+    HEADING: ClassVar = "Decision"
+    decisions: Annotated[
+        Path | None,
+        typer.Option(
+            "--decisions",
+            metavar="FILE",
+            help="What a review on a page decided (decisions.jsonl) wins over the model's answers, "
+            "found again by content. Left out: the model answers.",
+        ),
+    ] = None
+
+    def known(self) -> KnownAnswers | None:
+        """Read the file of decisions, if one was named.
+
+        Raises
+        ------
+        DecisionsError
+        """
+        from clipcli.pipeline.known_answers import open_known
+
+        return open_known(self.decisions)
