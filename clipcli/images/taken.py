@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from clipcli.errors import ImageError
 from clipcli.images import tiff
-from clipcli.images.decode import reader_of
+from clipcli.images.decode import MAX_PIXELS, most_bytes, reader_of
 from clipcli.images.files import open_regular
 from clipcli.images.kinds import AVIF, HEAD_BYTES, HEIF, JPEG, PNG, RAW, TIFF, WEBP, sniff
 from clipcli.images.mending import segments
@@ -113,6 +113,8 @@ def _of_chunks(stream: BinaryIO, begin: int, order: str, wanted: bytes) -> Itera
 def _of_decoder(stream: BinaryIO, head: bytes) -> Iterator[BinaryIO]:
     kind = sniff(head)
     assert kind is not None
+    if stream.seek(0, io.SEEK_END) > most_bytes(MAX_PIXELS):  # these readers take all of it
+        return
     keep_pillow_quiet()
     stream.seek(0)
     try:

@@ -66,6 +66,26 @@ def read_picture(path: Path) -> None:
     load_pixels(path, Preprocessing(64), exact=True)
 
 
+def read_a_date(path: Path) -> None:
+    from clipcli.images.taken import taken_on
+
+    taken_on(path)
+
+
+def date_seeds() -> Iterator[tuple[str, bytes]]:
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[306] = "2023:07:14 18:05:59"
+    exif.get_ifd(0x8769)[36867] = "2023:07:14 18:05:59"
+    picture = Image.new("RGB", (12, 9))
+    for name in ("a.jpg", "a.png", "a.webp", "a.tif", "a.avif"):
+        stream = io.BytesIO()
+        picture.save(stream, Image.registered_extensions()[name[1:]], exif=exif)
+        yield name, stream.getvalue()
+    yield "a.nef", exif.tobytes().removeprefix(b"Exif\0\0")
+
+
 def picture_seeds() -> Iterator[tuple[str, bytes]]:
     from PIL import Image
 
@@ -551,6 +571,7 @@ def hub_seeds() -> Iterator[tuple[str, bytes]]:
 READERS = (
     Reader("labels", read_labels, label_seeds),
     Reader("pictures", read_picture, picture_seeds),
+    Reader("dates", read_a_date, date_seeds),
     Reader("safetensors", open_weights, safetensors_seeds),
     Reader("torch", open_weights, torch_seeds),
     Reader("probe", read_a_probe, probe_seeds),
