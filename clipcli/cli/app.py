@@ -45,6 +45,7 @@ COMMANDS = (
         "diff",
         "sort",
         "watch",
+        "tag",
         "undo",
         "eval",
         "audit",

@@ -1,0 +1,1 @@
+"""Keywords for pictures, in XMP: beside them, or inside."""
