@@ -13,8 +13,25 @@ CPU_INFO_CHARACTERS = (
 )
 
 
+class _Share:
+    """How many cores this process was told to make do with; belongs to the process."""
+
+    n_cores: int | None = None
+
+
+def share_cores(n_cores: int) -> None:
+    """Make do with so many cores: others work on this machine, too."""
+    _Share.n_cores = max(1, n_cores)
+
+
 def usable_cores() -> int:
     """Count the processor cores that this process may use."""
+    if _Share.n_cores is not None:
+        return min(_Share.n_cores, _cores())
+    return _cores()
+
+
+def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -50,10 +50,10 @@ COMMANDS = (
         "eval",
         "audit",
     ),
-    *("dedup", "serve", "probe", "labels", "cache", "config", "models", "doctor"),
+    *("dedup", "serve", "batch", "probe", "labels", "cache", "config", "models", "doctor"),
     *("train", "train-text"),
 )
-GROUPS = {"probe", "labels", "cache", "config", "models"}  # have commands of their own
+GROUPS = {"batch", "probe", "labels", "cache", "config", "models"}  # have commands of their own
 PLAIN = {"undo", "doctor"}  # take no groups of options
 
 

@@ -138,8 +138,8 @@ class NoteOptions:
 
 
 @dataclass(frozen=True)
-class ModelOptions:
-    """Which model runs, and how."""
+class UncachedModelOptions:
+    """Which model runs, and how, where nothing is kept of earlier runs."""
 
     HEADING: ClassVar = "Model"
     model: options.Model = None
@@ -149,7 +149,6 @@ class ModelOptions:
     exact: options.Exact = False
     convert_profiles: options.ConvertProfiles = False
     max_pixels: options.MaxPixels = 200.0
-    no_cache: options.NoCache = False
 
     def session(
         self, inputs: Inputs, notes: NoteOptions, report: FindReport | None = None
@@ -170,10 +169,25 @@ class ModelOptions:
             precision=self.precision,
             exact=self.exact,
             max_megapixels=self.max_pixels,
-            no_cache=self.no_cache,
+            no_cache=self.is_uncached(),
             backend=self.backend,
             convert_profiles=self.convert_profiles,
         )
+
+    def is_uncached(self) -> bool:
+        """Whether vectors and label rows are neither read from the cache nor kept there."""
+        return True
+
+
+@dataclass(frozen=True)
+class ModelOptions(UncachedModelOptions):
+    """Which model runs, and how."""
+
+    no_cache: options.NoCache = False
+
+    def is_uncached(self) -> bool:
+        """Whether that was asked for."""
+        return self.no_cache
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ HEADINGS = (
         "Action",
         "Folders and names",
         "Model",
+        "Workers",
+        "Budget",
         "Length",
         "Training",
         "Output",

@@ -24,10 +24,11 @@ _MAGIC_BYTES = 6
 
 
 @contextmanager
-def open_tar(stream: BinaryIO) -> Iterator[TarFile]:
+def open_tar(stream: BinaryIO, *, has_to_end: bool = True) -> Iterator[TarFile]:
     """Open a tar, packed by gzip, bzip2, xz or not at all, to read its members in their order.
 
-    Subtle: that the end is none is noticed when the block is left, after the last member.
+    Subtle: that the end is none is noticed when the block is left, after the last member; not
+    without ``has_to_end``, where only a part is read.
 
     Raises
     ------
@@ -45,7 +46,8 @@ def open_tar(stream: BinaryIO) -> Iterator[TarFile]:
         plain = cast("Any", _WithEnd(_unpacked(stream)))
         with tarfile.open(fileobj=plain, mode="r|", tarinfo=headers) as tar:
             yield tar
-            check_end(cast("Any", tar.fileobj).read, has_end=headers.has_end)
+            if has_to_end:
+                check_end(cast("Any", tar.fileobj).read, has_end=headers.has_end)
     except (tarfile.TarError, zlib.error, LZMAError) as error:
         raise ValueError(str(error)) from error
 

@@ -140,6 +140,10 @@ class ParquetDocument:
         self._file.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
         self._rows.clear()
 
+    def note(self, key: str, value: str) -> None:
+        """Put something more into the file's key-value metadata."""
+        self._file.add_key_value_metadata({key: value})
+
     def finish(self, provenance: Provenance, error: str | None) -> None:
         """Write the rest and the footer; provenance is in the file's key-value metadata."""
         self._flush()

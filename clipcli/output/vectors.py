@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from clipcli.errors import ClipcliError, UsageError
 from clipcli.output.files import NewFile, check_target
-from clipcli.output.formats import SinkStream, require_pyarrow
+from clipcli.output.formats import Sink, SinkStream, require_pyarrow
 from clipcli.process import held
 from clipcli.results import Skipped, path_fields, path_text
 
@@ -157,22 +157,22 @@ def _npy_header(shape: tuple[int, int]) -> bytes:
     return buffer.getvalue()
 
 
-class _ParquetFile:
+class VectorDocument:
     """Columns path, path_bytes, status, reason, vector; provenance in the metadata."""
 
-    def __init__(self, path: Path, width: int, *, overwrite: bool) -> None:
+    def __init__(self, sink: Sink, width: int) -> None:
         pa = require_pyarrow()
         import pyarrow.parquet as pq
 
-        self._file = NewFile(path, overwrite=overwrite)
         names = ("path", "path_bytes", "status", "reason")
         columns = [(name, pa.string()) for name in names]
         self._schema = pa.schema([*columns, ("vector", pa.list_(pa.float32(), width))])
         self._rows: list[dict[str, Any]] = []
-        self._stream = pa.PythonFile(SinkStream(self._file), mode="w")
+        self._stream = pa.PythonFile(SinkStream(sink), mode="w")
         self._parquet = pq.ParquetWriter(self._stream, self._schema)
 
     def write(self, entry: Embedded | Skipped) -> None:
+        """Add one row."""
         row: dict[str, Any] = dict(path_fields(entry.path))
         if isinstance(entry, Skipped):
             row |= {"status": "skipped", "reason": entry.reason}
@@ -188,14 +188,37 @@ class _ParquetFile:
         self._parquet.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
         self._rows.clear()
 
+    def note(self, key: str, value: str) -> None:
+        """Put something more into the file's key-value metadata."""
+        self._parquet.add_key_value_metadata({key: value})
+
     def finish(self, provenance: dict[str, Any]) -> None:
-        self._file.check()
+        """Write the rest and the footer."""
         self._flush()
         self._parquet.add_key_value_metadata({"clipcli": json.dumps(provenance)})
         self._parquet.close()
         self._stream.close()
+
+    def abandon(self) -> None:
+        """Close what would otherwise be closed later, when the file is gone."""
+        self._parquet.close()
+
+
+class _ParquetFile:
+    """A Parquet file that is there when it is whole."""
+
+    def __init__(self, path: Path, width: int, *, overwrite: bool) -> None:
+        self._file = NewFile(path, overwrite=overwrite)
+        self._document = VectorDocument(self._file, width)
+
+    def write(self, entry: Embedded | Skipped) -> None:
+        self._document.write(entry)
+
+    def finish(self, provenance: dict[str, Any]) -> None:
+        self._file.check()
+        self._document.finish(provenance)
         self._file.commit()
 
     def abandon(self) -> None:
-        self._parquet.close()  # or it would do so later, when the file is gone
+        self._document.abandon()
         self._file.discard()

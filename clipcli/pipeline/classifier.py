@@ -19,9 +19,9 @@ from clipcli.images.find import FindReport, ImageFile, find_images
 from clipcli.labels.label_set import LabelSet, load_label_set
 from clipcli.labels.templates import choose_templates
 from clipcli.pipeline.embed import DecodeOptions, Embedded, embed
+from clipcli.pipeline.image_data import in_memory
 from clipcli.pipeline.inputs import Input
 from clipcli.pipeline.label_rows import LabelRows, Report, encode_labels
-from clipcli.pipeline.sources import in_memory
 from clipcli.results import Classified, Result, Skipped, noted
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, cast
 
 from clipcli.cache.image_cache import ImageCache
 from clipcli.images.find import ImageFile
+from clipcli.pipeline.image_data import ImageData
 from clipcli.pipeline.prefetch import Feeder
 from clipcli.pipeline.reader import MAX_PIXELS, DecodeOptions, Embedded, Fresh
-from clipcli.pipeline.sources import ImageData
 from clipcli.results import Skipped
 
 if TYPE_CHECKING:

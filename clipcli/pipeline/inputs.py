@@ -14,14 +14,9 @@ from clipcli.errors import UsageError
 from clipcli.images.find import FindReport, ImageFile, find_images
 from clipcli.images.kinds import sniff
 from clipcli.images.lists import STANDARD_INPUT, standard_input_head
-from clipcli.pipeline.sources import (
-    URL,
-    ImageData,
-    fetch,
-    is_source,
-    read_source,
-    read_whole,
-)
+from clipcli.pipeline.image_data import ImageData
+from clipcli.pipeline.remote import URL, fetch, read_whole
+from clipcli.pipeline.sources import is_source, read_source
 from clipcli.results import Skipped
 
 Input: TypeAlias = "ImageFile | ImageData | Skipped"

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from clipcli.cache.identity import Identity, identity_of
 from clipcli.images.files import status_of
 from clipcli.images.find import ImageFile
+from clipcli.pipeline.image_data import ImageData
 from clipcli.pipeline.reader import DecodeOptions, Embedded, Fresh, Reader
-from clipcli.pipeline.sources import ImageData
 from clipcli.process import usable_cores
 from clipcli.results import Skipped
 

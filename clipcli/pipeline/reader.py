@@ -23,7 +23,7 @@ from clipcli.errors import ImageError
 from clipcli.images.files import failure_reason, open_regular
 from clipcli.images.find import ImageFile
 from clipcli.images.notes import note_of, origin_of
-from clipcli.pipeline.sources import ImageData
+from clipcli.pipeline.image_data import ImageData
 from clipcli.results import Skipped
 
 if TYPE_CHECKING:

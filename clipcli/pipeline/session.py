@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from clipcli.errors import InputError, UsageError
 from clipcli.images.find import FindReport, ImageFile
 from clipcli.images.left_out import in_words
+from clipcli.pipeline.image_data import ImageData
 from clipcli.pipeline.inputs import Input, Inputs
-from clipcli.pipeline.sources import ImageData, is_source
+from clipcli.pipeline.sources import is_source
 from clipcli.results import Provenance, Skipped
 
 if TYPE_CHECKING:

@@ -374,7 +374,8 @@ def tar_seeds() -> Iterator[tuple[str, bytes]]:
 def read_an_archive(path: Path) -> None:
     """Read all pictures of a tar or a Parquet file, as ``classify`` does."""
     from clipcli.images.find import FindReport
-    from clipcli.pipeline.sources import ImageData, read_source
+    from clipcli.pipeline.image_data import ImageData
+    from clipcli.pipeline.sources import read_source
 
     for one in read_source(str(path), FindReport()):
         if isinstance(one, ImageData):

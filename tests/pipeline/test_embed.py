@@ -21,7 +21,7 @@ from clipcli.images.find import ImageFile
 from clipcli.images.load import Loaded
 from clipcli.pipeline import prefetch as feeder
 from clipcli.pipeline.embed import DecodeOptions, Embedded, embed
-from clipcli.pipeline.sources import ImageData
+from clipcli.pipeline.image_data import ImageData
 from clipcli.results import Skipped
 from tests.fakes import FakeEncoder
 

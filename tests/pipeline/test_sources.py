@@ -19,8 +19,9 @@ from clipcli import Classifier
 from clipcli.cli.app import run
 from clipcli.errors import ImageError, UsageError
 from clipcli.images.find import FindReport
-from clipcli.pipeline import sources
-from clipcli.pipeline.sources import ImageData, expand, is_source, read_source
+from clipcli.pipeline import remote
+from clipcli.pipeline.image_data import ImageData
+from clipcli.pipeline.sources import expand, is_source, read_source
 from clipcli.results import Skipped
 
 pytestmark = pytest.mark.usefixtures("use_tiny_model")
@@ -121,10 +122,10 @@ def test_urls_get_the_answers_of_files_as_arguments_and_in_lists(
 def test_a_picture_that_drips_for_ever_is_given_up(
     server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "FETCH_S", 0.0)
+    monkeypatch.setattr(remote, "FETCH_S", 0.0)
 
     with pytest.raises(ImageError, match="could not be fetched within"):
-        sources.fetch(f"{server}/red.png")
+        remote.fetch(f"{server}/red.png")
 
 
 def test_a_picture_that_breaks_off_on_its_way_is_no_shorter_picture() -> None:
@@ -141,7 +142,7 @@ def test_a_picture_that_breaks_off_on_its_way_is_no_shorter_picture() -> None:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         try:
             with pytest.raises(ImageError, match="sent less than it announced"):
-                sources.fetch(f"http://127.0.0.1:{running.server_address[1]}/a.png")
+                remote.fetch(f"http://127.0.0.1:{running.server_address[1]}/a.png")
         finally:
             running.shutdown()
 

@@ -11,7 +11,7 @@ from clipcli.cache.identity import hash_content
 from clipcli.errors import ImageError, InputError
 from clipcli.images.files import failure_reason, open_regular
 from clipcli.images.upright import Upright, open_upright
-from clipcli.pipeline.sources import ImageData
+from clipcli.pipeline.image_data import ImageData
 from clipcli.results import Skipped, path_fields
 
 if TYPE_CHECKING:
