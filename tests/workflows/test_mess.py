@@ -1,6 +1,6 @@
 """The whole tidying of a mess, killed at random moments and taken back: nothing is lost.
 
-``sort --move`` and ``dedup --trash`` one after the other, each killed at moments of its
+``sort --move``, ``tag`` and ``dedup --trash`` one after the other, each killed at moments of its
 own, and then their undos in turn. After every kill all that there was is somewhere; after the undo
 it is where it was: names, bytes, times and permissions.
 """
@@ -42,6 +42,7 @@ class Tidying:
         where = ("--into", self.sorted, "--by", "year/label", "--unsure", "unsure")
         self.commands: dict[str, tuple[object, ...]] = {
             "sort": ("sort", self.photos, *LABELS, *where, "--move", "--yes"),
+            "tag": ("tag", self.sorted, *LABELS, "--yes"),
             "dedup": ("dedup", self.sorted, "--trash", "--yes"),
         }
 
