@@ -271,16 +271,29 @@ class Changes:
         """Tell a file that stays as it is from a place that takes no more."""
         try:
             yield
-        except FileExistsError:
+        except FileExistsError as error:
             if step.action in ("move", "trash"):
                 raise
-            self._journal.write({"void": step.number})
-            raise RefusedError("is there already") from None
+            self._void(step)
+            raise RefusedError("is there already") from error
+        except RefusedError:
+            self._void(step)
+            raise
         except OSError as error:
             if error.errno in _FULL:
                 reason = error.strerror or error
                 raise OutputError(f"{path}: could not be written ({reason})") from error
+            self._void(step)
             raise RefusedError(failure_reason(error, path)) from error
+
+    def _void(self, step: Step) -> None:
+        """Take a step out of the journal that came to nothing.
+
+        What was to move stays in it: if the file is gone from its old place, the new one may have
+        the only copy.
+        """
+        if step.action in ("relink", "rewrite"):
+            self._journal.write({"void": step.number})
 
     # --- folders and names
 

@@ -15,6 +15,7 @@ import pytest
 
 from clipcli.cli.app import run
 from clipcli.errors import InputError, OutputError
+from clipcli.workflows.journal import transfer
 from clipcli.workflows.journal.changes import Changes, begun_changes
 from clipcli.workflows.journal.filestate import RefusedError, look
 from clipcli.workflows.journal.journal import journal_folder, journals, open_journal
@@ -211,6 +212,28 @@ def room_for(n_bytes: int, beside: Path) -> Callable[[int, Any], int]:
     return limited
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"), [("new.xmp", "is there already"), ("a.xmp", "changed since")]
+)
+def test_a_file_that_comes_or_changes_at_the_last_moment_is_not_overwritten(
+    photos: Path, take_back: Undo, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
+) -> None:
+    path, write_new = photos / name, transfer.write_new
+
+    def meanwhile(*arguments: Any) -> None:
+        write_new(*arguments)
+        path.write_bytes(b"<mine/>")
+
+    with monkeypatch.context() as context:
+        context.setattr(transfer, "write_new", meanwhile)
+        with pytest.raises(RefusedError, match=reason):
+            rewrite(path, b"<new/>")
+
+    assert names(photos) == sorted({"a.jpg", "a.xmp", "b/a.jpg", name})
+    assert take_back() == []
+    assert path.read_bytes() == b"<mine/>"
+
+
 # --- hard links
 
 
@@ -234,6 +257,16 @@ def test_a_link_comes_back_although_the_kept_file_is_gone(photos: Path, take_bac
 
     assert [entry.how for entry in undone] == ["restore"]
     assert (photos / "b" / "a.jpg").stat().st_mtime_ns == OLDER_NS
+
+
+def test_a_link_of_one_time_with_its_copy_is_a_file_of_its_own_again(
+    photos: Path, take_back: Undo
+) -> None:
+    os.utime(photos / "b" / "a.jpg", ns=(OLD_NS, OLD_NS))  # as after cp -p
+    hardlink(photos)
+
+    assert [entry.how for entry in take_back()] == ["restore"]
+    assert not (photos / "b" / "a.jpg").samefile(photos / "a.jpg")
 
 
 def test_a_link_that_was_written_to_is_left(photos: Path, take_back: Undo) -> None:
@@ -277,6 +310,27 @@ def test_a_file_system_that_links_nothing_loses_nothing(
 
     assert take_back() == []
     assert snapshot(photos) == before
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "b/a.jpg"])
+def test_a_file_that_changes_at_the_last_moment_is_not_replaced(
+    photos: Path, take_back: Undo, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    link = os.link
+
+    def meanwhile(source: str, target: str) -> None:
+        link(source, target)
+        (photos / name).write_bytes(b"something new")
+
+    with monkeypatch.context() as context:
+        context.setattr(os, "link", meanwhile)
+        with pytest.raises(RefusedError, match="changed since"):
+            hardlink(photos)
+
+    assert names(photos) == ["a.jpg", "a.xmp", "b/a.jpg"]
+    assert (photos / name).read_bytes() == b"something new"
+    assert take_back() == []
+    assert not (photos / "b" / "a.jpg").samefile(photos / "a.jpg")
 
 
 # --- moves and the trash
@@ -361,6 +415,58 @@ def test_what_was_thrown_out_of_the_trash_is_told(photos: Path, take_back: Undo)
 
 
 # --- the journal and the command
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="names of handles as on Linux")
+def test_each_step_and_what_it_keeps_is_on_the_disk_before_it_is_taken(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trash = photos.parent / "trash"
+    a, copy, sidecar = (str(photos / name) for name in ("a.jpg", "b/a.jpg", "a.xmp"))
+    with changing(photos, trash) as changes, watched(monkeypatch) as events:
+        changes.rewrite(sidecar, b"<new/>", look(sidecar))
+        changes.hardlink(copy, a, look(copy), look(a))
+        changes.rewrite(str(photos / "b" / "c.xmp"), b"<new/>", None)
+        changes.make_folder(str(trash / "files"))
+        journal = str(changes.path)
+
+    acts = [i for i, (act, _) in enumerate(events) if act in ("replace", "link", "mkdir")]
+    assert len(acts) >= 5
+    synced = [{path for act, path in events[:i] if act == "fsync"} for i in acts]
+    for i, before in zip(acts, synced, strict=True):
+        act, path = events[i]
+        if act != "replace":
+            assert events[i - 1] == ("fsync", journal), events[i]
+        elif ".clipcli-" in path and path not in {e[1] for e in events if e[0] == "link"}:
+            assert path in before, "what replaces a file"
+    assert events[acts[0]][0] == "mkdir"  # of the store
+    assert any(path.endswith(".kept/1") for path in synced[1]), "what a file held"
+
+
+@contextmanager
+def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, str]]]:
+    """Note what is written out and what is done to which file, in order."""
+    events: list[tuple[str, str]] = []
+    fsync = os.fsync
+
+    def noted_fsync(handle: int) -> None:
+        events.append(("fsync", str(Path(f"/proc/self/fd/{handle}").readlink())))
+        fsync(handle)
+
+    def noted(name: str, at: int) -> Callable[..., None]:
+        act = getattr(os, name)
+
+        def call(*arguments: Any) -> None:
+            events.append((name, str(arguments[at])))
+            act(*arguments)
+
+        return call
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", noted_fsync)
+        for name, at in (("replace", 0), ("link", 1), ("mkdir", 0)):
+            patched.setattr(os, name, noted(name, at))
+        yield events
 
 
 @pytest.mark.parametrize(
