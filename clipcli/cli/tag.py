@@ -9,10 +9,12 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.groups import LabelOptions, ModelOptions, NoteOptions, PathOptions
+from clipcli.cli.known import KnownOptions
 from clipcli.cli.prompt import ask, check_askable
 from clipcli.errors import ExitCode, UsageError, several
 
 if TYPE_CHECKING:
+    from clipcli.pipeline.known_answers import KnownAnswers
     from clipcli.pipeline.session import Session
     from clipcli.workflows.tagging.plan import TagPlan, TagPlanner
 
@@ -90,6 +92,7 @@ def tag(
     paths: PathOptions,
     labels: LabelOptions,
     decisions: TagDecisions,
+    reviewed: KnownOptions,
     actions: TagActions,
     model: ModelOptions,
     notes: NoteOptions,
@@ -108,26 +111,31 @@ def tag(
 
     if not actions.dry_run:
         check_askable("write keywords?", is_agreed=actions.yes)
-    if actions.remove and labels != LabelOptions():
+    if actions.remove and (labels != LabelOptions() or reviewed != KnownOptions()):
         raise UsageError("--remove takes no labels", hint="drop one of the two")
     session = model.session(paths.inputs(), notes)
     planner = TagPlanner(Sidecars(actions.naming), embed=actions.embed)
     if actions.remove:
         outcome = _look_for_removals(session, planner)
     else:
-        _classify(session, labels, decisions, planner)
+        _classify(session, labels, decisions, reviewed.known(), planner)
         outcome = conclude(session)
     return _carry_out(session, planner.plan, actions, outcome)
 
 
 def _classify(
-    session: Session, labels: LabelOptions, decisions: TagDecisions, planner: TagPlanner
+    session: Session,
+    labels: LabelOptions,
+    decisions: TagDecisions,
+    known: KnownAnswers | None,
+    planner: TagPlanner,
 ) -> None:
     """Classify all pictures; nothing is written before all of it is known."""
     from clipcli.cli.conclude import note_labels
     from clipcli.cli.open_classifier import TOP_K, open_classifier
     from clipcli.pipeline.decisions import Decisions
-    from clipcli.results import Skipped
+    from clipcli.pipeline.known_answers import tell_left_over
+    from clipcli.results import Classified, Skipped
     from clipcli.workflows.tagging.plan import KeywordChoice
 
     classifier = open_classifier(
@@ -139,12 +147,18 @@ def _classify(
     choice = KeywordChoice(
         classifier.label_set, decisions.min_prob, decisions.top_k, decisions.margin
     )
+    if known is not None:
+        known.check_labels(classifier.label_set.names)
     found = session.find_files()
     with session.notes.progress(session.total()) as advance:
         for entry in session.tally(session.embedded(found)):
             if not isinstance(entry, Skipped):
-                planner.add(entry.path, choice.keywords(classifier.score([entry])[0]))
+                result = classifier.score([entry])[0]
+                answer = result if known is None else known.answered(result)
+                assert isinstance(answer, Classified)
+                planner.add(entry.path, choice.keywords(answer))
             advance()
+    tell_left_over(known, session.notes.say)
     if session.n_ok:
         note_labels(session, classifier)
     del session.report.left_out["sidecar"]  # they are what this is about

@@ -72,6 +72,56 @@ def read_a_date(path: Path) -> None:
     taken_on(path)
 
 
+def read_an_origin(path: Path) -> None:
+    from clipcli.images.origin import read_origin
+
+    read_origin(path)
+
+
+def origin_seeds() -> Iterator[tuple[str, bytes]]:
+    from PIL import Image
+
+    screen = Image.new("RGB", (1366, 768), "white")
+    screen.paste((9, 9, 9), (100, 100, 500, 120))
+    for form in ("png", "jpeg", "webp"):
+        stream = io.BytesIO()
+        screen.save(stream, form)
+        yield f"a.{form}", stream.getvalue()
+    page = io.BytesIO()
+    Image.new("1", (595, 842), 1).save(page, "TIFF", compression="group4")
+    yield "a.tif", page.getvalue()
+    yield from date_seeds()
+
+
+def change_keywords(path: Path) -> None:
+    from clipcli.workflows.tagging.containers import embedded
+    from clipcli.workflows.tagging.keywords import EMPTY, Keyword, with_keywords, without_ours
+
+    def change(packet: bytes | None) -> bytes:
+        return without_ours(with_keywords(packet or EMPTY, [Keyword("cat", "animal")]))
+
+    data = path.read_bytes()
+    if path.suffix == ".xmp":
+        change(data)
+    else:
+        embedded(data, change)
+
+
+def keyword_seeds() -> Iterator[tuple[str, bytes]]:
+    from PIL import Image
+
+    from clipcli.workflows.tagging.containers import embedded
+    from clipcli.workflows.tagging.keywords import EMPTY
+    from tests.workflows.tagging.samples import WRITTEN
+
+    for name, text in WRITTEN.items():
+        yield f"{name}.xmp", text.encode()
+    for form in ("jpeg", "png"):
+        stream = io.BytesIO()
+        Image.new("RGB", (8, 8)).save(stream, form)
+        yield f"a.{form}", embedded(stream.getvalue(), lambda _: EMPTY)
+
+
 def date_seeds() -> Iterator[tuple[str, bytes]]:
     from PIL import Image
 
@@ -573,6 +623,8 @@ READERS = (
     Reader("labels", read_labels, label_seeds),
     Reader("pictures", read_picture, picture_seeds),
     Reader("dates", read_a_date, date_seeds),
+    Reader("origins", read_an_origin, origin_seeds),
+    Reader("keywords", change_keywords, keyword_seeds),
     Reader("safetensors", open_weights, safetensors_seeds),
     Reader("torch", open_weights, torch_seeds),
     Reader("probe", read_a_probe, probe_seeds),

@@ -77,10 +77,12 @@ class KeywordChoice:
 
     def keywords(self, result: Classified) -> list[Keyword]:
         """Return the keywords of a picture; none where no label is sure."""
+        parents = {x.name: x.parent for x in self.label_set.labels}
+        if result.decision == "reviewed":
+            return [] if result.known is None else [Keyword(result.known, parents[result.known])]
         if result.label is None or self._is_close(result):
             return []
         thresholds = {x.name: x.threshold for x in self.label_set.labels if x.threshold is not None}
-        parents = {x.name: x.parent for x in self.label_set.labels}
         several: Iterable[LabelScore] = result.labels if result.labels is not None else result.top
         sure = [x.label for x in several if x.probability >= thresholds.get(x.label, self.min_prob)]
         return [Keyword(label, parents[label]) for label in sure[: self.top_k]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,7 @@ def inside(jpeg: bytes, *more: bytes) -> bytes:
     return jpeg[:2] + b"".join(more) + jpeg[2:]
 
 
+@cache
 def broken() -> dict[str, tuple[bytes, str]]:
     jpeg, png = picture("JPEG"), picture("PNG")
     twice = segment(0xE1, XMP + EMPTY)

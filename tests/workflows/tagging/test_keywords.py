@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import difflib
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipcli.workflows.tagging.keywords import (
@@ -28,10 +27,11 @@ CAT = [Keyword("cat", "animal")]
 HEAD = f'<rdf:RDF xmlns:rdf="{RDF}" xmlns:dc="http://purl.org/dc/elements/1.1/">'
 
 
-def removed(before: bytes, after: bytes) -> list[str]:
-    """Return the characters that a change took away."""
-    matcher = difflib.SequenceMatcher(None, before.decode(), after.decode(), autojunk=False)
-    return [before.decode()[a:b] for kind, a, b, _, _ in matcher.get_opcodes() if kind != "equal"]
+def is_all_there(before: bytes, after: bytes) -> bool:
+    """Tell whether a text can be made of another by leaving out some of its characters."""
+    rest = iter(after)
+    # The slash of "<a/>" goes where something comes in: "<a>…</a>".
+    return all(byte in rest for byte in before.replace(b"/>", b">"))
 
 
 def listed(packet: bytes, namespace: str, local: str) -> list[str | None]:
@@ -56,8 +56,7 @@ def test_what_others_wrote_stays_in_every_byte(name: str) -> None:
 
     after = with_keywords(before, CAT)
 
-    # "<a/>" has to become "<a>…</a>" where something goes in; nothing else may be lost.
-    assert set(removed(before, after)) <= {"", "/"}
+    assert is_all_there(before, after)
     assert with_keywords(after, CAT) == after
     assert without_ours(after) == before
 
@@ -229,6 +228,7 @@ WORDS = st.text(st.characters(exclude_categories=("C", "Zl", "Zp", "Zs")), min_s
 KEYWORDS = st.lists(st.builds(Keyword, WORDS, st.none() | WORDS), max_size=4)
 
 
+@settings(max_examples=40)
 @given(st.sampled_from(sorted(WRITTEN)), KEYWORDS)
 def test_whatever_is_written_can_be_read_and_taken_back(name: str, keywords: list[Keyword]) -> None:
     before = WRITTEN[name].encode()
@@ -240,7 +240,7 @@ def test_whatever_is_written_can_be_read_and_taken_back(name: str, keywords: lis
     assert {each.label.casefold() for each in keywords} <= spoken
     assert set(keywords_of(before)[SUBJECT]) <= set(found[SUBJECT])
     assert keywords_of(without_ours(after)) == keywords_of(before)
-    assert set(removed(before, after)) <= {"", "/"}
+    assert is_all_there(before, after)
 
 
 def test_comments_and_histories_are_where_they_were() -> None:

@@ -23,6 +23,7 @@ from clipcli.workflows.tagging.keywords import (
 )
 from clipcli.workflows.tagging.plan import KeywordChoice, TagPlan, TagTarget
 from tests.conftest import COLOURS
+from tests.decisions import record, write
 from tests.fakes import FakeEncoder
 from tests.workflows.sorting.trees import snapshot
 from tests.workflows.tagging.samples import DARKTABLE, LIGHTROOM
@@ -276,6 +277,23 @@ def test_a_read_only_folder_is_one_line(cli: Cli, pictures: Path, labels: tuple[
 
     assert code == 5
     assert "permission denied" in err
+
+
+def test_what_a_person_decided_wins(
+    cli: Cli, pictures: Path, labels: tuple[str, str], tmp_path: Path
+) -> None:
+    decided = [
+        record(pictures / "red.png", "red", "blue", "relabel"),
+        record(pictures / "green.png", "green", None, "reject"),
+    ]
+    decisions = write(tmp_path / "decisions.jsonl", decided)
+
+    code, _, _ = cli("tag", pictures, *labels, "--yes", "--decisions", decisions)
+
+    assert code == 0
+    assert subjects(pictures / "red.png.xmp") == ["cold", "blue"]
+    assert subjects(pictures / "blue.png.xmp") == ["cold", "blue"]
+    assert not (pictures / "green.png.xmp").exists()
 
 
 # --- which labels
