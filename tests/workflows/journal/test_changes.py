@@ -374,6 +374,23 @@ def test_a_name_that_is_taken_is_left_and_another_can_be_tried(
     assert snapshot(photos) == before
 
 
+def test_what_takes_a_name_at_the_last_moment_is_left_by_the_undo_too(
+    photos: Path, take_back: Undo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move, file, target = transfer.move, photos / "a.jpg", photos / "c.jpg"
+
+    def meanwhile(*arguments: Any) -> None:
+        target.write_bytes(b"picture")  # the same in every byte, and yet somebody else's
+        move(*arguments)
+
+    with changing(photos) as changes, monkeypatch.context() as context:
+        context.setattr(transfer, "move", meanwhile)
+        assert not changes.move(str(file), str(target), look(str(file)))
+
+    assert take_back() == []
+    assert names(photos) == ["a.jpg", "a.xmp", "b/a.jpg", "c.jpg"]
+
+
 def test_content_that_is_not_what_was_decided_upon_stays(photos: Path) -> None:
     file = photos / "a.jpg"
 
