@@ -21,8 +21,8 @@ REASONS_SHOWN = 5  # for which inputs were skipped
 PROMPTS_SHOWN = 5  # that were too long for the model
 PROMPT_CHARACTERS = 80  # shown of each
 UNCHOSEN = (
-    "the small bundled model served; for better answers: `clipcli models pull ViT-B/32`, then "
-    "`clipcli models default ViT-B/32` (or keep it: `clipcli models default mini`)"
+    "the small bundled model served{how_good}; for better answers: `clipcli models pull ViT-B/32`, "
+    "then `clipcli models default ViT-B/32` (or keep it: `clipcli models default mini`)"
 )
 
 
@@ -79,9 +79,17 @@ def conclude(session: Session, classifier: Classifier | None = None) -> ExitCode
         notes.say(session.encoder.note)
     note_cache(session, session.image_cache.problem)
     if session.model.is_default() and is_first_today(without_cache=session.model.no_cache):
-        notes.say(UNCHOSEN)
+        notes.say(UNCHOSEN.format(how_good=_how_good(classifier)))
     _note_details(session)
     return code
+
+
+def _how_good(classifier: Classifier | None) -> str:
+    """Say what to expect of the bundled model with a built-in set, where that was measured."""
+    from clipcli.models.accuracy import known_accuracy
+
+    known = known_accuracy().get(classifier.label_set.name) if classifier else None
+    return f" (with {classifier.label_set.name} {known.in_words()})" if classifier and known else ""
 
 
 def conclude_inputs(session: Session) -> ExitCode:

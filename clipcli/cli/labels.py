@@ -23,16 +23,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON. Left out: text
 
 @app.command(name="list", cls=Command)
 def list_(as_json: AsJson = False) -> ExitCode:
-    """List the built-in label sets."""
+    """List the built-in label sets, and how often the bundled model is right with them."""
     from clipcli.cli import labels_table as labels
     from clipcli.labels.label_set import builtin_label_sets, load_label_set
+    from clipcli.models.accuracy import known_accuracy
     from clipcli.output import text as rows
 
     label_sets = [load_label_set(name) for name in builtin_label_sets()]
     if as_json:
-        rows.print_json(labels.sets_data(label_sets))
+        rows.print_json(labels.sets_data(label_sets, known_accuracy()))
     else:
-        rows.print_rows(labels.set_rows(label_sets))
+        rows.print_rows(labels.set_rows(label_sets, known_accuracy()))
     return ExitCode.DONE
 
 

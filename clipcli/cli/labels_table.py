@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from clipcli.labels.label import SYNONYM_MARK
 from clipcli.labels.label_set import LabelSet
 from clipcli.labels.templates import prompts_for_label
+from clipcli.models.accuracy import Accuracy
+from clipcli.models.folder import BUILTIN
 
 REJECT = "(reject)"
 
 
-def set_rows(label_sets: Iterable[LabelSet]) -> list[tuple[str, ...]]:
-    """One row a set: name, number of labels, description."""
-    return [(s.name, str(len(s.labels)), s.description) for s in label_sets]
+def set_rows(
+    label_sets: Iterable[LabelSet], accuracy: Mapping[str, Accuracy]
+) -> list[tuple[str, ...]]:
+    """One row a set: name, number of labels, description, and how good mini is, where known."""
+    rows = [(s.name, str(len(s.labels)), s.description) for s in label_sets]
+    return [
+        (*row, f"{BUILTIN}: {accuracy[row[0]].in_words()}" if row[0] in accuracy else "")
+        for row in rows
+    ]
 
 
 def label_rows(label_set: LabelSet) -> list[tuple[str, ...]]:
@@ -43,13 +52,16 @@ def prompt_rows(label_set: LabelSet, templates: tuple[str, ...]) -> list[tuple[s
     return [(name, prompt) for name, prompts in sources for prompt in prompts]
 
 
-def sets_data(label_sets: Iterable[LabelSet]) -> list[dict[str, Any]]:
+def sets_data(
+    label_sets: Iterable[LabelSet], accuracy: Mapping[str, Accuracy]
+) -> list[dict[str, Any]]:
     """Describe sets as JSON data."""
     return [
         {
             "name": label_set.name,
             "n_labels": len(label_set.labels),
             "description": label_set.description,
+            "accuracy": asdict(accuracy[label_set.name]) if label_set.name in accuracy else None,
         }
         for label_set in label_sets
     ]

@@ -14,6 +14,7 @@ import clipcli
 from clipcli.cli.app import run
 from clipcli.labels.label_set import builtin_label_sets, load_label_set
 from clipcli.labels.templates import TEMPLATE_SETS
+from clipcli.models.accuracy import known_accuracy
 
 Capture = pytest.CaptureFixture[str]
 
@@ -37,7 +38,10 @@ def test_list_prints_one_set_a_line(capfd: Capture) -> None:
     assert code == 0
     assert [row[0] for row in rows] == list(builtin_label_sets())
     animals = load_label_set("animals")
-    assert ["animals", str(len(animals.labels)), animals.description] in rows
+    assert ["animals", str(len(animals.labels)), animals.description] in [row[:3] for row in rows]
+    known = known_accuracy()
+    assert {row[0] for row in rows if row[3].startswith("mini: right for ")} == set(known)
+    assert "animals" in known
 
 
 def test_list_as_json(capfd: Capture) -> None:
@@ -45,7 +49,10 @@ def test_list_as_json(capfd: Capture) -> None:
 
     sets = json.loads(capfd.readouterr().out)
     assert [one["name"] for one in sets] == list(builtin_label_sets())
-    assert set(sets[0]) == {"name", "n_labels", "description"}
+    assert set(sets[0]) == {"name", "n_labels", "description", "accuracy"}
+    animals = next(one for one in sets if one["name"] == "animals")
+    assert set(animals["accuracy"]) == {"right", "pictures", "labels"}
+    assert 0 < animals["accuracy"]["right"] < 1
 
 
 def test_show_prints_names_and_synonyms(capfd: Capture) -> None:
