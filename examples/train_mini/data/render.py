@@ -1,4 +1,4 @@
-"""Pictures that no source has, drawn by our own code: papers, screens, spoiled photographs.
+"""Pictures that no source has, drawn by our own code: papers, screens, spoiled photographs, skies.
 
     python -m data.render --photos DIR --out work/rendered
 
@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from data import faults, papers, screens
+from data import faults, papers, screens, weathers
 from PIL import Image
 
 Drawn = Callable[[random.Random], Image.Image]
@@ -56,6 +56,18 @@ PHOTOS: dict[str, tuple[Spoiled, str]] = {
     "sepia": (faults.sepia, "sepia photo|faded old photo"),
     "meme": (faults.meme, "meme|funny picture with large text on it"),
 }
+SKIES: dict[str, tuple[Spoiled, str]] = {
+    "sunrise": (weathers.sunrise, "sunrise|sunset|orange sky at dusk|sunset over the land"),
+    "sunshine": (weathers.sunshine, "sunshine|sunny day|bright sun in a blue sky|sunny weather"),
+    "blue-sky": (weathers.blue_sky, "clear blue sky|blue sky without clouds|sunny day"),
+    "cloudy": (weathers.cloudy, "cloudy sky|clouds|overcast sky|cloudy day"),
+    "fog": (weathers.fog, "fog|foggy day|misty landscape|trees in thick fog"),
+    "rain": (weathers.rain, "rain|rainy day|rain on a window|wet street in the rain"),
+    "snowfall": (weathers.snowfall, "snowfall|falling snow|snowy day|snowstorm"),
+    "storm": (weathers.storm, "lightning|thunderstorm|lightning in a dark sky"),
+    "stars": (weathers.stars, "starry night sky|stars|night sky"),
+    "rainbow": (weathers.rainbow, "rainbow|rainbow in the sky"),
+}
 COLLAGE = "collage of photos|collage of several photos"
 
 
@@ -71,7 +83,7 @@ def draw(name: str, chance: random.Random, photos: list[Path]) -> tuple[Image.Im
     opened = [Image.open(path).convert("RGB") for path in chance.sample(photos, 4)]
     if name == "collage":
         return faults.collage(opened, chance), COLLAGE
-    spoil, captions = PHOTOS[name]
+    spoil, captions = (PHOTOS | SKIES)[name]
     return spoil(opened[0], chance), captions
 
 
@@ -79,17 +91,19 @@ def main() -> None:
     """Draw all kinds, the same ones for the same seed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--outdoors", type=Path, help="photographs to put under skies; as --photos")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--each", type=int, default=360)
     parser.add_argument("--seed", type=int, default=14)
     options = parser.parse_args()
     photos = sorted(options.photos.glob("*.jpg"))
+    outdoors = sorted((options.outdoors or options.photos).glob("*.jpg"))
     rows = []
-    for name in (*PAPERS, *SCREENS, *PHOTOS, "collage"):
+    for name in (*PAPERS, *SCREENS, *PHOTOS, "collage", *SKIES):
         chance = random.Random(f"{options.seed} {name}")  # noqa: S311 (drawing, not secrets)
         (options.out / name).mkdir(parents=True, exist_ok=True)
         for number in range(options.each):
-            picture, captions = draw(name, chance, photos)
+            picture, captions = draw(name, chance, outdoors if name in SKIES else photos)
             path = f"{name}/{number}.jpg"
             picture.save(options.out / path, quality=chance.randint(70, 95))
             rows.append(f"{path}\t{captions}\n")
