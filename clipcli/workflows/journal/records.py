@@ -62,6 +62,7 @@ class Step:
     new_sha256: str = ""
     note: str = ""  # beside what is in the trash: where it came from; relative to the target's root
     note_text: str = ""
+    n_to_follow: int = 0  # of a sort's group: files that belong to this one, and come after it
 
 
 @dataclass(slots=True)
@@ -76,6 +77,7 @@ class Log:
     steps: list[Step] = field(default_factory=list)
     done: set[int] = field(default_factory=set)
     undo: dict[int, str] = field(default_factory=dict)  # how a step was about to be taken back
+    is_ended: bool = False  # nothing was interrupted
     is_undone: bool = False  # all of it
     problems: list[str] = field(default_factory=list)
 
@@ -111,6 +113,8 @@ def step_record(step: Step) -> dict[str, Any]:
     texts = {"sha256": step.sha256, "beside": step.temporary, "new_sha256": step.new_sha256}
     texts |= {"note": step.note, "note_text": step.note_text}
     record |= {key: text for key, text in texts.items() if text}
+    if step.n_to_follow:
+        record["to_follow"] = step.n_to_follow
     return record | ({"new_size": step.new_size} if step.new_sha256 else {})
 
 
@@ -183,6 +187,9 @@ def _take_in(record: Mapping[str, Any], log: Log, voided: set[int]) -> None:
         if any(step.number <= other.number for other in log.steps[-1:]):
             raise ValueError("steps are numbered in their order")
         log.steps.append(step)
+        log.is_ended = False
+    elif "end" in record:
+        log.is_ended = True
     elif "void" in record:  # its name was taken when it came to it
         voided.add(_count(record, "void"))
     elif "done" in record:
@@ -223,6 +230,7 @@ def _parse_step(record: Mapping[str, Any], n_roots: int) -> Step:
         new_sha256=_matching(record, "new_sha256", SHA256) if action == "rewrite" else "",
         note=_note(record) if action == "trash" else "",
         note_text=_matching(record, "note_text", NOTE) if action == "trash" else "",
+        n_to_follow=_count(record, "to_follow") if "to_follow" in record else 0,
     )
 
 

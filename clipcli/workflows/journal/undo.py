@@ -67,15 +67,35 @@ def undo(log: Log, journal: Journal) -> Iterator[Undone]:
 
 
 def take_back_interrupted(log: Log, journal: Journal) -> None:
-    """Remove what the last step had begun to write, where its original is still at home."""
-    if log.is_undone or not log.steps or log.steps[-1].number in log.done:
+    """Take back what a sort was in the middle of when it was killed: the last of its groups.
+
+    Of a file alone, what had begun to be written goes where its original is still at home. Of a
+    picture with companions, of which some are at home, those that had gone come back as well.
+    """
+    steps = [step for step in log.steps if step.action != "folder"]
+    if log.is_undone or log.is_ended or not steps:
         return
-    step = log.steps[-1]
-    judged = judge(step, log, is_thorough=True)
-    if judged.how == "remove" and not judged.refusal:
-        with contextlib.suppress(RefusedError, OSError):  # then it stays, beside the whole one
-            _act(judged, log)
-            journal.write({"void": step.number})
+    if steps[-1].number in log.done and not steps[-1].n_to_follow:
+        return
+    group = _last_group(steps)
+    is_alone = len(group) == 1 and not group[0].n_to_follow
+    allowed = ("remove",) if is_alone else ("remove", "back", "again")
+    for step in reversed(group):
+        judged = judge(step, log, is_thorough=True)
+        if judged.how in allowed and not judged.refusal:
+            with contextlib.suppress(RefusedError, OSError):  # then it stays where it is
+                _act(judged, log)
+                journal.write({"void": step.number})
+
+
+def _last_group(steps: list[Step]) -> list[Step]:
+    """Return the last steps that belong together: each says how many are to follow it."""
+    group = [steps[-1]]
+    for step in reversed(steps[:-1]):
+        if step.n_to_follow <= group[0].n_to_follow:
+            break
+        group.insert(0, step)
+    return group
 
 
 def _take_back(step: Step, log: Log) -> Undone:

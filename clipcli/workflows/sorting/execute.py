@@ -97,8 +97,8 @@ def carry_out(
 
 def _put_group(runner: _Runner, group: Group) -> Iterator[Outcome]:
     number = group.number
-    for i, member in enumerate(group.members):
-        outcome, number = runner.take(group, member, number, may_rename=i == 0)
+    for i in range(len(group.members)):
+        outcome, number = runner.take(group, i, number)
         yield outcome
         if i == 0 and isinstance(outcome, Left):
             yield from (Left(x.path, "its picture was left") for x in group.members[1:])
@@ -115,10 +115,9 @@ class _Runner:
         self._numbers = numbers
         self._folders: set[str] = set()
 
-    def take(
-        self, group: Group, member: Member, number: int, *, may_rename: bool
-    ) -> tuple[Outcome, int]:
-        """Put one file where it belongs; returns the number that its name got."""
+    def take(self, group: Group, i: int, number: int) -> tuple[Outcome, int]:
+        """Put a group's i-th file where it belongs; returns the number that its name got."""
+        member, n_to_follow = group.members[i], len(group.members) - 1 - i
         try:
             self._make_folder(group.folder)
             path = place(self._places.source, member.path)
@@ -126,12 +125,12 @@ class _Runner:
             needs_digest = self._action in ("move", "copy")
             sha256 = digest(path) if needs_digest else ""
             for tried in count(number):
-                if may_rename and self._is_taken(group, tried):
+                if i == 0 and self._is_taken(group, tried):
                     continue
                 target = os.path.join(group.folder, group.name(member, tried))
-                if self._put(path, target, member, sha256):
+                if self._put(path, target, member, sha256, n_to_follow):
                     return Placed(member.path, target), tried
-                if not may_rename:
+                if i > 0:
                     raise RefusedError(f"{target} is there already")
         except RefusedError as refusal:
             return Left(member.path, refusal.message), number
@@ -144,13 +143,21 @@ class _Runner:
         names = (os.path.join(group.folder, group.name(each, number)) for each in group.members)
         return any(os.path.lexists(place(self._places.into, name)) for name in names)
 
-    def _put(self, path: str, target: str, member: Member, sha256: str) -> bool:
+    def _put(self, path: str, target: str, member: Member, sha256: str, n_to_follow: int) -> bool:
         """Take the step; False if the name was taken meanwhile."""
         goal = place(self._places.into, target)
         if os.path.lexists(goal):
             return False
         state = member.state
-        step = Step(next(self._numbers), self._action, target, member.path, state, sha256)
+        step = Step(
+            next(self._numbers),
+            self._action,
+            target,
+            member.path,
+            state,
+            sha256,
+            n_to_follow=n_to_follow,
+        )
         self._journal.write(step_record(step))
         try:
             self._act(path, goal, step)

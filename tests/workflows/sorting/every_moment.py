@@ -20,6 +20,7 @@ from clipcli.workflows.journal.journal import journals, new_journal, open_journa
 from clipcli.workflows.journal.judging import Undone
 from clipcli.workflows.journal.records import Action
 from clipcli.workflows.journal.undo import undo
+from clipcli.workflows.sorting.continuous import finish_interrupted
 from clipcli.workflows.sorting.execute import carry_out, source_folders
 from tests.workflows.sorting.trees import make_plan, names, snapshot
 
@@ -89,6 +90,26 @@ def test_a_sort_and_then_its_undo_may_die(source: Path, quick_folder: Path) -> N
             assert not any(entry.refusal for entry in take_back()), f"calls {k}, {j}"
             assert snapshot(source) == before, f"calls {k}, {j}"
             forget()
+
+
+@pytest.mark.usefixtures("n_file_systems")
+def test_a_group_is_in_one_place_when_a_watch_goes_on(source: Path, quick_folder: Path) -> None:
+    into, before = quick_folder / "sorted", snapshot(source)
+    group = {"a.jpg": b"x" * 900, "a.xmp": b"y"}
+    seen = set()
+
+    for k in moments(lambda: sort(source, into, "move")):
+        for path in journals():
+            finish_interrupted(path)
+        gone = {path.name: path.read_bytes() for path in into.rglob("a.*")}
+        assert gone in ({}, group), f"call {k}"
+        home = {path.name: path.read_bytes() for path in source.glob("a.*")}
+        assert home == ({} if gone else group), f"call {k}"
+        seen.add(bool(gone))
+        assert not any(entry.refusal for entry in take_back()), f"call {k}"
+        assert snapshot(source) == before, f"call {k}"
+        forget()
+    assert seen == {False, True}
 
 
 def test_the_child_dies_where_it_is_told_to(source: Path, quick_folder: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import ROOT
 
 CASES = Path(__file__).with_name("every_moment.py")
-N_CASES = 15
+N_CASES = 17
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork")

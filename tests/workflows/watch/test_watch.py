@@ -246,7 +246,7 @@ def start(source: Path, goal: Path, action: str, *more: str) -> subprocess.Popen
 
 
 class Sender(threading.Thread):
-    """Brings pictures into a folder as cameras, browsers and slow disks do."""
+    """Brings pictures, some with sidecars, into a folder as cameras and slow disks do."""
 
     def __init__(self, folder: Path, n: int, seed: int, pause_s: float) -> None:
         super().__init__(daemon=True)
@@ -259,14 +259,18 @@ class Sender(threading.Thread):
             pixels = np.random.default_rng(i).integers(0, 256, (12, 12, 3), np.uint8)
             buffer = BytesIO()
             Image.fromarray(pixels).save(buffer, "PNG")
-            self._send(i, buffer.getvalue())
+            path = self._folder / f"card {i % 7}" / f"{i:04}.png"
+            path.parent.mkdir(exist_ok=True)
+            if i % 3 == 0:
+                sidecar = f"of {i}".encode()
+                path.with_suffix(".xmp").write_bytes(sidecar)
+                self.sent[sha256(sidecar).hexdigest()] += 1
+            self._send(path, buffer.getvalue())
             self.sent[sha256(buffer.getvalue()).hexdigest()] += 1
             if i % 25 == 24:
                 time.sleep(self._pause_s)
 
-    def _send(self, i: int, data: bytes) -> None:
-        path = self._folder / f"card {i % 7}" / f"{i:04}.png"
-        path.parent.mkdir(exist_ok=True)
+    def _send(self, path: Path, data: bytes) -> None:
         match self._random.randrange(8):
             case 0:  # slowly, now and then with a pause that is longer than files take to settle
                 with path.open("wb") as file:
@@ -320,6 +324,7 @@ def kill_and_watch(
 
     assert last.returncode == 0, err
     assert contents(goal) == sender.sent
+    assert all(path.with_suffix(".png").exists() for path in goal.rglob("*.xmp"))
     assert contents(source) == (Counter() if action == "move" else sender.sent)
     return {
         "files": n_files,
