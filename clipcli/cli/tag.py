@@ -177,33 +177,39 @@ def _carry_out(session: Session, plan: TagPlan, actions: TagActions, outcome: Ex
     """Tell what is planned, and do it."""
     from clipcli.cli.sort_progress import SkipReasons
     from clipcli.workflows.tagging.carry_out import carried_out, looked_at, row
-    from clipcli.workflows.tagging.report import print_row, report_counts
+    from clipcli.workflows.tagging.report import TagLines, report_counts
 
     notes, reasons = session.notes, SkipReasons(session.notes)
-    changes = []
+    lines, changes, planned = TagLines(), [], []
     for done in looked_at(plan):
         if done.reason:
             reasons.report(done.target.path, done.reason)
         elif done.change != "same":
             changes.append(done.target)
-            if actions.dry_run:
-                print_row(row(done))
+            planned.append(row(done))
     reasons.conclude()
     outcome = ExitCode.SKIPPED if reasons.n else outcome
     report_counts(notes, plan, changes, is_removal=actions.remove)
+    if actions.dry_run:
+        lines.planned(planned)
     if not changes or actions.dry_run:
         notes.say("nothing was done" if actions.dry_run else "there is nothing to write")
         return outcome
     what = "take keywords out of" if actions.remove else "write keywords into"
     ask(f"{what} {several(len(changes), 'file')}?", is_agreed=actions.yes)
-    late = SkipReasons(notes)
-    with notes.progress(lambda: len(changes)) as advance:
-        for done in carried_out(plan, changes, notes.say):
-            if done.reason:
-                late.report(done.target.path, done.reason)
-            else:
-                print_row(row(done))
-            advance()
+    late, n_written = SkipReasons(notes), 0
+    try:
+        with notes.progress(lambda: len(changes)) as advance:
+            for done in carried_out(plan, changes, notes.say):
+                if done.reason:
+                    late.report(done.target.path, done.reason)
+                else:
+                    n_written += 1
+                    lines.done(row(done))
+                advance()
+    except BaseException:
+        notes.say(f"stopped: {n_written:,} of {several(len(changes), 'file')} written")
+        raise
     late.conclude()
-    notes.say(f"{several(len(changes) - late.n, 'file')} written; `clipcli undo` takes it back")
+    notes.say(f"{several(n_written, 'file')} written; `clipcli undo` takes it back")
     return ExitCode.SKIPPED if late.n else outcome

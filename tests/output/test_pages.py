@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import tracemalloc
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,17 @@ class Parsed(HTMLParser):
 
 def read(path: Path) -> Parsed:
     return Parsed(path.read_text(encoding="utf-8"))
+
+
+def test_a_contact_sheet_says_which_rule_gave_a_label(
+    provenance: Provenance, tmp_path: Path
+) -> None:
+    by_rule = replace(classified("a.png"), rule="screenshot")
+
+    path = write_all(tmp_path / "sheet.html", [by_rule, classified("b.png")], provenance)
+
+    cards = read(path).cards
+    assert [card.get("note", "") for card in cards] == ["rule: screenshot", ""]
 
 
 def test_a_contact_sheet_has_a_card_for_every_result_in_order(

@@ -21,6 +21,7 @@ from clipcli.pipeline.embed import DecodeOptions
 from clipcli.workflows.serve.app import Limits, make_app
 from clipcli.workflows.serve.engine import AnswerEngine
 from clipcli.workflows.serve.openapi import openapi
+from tests.images.test_origin import screen, stored
 
 uvicorn = pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
@@ -92,6 +93,17 @@ def test_answers_are_those_of_classify(serve: Callable[..., Client], pictures: P
         wanted = [(s.label, s.probability) for s in result.top]  # type: ignore[union-attr]
         assert [name for name, _ in shown] == [name for name, _ in wanted]
         np.testing.assert_allclose([p for _, p in shown], [p for _, p in wanted], rtol=1e-4)
+
+
+def test_what_a_file_tells_decides_here_too(serve: Callable[..., Client]) -> None:
+    client = serve()
+    shot = stored(screen()).getvalue()
+
+    status, body = client.send("POST", "/classify?labels=camera-roll", shot)
+
+    assert status == 200
+    assert (body["label"], body["probability"]) == ("screenshot", 0.99)
+    assert body["rule"] == "screenshot"
 
 
 def test_a_request_may_bring_labels_of_its_own(

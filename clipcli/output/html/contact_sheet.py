@@ -53,6 +53,13 @@ class HtmlDocument:
         self._gallery.finish(provenance=rows, error=error or "")
 
 
+def _remark(result: Classified) -> str:
+    """Say who gave the label, where it was not the model alone."""
+    if result.decision == "reviewed":
+        return REVIEWED
+    return f"rule: {result.rule}" if result.rule else ""
+
+
 def _card(result: Result) -> Card:
     if not isinstance(result, Classified):
         return Card(
@@ -68,7 +75,7 @@ def _card(result: Result) -> Card:
         result.path,
         title=verdict,
         share=result.probability,
-        note=REVIEWED if result.decision == "reviewed" else "",
+        note=_remark(result),
         tone="good" if result.decision == "reviewed" else "" if result.label else "warn",
         facets={
             "label": (verdict,),

@@ -48,14 +48,6 @@ class TagPlan:
     targets: dict[str, TagTarget] = field(default_factory=dict)
     n_unsure: int = 0
 
-    def labels(self) -> dict[str, int]:
-        """Return how many pictures get each label, the most frequent first."""
-        counts: dict[str, int] = {}
-        for target in self.targets.values():
-            for keyword in target.keywords:
-                counts[keyword.label] = counts.get(keyword.label, 0) + 1
-        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
     def roots(self) -> list[str]:
         """Return the folders that all targets lie under, none within another."""
         folders = sorted({os.path.dirname(os.path.abspath(path)) for path in self.targets})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from clipcli.errors import several
-from clipcli.output.text import print_rows
+from clipcli.output.text import escape_tsv, print_line, print_rows
 
 if TYPE_CHECKING:
     from clipcli.pipeline.session import Reporter
@@ -15,9 +17,24 @@ if TYPE_CHECKING:
 LABELS_SHOWN = 20
 
 
-def print_row(row: Sequence[str]) -> None:
-    """Print what becomes of one file."""
-    print_rows([row])
+class TagLines:
+    """Lines of a run: file, what becomes of it, labels, picture; as columns on a terminal."""
+
+    def __init__(self) -> None:
+        self._is_read = not sys.stdout.isatty()  # people get a bar and the counts
+
+    def planned(self, rows: Sequence[Sequence[str]]) -> None:
+        """Print what would become of each file."""
+        if rows:
+            print_rows(rows)
+
+    def done(self, row: Sequence[str]) -> None:
+        """Print what became of a file."""
+        if self._is_read:
+            try:
+                print_line("\t".join(map(escape_tsv, row)))
+            except BrokenPipeError:  # who read there has enough; keywords are written all the same
+                self._is_read = False
 
 
 def report_counts(
@@ -35,7 +52,8 @@ def report_counts(
     if is_removal:
         notes.say(f"{several(len(changes), 'file')} with keywords of clipcli's")
         return
-    counts = list(plan.labels().items())
+    found = Counter(keyword.label for target in changes for keyword in target.keywords)
+    counts = sorted(found.items(), key=lambda item: (-item[1], item[0]))
     width = max(len(f"{n:,}") for _, n in counts)
     for label, n in counts[:LABELS_SHOWN]:
         notes.say(f"  {n:>{width},}  {label}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from PIL import Image
 
 from clipcli.cli.app import run
 from clipcli.results import Classified, LabelScore
+from clipcli.workflows.journal import transfer
 from clipcli.workflows.journal.journal import journals
 from clipcli.workflows.tagging.containers import packet_in
 from clipcli.workflows.tagging.keywords import (
@@ -277,6 +279,44 @@ def test_a_read_only_folder_is_one_line(cli: Cli, pictures: Path, labels: tuple[
 
     assert code == 5
     assert "permission denied" in err
+
+
+def test_who_stops_reading_does_not_stop_the_writing(
+    cli: Cli, pictures: Path, labels: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_: str) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("clipcli.workflows.tagging.report.print_line", gone)
+
+    code, _, _ = cli("tag", pictures, *labels, "--yes")
+
+    assert code == 0
+    assert len(list(pictures.glob("*.xmp"))) == 3
+
+
+def test_a_full_disk_ends_it_in_one_line_and_undo_takes_back_what_was_done(
+    cli: Cli, pictures: Path, labels: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, write_new = snapshot(pictures), transfer.write_new
+
+    def full(path: str, content: bytes, mode: int = 0o600) -> None:
+        if list(pictures.glob("*.xmp")):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_new(path, content, mode)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(transfer, "write_new", full)
+        code, _, err = cli("tag", pictures, *labels, "--yes")
+    n_written = len(list(pictures.glob("*.xmp")))
+    undone = cli("undo", "--yes")
+
+    assert code == 3
+    assert "could not be written (No space left on device)" in err
+    assert "stopped: 1 of 3 files written" in err
+    assert n_written == 1
+    assert undone.code == 0
+    assert snapshot(pictures) == before
 
 
 def test_what_a_person_decided_wins(
