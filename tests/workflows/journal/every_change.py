@@ -33,14 +33,28 @@ KINDS = ("rewrite", "new", "move", "hardlink", "trash")
 def n_file_systems(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have files that leave their folder copied, as between two file systems, in one half."""
     if request.param == "two":
-        replace = os.replace
+        part_folders(monkeypatch)
 
-        def replace_beside(source: str, target: str) -> None:
-            if Path(source).parent != Path(target).parent:
-                every_moment.across_file_systems(source, target)
-            replace(source, target)
 
-        monkeypatch.setattr(os, "replace", replace_beside)
+@pytest.fixture(params=[*KINDS, "move far", "trash far"])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return a kind of change; what moves may move between two file systems."""
+    kind, _, is_far = request.param.partition(" ")
+    if is_far:
+        part_folders(monkeypatch)
+    return str(kind)
+
+
+def part_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no file renamed out of its folder."""
+    replace = os.replace
+
+    def replace_beside(source: str, target: str) -> None:
+        if Path(source).parent != Path(target).parent:
+            every_moment.across_file_systems(source, target)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replace_beside)
 
 
 @pytest.fixture
@@ -57,8 +71,6 @@ def photos(quick_folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.usefixtures("n_file_systems")
 def test_a_change_may_die_at_any_moment(photos: Path, kind: str) -> None:
     before = snapshot(photos)
 
@@ -66,8 +78,6 @@ def test_a_change_may_die_at_any_moment(photos: Path, kind: str) -> None:
         check_taken_back(photos, before, f"call {k}")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.usefixtures("n_file_systems")
 def test_its_undo_may_die_at_any_moment(photos: Path, kind: str) -> None:
     before = snapshot(photos)
 

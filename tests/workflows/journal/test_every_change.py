@@ -10,7 +10,7 @@ import pytest
 from tests.workflows.sorting.test_every_moment import run_apart
 
 CASES = Path(__file__).with_name("every_change.py")
-N_CASES = 23
+N_CASES = 17
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork")
