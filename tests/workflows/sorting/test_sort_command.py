@@ -140,12 +140,15 @@ def test_unsure_pictures_go_to_a_folder_if_asked_with_their_own_folders(
 # --- what goes along
 
 
-def test_companions_go_along_are_told_and_come_back(cli: Cli, pictures: Path, into: Path) -> None:
+@pytest.mark.parametrize("options", [(), ("--sidecars",)])  # what it was called before
+def test_companions_go_along_are_told_and_come_back(
+    cli: Cli, pictures: Path, into: Path, options: tuple[str, ...]
+) -> None:
     for name in ("red.CR2", "red.mov", "red.png.xmp", "alone.mov", "alone.txt"):
         (pictures / name).write_bytes(name.encode())
     before = snapshot(pictures)
 
-    code, out, err = cli("sort", pictures, "--into", into, *LABELS, "--move", "--yes")
+    code, out, err = cli("sort", pictures, "--into", into, *LABELS, "--move", "--yes", *options)
     moved = names(into)
     undone = cli("undo", "--yes")
 
