@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from clipcli.workflows.journal.filestate import FileState
 
 MB = 1e6
+FOLDERS_SHOWN = 3  # of those that are read-only
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +89,15 @@ def carry_out(
     if wish is None:
         _say_what_could_be_done(copies, notes)
         return False
-    spares, n_beyond = spares_of(copies, with_near=wish.with_near), 0
+    spares = spares_of(copies, with_near=wish.with_near)
+    n_spares = len(spares)
+    spares = _writable(spares, notes)
     if wish.action == "hardlink":
-        spares, n_beyond = _linkable(spares, states, notes)
+        spares, n_linked = _linkable(spares, states, notes)
+        n_spares -= n_linked
+    n_beyond = n_spares - len(spares)  # known to stay
     if not spares:
-        notes.say(_nothing(wish, copies))
+        notes.say("nothing can be put away" if n_beyond else _nothing(wish, copies))
         return n_beyond > 0
     size = sum(states[spare.path].size for spare in spares if spare.path in states)
     files = f"{several(len(spares), 'spare copy', 'spare copies')} ({size / MB:,.1f} MB)"
@@ -110,10 +115,25 @@ def carry_out(
     return n_left + n_beyond > 0
 
 
+def _writable(spares: list[Spare], notes: Reporter) -> list[Spare]:
+    """Return the copies that do not lie in folders that are read-only."""
+    folders = {str(Path(spare.path).parent) for spare in spares}
+    locked = {each for each in folders if not os.access(each, os.W_OK | os.X_OK)}
+    if not locked:
+        return spares
+    left = [spare for spare in spares if str(Path(spare.path).parent) not in locked]
+    shown = ", ".join(sorted(locked)[:FOLDERS_SHOWN])
+    more = f" and {len(locked) - FOLDERS_SHOWN:,} more" if len(locked) > FOLDERS_SHOWN else ""
+    are = "is" if len(locked) == 1 else "are"
+    n_left = several(len(spares) - len(left), "copy", "copies")
+    notes.say(f"left {n_left}: {shown}{more} {are} read-only")
+    return left
+
+
 def _linkable(
     spares: list[Spare], states: Mapping[str, FileState], notes: Reporter
 ) -> tuple[list[Spare], int]:
-    """Return the copies that links can replace, and how many lie where links do not reach."""
+    """Return the copies that links can replace, and how many are links already."""
     how = [are_linkable(spare, states) for spare in spares]
     n_linked, n_beyond = how.count("linked"), how.count("beyond")
     if n_linked:
@@ -124,7 +144,7 @@ def _linkable(
             f"{lie} on another file system than what is kept, where hard links do not reach: "
             "--trash or --move DIR instead"
         )
-    return [spare for spare, told in zip(spares, how, strict=True) if told == "linkable"], n_beyond
+    return [spare for spare, told in zip(spares, how, strict=True) if told == "linkable"], n_linked
 
 
 def _dispose(

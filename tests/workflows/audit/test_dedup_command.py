@@ -422,6 +422,26 @@ def test_a_read_only_folder_keeps_what_is_in_it_and_the_rest_goes(
     assert names(photos) == without("a/tree.png")
 
 
+def test_read_only_folders_are_told_in_one_line(
+    cli: Cli, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = os.access
+
+    def access_elsewhere(path: str, mode: int) -> bool:
+        return path != str(photos / "b") and access(path, mode)
+
+    with monkeypatch.context() as context:
+        context.setattr(os, "access", access_elsewhere)
+        code, _, err = cli("dedup", photos, "--move", tmp_path / "spare", "--yes")
+        alone = cli("dedup", photos / "b", "--hardlink", "--yes")
+
+    assert code == alone.code == 5
+    assert f"left 1 copy: {photos}/b is read-only" in err
+    assert names(tmp_path / "spare") == ["a/tree.png"]
+    assert "nothing can be put away" in alone.err
+    assert names(photos) == without("a/tree.png")
+
+
 def test_settings_cannot_put_files_away(
     cli: Cli, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
