@@ -8,7 +8,11 @@ from __future__ import annotations
 import base64
 import os
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # "reviewed": somebody said so; the label is theirs, or none fits.
 Decision: TypeAlias = Literal["label", "below_threshold", "rejected", "reviewed"]
@@ -36,6 +40,7 @@ class Classified:
     reject_score: float | None = None  # 0..1, high where no label fits; None: nobody asked
     rule: str = ""  # what the file itself told, where that changed the answer
     note: str = ""  # what is wrong with the file, although all its pixels are there
+    vector: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)  # (d,)
     known: str | None = None  # the label that somebody gave, where the decision is "reviewed"
 
     @property
@@ -97,9 +102,11 @@ class Provenance:
     convert_profiles: bool = False  # colours were converted to sRGB by each picture's profile
 
 
-def noted(result: Classified, note: str) -> Classified:
-    """Return a result that says what is wrong with its file; nothing, as a rule."""
-    return replace(result, note=note) if note else result
+def noted(result: Classified, note: str, vector: NDArray[np.float32] | None = None) -> Classified:
+    """Return a result that says what is wrong with its file, and has its vector (d,), if wanted."""
+    if not note and vector is None:
+        return result
+    return replace(result, note=note, vector=vector)
 
 
 def path_fields(path: str) -> dict[str, str]:

@@ -31,6 +31,7 @@ def classified(
     """
     from clipcli.cli.conclude import conclude, note_files, reason_of
     from clipcli.cli.headings import heading_of
+    from clipcli.output.html.reviewing import Review
     from clipcli.output.results import Outputs
     from clipcli.output.summary import Summary, stderr_encoding
     from clipcli.output.table import RANKED_IMAGES
@@ -38,8 +39,13 @@ def classified(
     from clipcli.pipeline.provenance import now
 
     found, is_handful = session.find(RANKED_IMAGES)
+    request = replace(request, heading=heading_of(session, classifier))
+    if request.wants("html"):
+        review = request.review or Review()
+        request = replace(request, review=replace(review, labels=classifier.label_set.names))
+        classifier.keeps_vectors = True
     outputs = Outputs(
-        replace(request, heading=heading_of(session, classifier)),
+        request,
         classifier.label_set,
         top_k=classifier.top_k,
         ranked=is_handful,

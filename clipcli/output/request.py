@@ -20,6 +20,7 @@ from clipcli.output.files import NewFile, check_target, output_error
 
 if TYPE_CHECKING:
     from clipcli.output.html.heat_views import HeatViews
+    from clipcli.output.html.reviewing import Review
 
 MORE_ENDINGS = {".ndjson": "jsonl", ".htm": "html"}
 BESIDE = ("tsv", "csv", "jsonl")  # formats with no room for provenance: it goes into FILE.meta.json
@@ -37,6 +38,7 @@ class OutputRequest:
     is_guarded: bool = False  # CSV cells that a spreadsheet would compute get an apostrophe
     heading: str = ""  # of pages: what they show
     heats: HeatViews | None = None  # of contact sheets: what draws heat maps
+    review: Review | None = None  # of contact sheets: what can be said of pictures
 
     def wants(self, name: str) -> bool:
         """Tell whether a format is among those asked for."""

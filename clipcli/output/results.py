@@ -162,7 +162,9 @@ class _StreamWriter:
                 from clipcli.output.html.contact_sheet import HtmlDocument
 
                 asked = self._request
-                return HtmlDocument(self._sink, self._folder, asked.heading, asked.heats)
+                return HtmlDocument(
+                    self._sink, self._folder, asked.heading, asked.heats, asked.review
+                )
             case "csv":
                 lines = CsvLines(self._columns, for_terminal=self._for_terminal)
                 return LineDocument(self._sink, lines.line, header=lines.header())

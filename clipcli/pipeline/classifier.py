@@ -38,14 +38,12 @@ T = TypeVar("T")
 class Classifier:
     """Zero-shot classifier: a CLIP model, and the labels to choose from.
 
-    Nothing slow happens on construction: torch is imported, and labels are encoded, when the
-    first answer needs them.
+    Nothing slow happens on construction: the first answer imports torch and encodes labels.
 
     Parameters
     ----------
     labels : LabelSet, str, or iterable of str, optional
-        What to choose from: a label set, what ``--labels`` takes (a built-in name such as
-        ``"animals"``, a file, or names joined by commas), or a list of names.
+        A label set, a list of names, or what ``--labels`` takes: ``"animals"``, ``"cat, dog"``.
     model : str, optional
         A model's name or folder; None for the default model.
     templates : str, optional
@@ -124,6 +122,7 @@ class Classifier:
         self.top_k, self.min_prob = top_k, min_prob
         self.calibration, self.reject_threshold = calibration, reject_threshold
         self.independent, self.no_rules = independent, no_rules
+        self.keeps_vectors = False  # results carry them
         self.options = options or DecodeOptions(exact=exact)
         self.cache = cache or TextCache(default_folder())
         self.image_cache = image_cache or ImageCache(default_folder())
@@ -173,8 +172,10 @@ class Classifier:
         for block in embed(inputs, self.encoder, self.options, self.image_cache):
             pictures = [entry for entry in block if isinstance(entry, Embedded)]
             scored = iter(self.score(pictures) if pictures else ())
-            for entry in block:
-                yield entry if isinstance(entry, Skipped) else noted(next(scored), entry.note)
+            yield from (e if isinstance(e, Skipped) else self._full(next(scored), e) for e in block)
+
+    def _full(self, result: Classified, entry: Embedded) -> Classified:
+        return noted(result, entry.note, entry.row if self.keeps_vectors else None)
 
     def _starting(self, inputs: Iterable[T]) -> Iterator[T]:
         for entry in inputs:

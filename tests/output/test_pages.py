@@ -132,7 +132,7 @@ def test_the_policy_allows_nothing_but_what_is_in_the_page() -> None:
 
     style, script = digests
     assert rules["default-src"] == "'none'"
-    assert rules["img-src"] == "data:"
+    assert rules["img-src"] == "data: file: 'self'"
     assert rules["style-src"] == f"'sha256-{style}'"
     assert rules["script-src"] == f"'sha256-{script}'"
 

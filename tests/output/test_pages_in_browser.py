@@ -60,7 +60,7 @@ def test_a_sheet_says_what_it_shows_and_its_chips_filter(browser: Browser, page:
     browser.open(page("classify", *LABELS))
 
     heading = browser.run("document.querySelector('h1').textContent")
-    chips = browser.run("[...document.querySelectorAll('.chip')].map((one) => one.textContent)")
+    chips = browser.run("[...document.querySelectorAll('#chips .chip')].map((c) => c.textContent)")
     browser.click(".chip")
     pressed = browser.run(SHOWN)
     browser.click(".chip")

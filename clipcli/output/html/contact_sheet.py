@@ -14,6 +14,7 @@ from clipcli.results import Classified, LabelScore, Provenance, Result
 if TYPE_CHECKING:
     from clipcli.output.formats import Sink
     from clipcli.output.html.heat_views import HeatViews
+    from clipcli.output.html.reviewing import Review
 
 SETTINGS = GallerySettings(
     filters=(Choice("label", "Label"), Choice("status", "Status")),
@@ -34,10 +35,11 @@ class HtmlDocument:
         folder: Path | None,
         heading: str = "",
         heats: HeatViews | None = None,  # None: no heat maps
+        review: Review | None = None,
     ) -> None:
         source, _, rest = heading.partition(" · ")
         title = f"Contact sheet of {source}" if source else "Contact sheet"
-        self._gallery = Gallery(sink, SETTINGS, folder, title=title, lead=rest)
+        self._gallery = Gallery(sink, SETTINGS, folder, title=title, lead=rest, review=review)
         self._heats = heats
 
     def write(self, result: Result) -> None:
@@ -82,6 +84,9 @@ def _card(result: Result) -> Card:
             "status": (_status(result, verdict),),
         },
         numbers={"probability": result.probability},
+        label=result.label,
+        suggested=next((one.label for one in result.top if one.label != result.label), ""),
+        vector=result.vector,
         bars=tuple((score.label, score.probability) for score in result.top),
         facts=tuple(map(_group_fact, result.parents)),
     )

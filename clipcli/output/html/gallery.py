@@ -13,10 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipcli.output.html.page import link, page
+from clipcli.output.html.reviewing import PageContents, PictureFacts, Review
 from clipcli.output.html.thumbnails import WAITING, Thumbnails
 from clipcli.output.text import visible
+from clipcli.results import path_fields
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from clipcli.output.formats import Sink
 
 CARDS_AT_ONCE = 100  # in a block of JSON
@@ -41,6 +46,9 @@ class Card:
     facts: tuple[tuple[str, str], ...] = ()  # name and value, shown then too
     group: str = ""  # cards of one group are shown together when one is opened
     heats: tuple[tuple[str, str], ...] = ()  # caption, and the picture with heat, a data URL
+    label: str | None = None  # that a review begins from
+    suggested: str = ""  # a label that a review may take at once
+    vector: NDArray[np.floating[Any]] | None = field(default=None, compare=False)  # (d,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +91,28 @@ class Gallery:
         settings: GallerySettings,
         folder: Path | None,
         *,
+        review: Review | None = None,  # None: nothing can be said of the pictures
         template: str = "gallery.html",
         **context: Any,
     ) -> None:
         self._sink, self._folder, self._template = sink, folder, template
-        self._context = {"settings": settings.data(), "lead": "", "provenance": ()} | context
+        first = review.first_order if review else 0
+        shown = settings.data() | {"first_order": first}
+        self._context = {"settings": shown, "lead": "", "provenance": ()} | context
+        self._context |= {"has_review": review is not None, "review": None}
+        self._review, self._contents = review, PageContents()
         self._thumbnails = Thumbnails()
-        self._n_thumbnails = 0
-        self._waiting: deque[tuple[Card, Future[str]]] = deque()
+        self._n_cards = self._n_thumbnails = 0
+        self._waiting: deque[tuple[Card, Future[str], Future[PictureFacts | None]]] = deque()
         self._block: list[dict[str, Any]] = []
         self._send(self._page().partition(MARK)[0])
 
     def add(self, card: Card) -> None:
         """Add a picture."""
-        self._waiting.append((card, self._thumbnails.of(self._wanted(card))))
+        self._n_cards += 1
+        is_reviewed = self._review is not None and self._n_cards <= THUMBNAILS
+        facts = self._thumbnails.facts(card.path if is_reviewed else None)
+        self._waiting.append((card, self._thumbnails.of(self._wanted(card)), facts))
         if len(self._waiting) >= WAITING:
             self._take()
 
@@ -105,7 +121,7 @@ class Gallery:
         while self._waiting:
             self._take()
         self._send_block()
-        self._context |= context
+        self._context |= context | {"review": self._contents.data(self._review)}
         self._send(self._page().partition(MARK)[2])
         self.close()
 
@@ -120,8 +136,12 @@ class Gallery:
         return card.path if self._n_thumbnails <= THUMBNAILS else None
 
     def _take(self) -> None:
-        card, thumbnail = self._waiting.popleft()
-        self._block.append(_card_data(card, card.thumbnail or thumbnail.result(), self._folder))
+        card, thumbnail, facts = self._waiting.popleft()
+        data = _card_data(card, card.thumbnail or thumbnail.result(), self._folder)
+        if found := facts.result():
+            data |= _file_data(card, found)
+        self._contents.add(data, card.vector if self._review else None)
+        self._block.append(data)
         if len(self._block) >= CARDS_AT_ONCE:
             self._send_block()
 
@@ -155,3 +175,17 @@ def _card_data(card: Card, thumbnail: str, folder: Path | None) -> dict[str, Any
         "heats": [[visible(caption), url] for caption, url in card.heats],
     }
     return {key: value for key, value in data.items() if value not in ("", None, [], {})}
+
+
+def _file_data(card: Card, facts: PictureFacts) -> dict[str, Any]:
+    """Return what a review needs to know of a card's file; labels and path as they are."""
+    path = path_fields(card.path)["path"]
+    data = {
+        "sha256": facts.sha256,
+        "bytes": facts.n_bytes,
+        "taken": facts.taken,
+        "path": path if path != visible(card.path) else "",
+        "label": card.label,
+        "suggested": card.suggested if card.suggested != card.label else "",
+    }
+    return {key: value for key, value in data.items() if value not in ("", None)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from clipcli.output.html.page import page
 from clipcli.output.text import visible
@@ -16,7 +16,7 @@ POINTS = 400  # a line has no more: neighbours are averaged
 SMOOTHED_FROM = 40  # points; shorter lines are drawn as they are
 WINDOW = 0.02  # of a line, which smoothing looks back over
 COLOURS = ("#3b78c9", "#c8553d", "#3c9d5d", "#9467bd", "#b8901f", "#2aa7b5")  # on light and dark
-SIZE = {
+SIZE: dict[str, Any] = {
     "width": WIDTH,
     "height": HEIGHT,
     "left": LEFT,

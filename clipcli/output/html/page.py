@@ -36,11 +36,17 @@ def _absolute(path: str) -> str:
 
 
 FOLDER = Path(__file__).parent / "templates"
-STYLES = ("style.css", "gallery.css", "audit.css", "evaluation.css", "explain.css")
+STYLES = (
+    *("style.css", "gallery.css", "full.css", "review.css"),
+    *("audit.css", "evaluation.css", "explain.css"),
+)
 SCRIPTS = (
     "theme.js",
     "pictures.js",
     "heats.js",
+    "decisions.js",
+    "full.js",
+    "review.js",
     "detail.js",
     "gallery.js",
     "explain.js",
@@ -89,9 +95,12 @@ def _read(name: str) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """Return the policy: pictures that are in the page, our style and our script, nothing else."""
+    """Return the policy: our style, our script, pictures in the page or beside it, nothing else.
+
+    Pictures in full come from where the page lies: from files, or from the server that has it.
+    """
     return (
-        "default-src 'none'; img-src data:; "
+        "default-src 'none'; img-src data: file: 'self'; "
         f"style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from clipcli.errors import ImageError
+from clipcli.output.html.reviewing import PictureFacts, facts_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,6 +64,14 @@ class Thumbnails:
             nothing.set_result("")
             return nothing
         return self._pool.submit(thumbnail, path)
+
+    def facts(self, path: str | None) -> Future[PictureFacts | None]:
+        """Begin to look at a file itself; None for one that nobody asks about."""
+        if path is None:
+            nothing: Future[PictureFacts | None] = Future()
+            nothing.set_result(None)
+            return nothing
+        return self._pool.submit(facts_of, path)
 
     def close(self) -> None:
         """Drop what was not begun."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipcli.output.html.contact_sheet import vector_heading
 from clipcli.output.html.gallery import Card, Choice, Gallery, GallerySettings
+from clipcli.output.html.reviewing import Review
 from clipcli.output.report import csv_bytes, json_bytes, tsv_bytes
 from clipcli.output.text import guarded, print_line, visible
 from clipcli.results import path_fields, path_text
@@ -102,12 +103,15 @@ class CopiesReport:
         facts = provenance_pairs(self.provenance_record)
         title = f"Copies in {visible(self.source)}" if self.source else "Copies"
         lead = vector_heading(self.provenance_record)
-        gallery = Gallery(sink, SETTINGS, folder, title=title, lead=lead, provenance=facts)
+        gallery = Gallery(
+            *(sink, SETTINGS, folder), review=Review(), title=title, lead=lead, provenance=facts
+        )
         measures = dict(zip(self.dataset.paths, self.dataset.measures, strict=True))
+        vectors = dict(zip(self.dataset.paths, self.dataset.vectors, strict=True))
         try:
             for one in self.copies:
                 size = f"{measures[one.path].width} x {measures[one.path].height}"
-                gallery.add(self._card(one, size))
+                gallery.add(replace(self._card(one, size), vector=vectors[one.path]))
             gallery.finish()
         finally:
             gallery.close()

@@ -9,6 +9,7 @@ import numpy as np
 
 from clipcli.output.html.contact_sheet import vector_heading
 from clipcli.output.html.gallery import THUMBNAILS, Card, Choice, Gallery, GallerySettings
+from clipcli.output.html.reviewing import Review
 from clipcli.output.text import visible
 from clipcli.workflows.audit.findings import KINDS, Finding
 
@@ -57,6 +58,7 @@ def write_page(
         sink,
         SETTINGS,
         folder,
+        review=Review(tuple(audit.dataset.classes)),
         template="audit.html",
         title=f"Audit of {visible(source)}",
         lead=f"{audit.lead()} · {vector_heading(provenance)}",
@@ -152,6 +154,7 @@ def _broken_card(path: str, label: str | None, split: str, found: dict[str, list
         note=findings[0].detail if findings else "broken",
         tone="bad",
         is_readable=False,
+        label=label,
         facets=_facets(label, split, findings),
     )
 
@@ -191,7 +194,16 @@ def _card(audit: Audit, i: int, findings: list[Finding], thumbnail: str | None) 
         bars=bars,
         facts=tuple(facts),
         group=str(next((f.group for f in findings if f.group), "")),
+        label=place.label,
+        suggested=_suggested(findings, bars),
+        vector=dataset.vectors[i],
     )
+
+
+def _suggested(findings: list[Finding], bars: tuple[tuple[str, float], ...]) -> str:
+    """Return the class that a review may take at once: the finding's, or else the likeliest."""
+    found = (finding.suggested for finding in findings if finding.kind == "wrong-label")
+    return next(found, bars[0][0] if bars else "")
 
 
 def _note(findings: list[Finding]) -> str:

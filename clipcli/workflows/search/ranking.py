@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
     from clipcli.pipeline.embed import Embedded
 
+    # similarity, minus the place (so that equals stay in order), path and row
+    Kept: TypeAlias = tuple[float, int, str, NDArray[np.float32] | None]
+
 ROWS_AT_ONCE = 512  # compared in one matrix product
 # What float16 vectors carry; the order is that of the rounded numbers, so that no last bit that
 # differs between two runs can change it.
 DECIMALS = 6
+ROWS_KEPT = 1000  # of hits, for a page: bounds memory
 LEAST_OF_SUM = 1e-3  # of a sum's weights: what is shorter has no direction to speak of
 
 
@@ -50,6 +54,7 @@ class Hit:
     path: str
     rank: int
     similarity: float  # cosine, -1..1
+    row: NDArray[np.float32] | None = field(default=None, compare=False)  # (d,), of few hits
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +119,8 @@ class Ranking:
     top: int
     min_similarity: float = -1.0
     n_seen: int = 0
-    # Of each query a heap of (similarity, -place, path): the worst that is kept lies on top.
-    _heaps: list[list[tuple[float, int, str]]] = field(default_factory=list)
+    # Of each query a heap: the worst that is kept lies on top.
+    _heaps: list[list[Kept]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._heaps = [[] for _ in self.rows]
@@ -133,10 +138,11 @@ class Ranking:
             is_full = len(heap) == self.top
             is_wanted = column > heap[0][0] if is_full else column >= self.min_similarity
             for i in np.flatnonzero(is_wanted).tolist():
-                self._offer(heap, (float(column[i]), -(self.n_seen + i), paths[i]))
+                row = images[i].copy() if self.top <= ROWS_KEPT else None
+                self._offer(heap, (float(column[i]), -(self.n_seen + i), paths[i], row))
         self.n_seen += len(paths)
 
-    def _offer(self, heap: list[tuple[float, int, str]], entry: tuple[float, int, str]) -> None:
+    def _offer(self, heap: list[Kept], entry: Kept) -> None:
         if len(heap) < self.top:
             heapq.heappush(heap, entry)
         else:
@@ -146,7 +152,9 @@ class Ranking:
         """Yield each query's pictures, best first; equal ones in the order that they came."""
         for heap in self._heaps:
             ranked = sorted(heap, reverse=True)
-            yield tuple(Hit(path, i, value) for i, (value, _, path) in enumerate(ranked, start=1))
+            yield tuple(
+                Hit(path, i, value, row) for i, (value, _, path, row) in enumerate(ranked, start=1)
+            )
 
 
 def hit_record(query: Query, hit: Hit) -> dict[str, Any]:

@@ -95,6 +95,7 @@ class SearchReport:
     def _write_page(self, sink: Sink, folder: Path | None) -> None:
         from clipcli.output.html.contact_sheet import vector_heading
         from clipcli.output.html.gallery import Choice, Gallery, GallerySettings
+        from clipcli.output.html.reviewing import Review
 
         settings = GallerySettings(
             filters=(Choice("query", "Query"),) if len(self.found) > 1 else (),
@@ -106,7 +107,8 @@ class SearchReport:
         words = "; ".join(visible(str(found.query)) for found in self.found)
         where = f"{visible(self.source)} · " if self.source else ""
         lead = where + vector_heading(self.provenance_record)
-        gallery = Gallery(sink, settings, folder, title=f"Most like {words}", lead=lead)
+        title = f"Most like {words}"
+        gallery = Gallery(sink, settings, folder, review=Review(), title=title, lead=lead)
         try:
             for found, hit in self._hits():
                 gallery.add(_card(found.query, hit))
@@ -124,6 +126,7 @@ def _card(query: Query, hit: Hit) -> Card:
         note=f"similarity {hit.similarity:.3f}",
         facets={"query": (str(query),)},
         numbers={"similarity": hit.similarity},
+        vector=hit.row,
     )
 
 

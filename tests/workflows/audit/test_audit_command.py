@@ -113,7 +113,7 @@ def test_names_of_all_kinds_come_through(
     copies = [row["path"] for row in rows if row["kind"] == "exact-duplicate"]
     assert len(copies) == len(NAMES) + 1
     assert "<script>alert" not in text
-    assert len(re.findall("<script", text)) == 3  # settings, one block of cards, ours
+    assert len(re.findall("<script", text)) == 4  # settings, one block of cards, review, ours
     assert all(not cell.startswith("=") for row in rows for cell in row.values())
 
 

@@ -1,8 +1,15 @@
 // One picture, looked at closely, and its neighbours.
 const detail = byId("detail");
+let detailPicture = null;
+let openFromDetail = () => {};
 
 const openDetail = (shown, index, onMove) => {
   const picture = shown[index];
+  detailPicture = picture;
+  openFromDetail = () => openFull(shown, index, (at) => {
+    onMove(at);
+    openDetail(shown, at, onMove);
+  });
   const show = (other) => {
     const at = shown.indexOf(other);
     if (at >= 0) onMove(at);
@@ -30,6 +37,7 @@ const openDetail = (shown, index, onMove) => {
   byId("previous").onclick = () => show(shown[index - 1]);
   byId("next").onclick = () => show(shown[index + 1]);
   if (!detail.open) detail.showModal();
+  review?.placeBar();
 };
 
 const groupButtons = (picture, show) => {
@@ -48,10 +56,18 @@ const groupButtons = (picture, show) => {
 };
 
 if (detail) {
+  byId("detail-link").onclick = (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a tab or window, as elsewhere
+    openFromDetail();
+    event.preventDefault();
+  };
+  byId("detail-full").onclick = () => openFromDetail();
   byId("close").onclick = () => detail.close();
   detail.addEventListener("click", (event) => event.target === detail && detail.close());
   detail.addEventListener("keydown", (event) => {
-    if (event.key === "ArrowLeft") byId("previous").click();
+    if (isTyping(event)) return;
+    if (event.key === "z") openFromDetail();
+    else if (event.key === "ArrowLeft") byId("previous").click();
     else if (event.key === "ArrowRight") byId("next").click();
     else return;
     event.preventDefault();

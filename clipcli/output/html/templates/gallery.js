@@ -3,6 +3,7 @@ const startGallery = () => {
   const gallery = byId("gallery");
   const settings = JSON.parse(byId("settings").textContent);
   const orders = [...settings.orders, { key: "name", name: "by name" }];
+  const firstOrder = String(settings.first_order ?? 0);
   const GAP = 12;
   const CARD_PX = 176; // at least so wide
   const TEXT_PX = 88;
@@ -46,6 +47,7 @@ const startGallery = () => {
     if (picture.note) text.append(make("span", "note", picture.note));
     text.append(make("span", "name", shortName(picture)));
     element.append(frame, text);
+    review?.dress(element, picture);
     const row = Math.floor(index / state.columns);
     const column = index % state.columns;
     element.style.transform = `translate(${column * (state.width + GAP)}px, ${row * (state.height + GAP)}px)`;
@@ -77,8 +79,10 @@ const startGallery = () => {
 
   const mark = () => {
     for (const [index, element] of state.cards) {
+      const isChosen = review?.hasChosen() ? review.isChosen(index) : index === state.active;
       element.classList.toggle("active", index === state.active);
-      element.setAttribute("aria-selected", index === state.active);
+      element.classList.toggle("chosen", Boolean(review?.isChosen(index)));
+      element.setAttribute("aria-selected", isChosen);
     }
     if (state.cards.has(state.active)) gallery.setAttribute("aria-activedescendant", `card-${state.active}`);
     else gallery.removeAttribute("aria-activedescendant");
@@ -100,7 +104,8 @@ const startGallery = () => {
 
   const refresh = () => {
     const order = orders[byId("order").value];
-    state.shown = select(byId("search").value, chosen(), order);
+    const found = select(byId("search").value, chosen(), order);
+    state.shown = review ? review.narrowed(found) : found;
     state.active = 0;
     const isAll = state.shown.length === pictures.length;
     const n = (count) => count.toLocaleString("en");
@@ -122,7 +127,7 @@ const startGallery = () => {
     const told = new URLSearchParams();
     if (byId("search").value) told.set("search", byId("search").value);
     for (const [key, value] of Object.entries(chosen())) if (value) told.set(key, value);
-    if (byId("order").value !== "0") told.set("sort", byId("order").value);
+    if (byId("order").value !== firstOrder) told.set("sort", byId("order").value);
     try {
       history.replaceState(null, "", `#${told}`);
     } catch {
@@ -134,7 +139,7 @@ const startGallery = () => {
     const told = new URLSearchParams(location.hash.slice(1));
     byId("search").value = told.get("search") ?? "";
     for (const [key, box] of filters) choose(box, told.get(key) ?? "");
-    choose(byId("order"), told.get("sort") ?? "0");
+    choose(byId("order"), told.get("sort") ?? firstOrder);
   };
 
   const choose = (box, value) => {
@@ -193,9 +198,11 @@ const startGallery = () => {
     state.active = Math.min(state.shown.length - 1, Math.max(0, index));
     const rowPx = state.height + GAP;
     const top = gallery.getBoundingClientRect().top + Math.floor(state.active / state.columns) * rowPx;
-    const bars = document.querySelector(".tools").offsetHeight + GAP;
+    const tools = document.querySelector(".tools");
+    const bars = (getComputedStyle(tools).position === "sticky" ? tools.offsetHeight : 0) + GAP;
+    const bottom = innerHeight - (review?.height() ?? 0);
     if (top < bars) scrollBy(0, top - bars);
-    else if (top + rowPx > innerHeight) scrollBy(0, top + rowPx - innerHeight);
+    else if (top + rowPx > bottom) scrollBy(0, top + rowPx - bottom);
     draw();
   };
 
@@ -215,7 +222,12 @@ const startGallery = () => {
 
   gallery.addEventListener("keydown", (event) => {
     const step = steps()[event.key];
-    if (step !== undefined) activate(state.active + step);
+    if (step !== undefined) {
+      if (!event.shiftKey || !review?.extend(state.active + step)) {
+        review?.move();
+        activate(state.active + step);
+      }
+    } else if (event.key === "z") openFull(state.shown, state.active, activate);
     else if (event.key === "Enter" || event.key === " ") look(state.active);
     else return;
     event.preventDefault();
@@ -224,7 +236,8 @@ const startGallery = () => {
     const element = event.target.closest(".card");
     if (!element) return;
     gallery.focus({ preventScroll: true });
-    look(Number(element.id.slice("card-".length)));
+    const index = Number(element.id.slice("card-".length));
+    if (!review?.click(event, index)) look(index);
   });
   document.addEventListener("keydown", (event) => {
     const isTyping = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
@@ -276,8 +289,10 @@ const startGallery = () => {
       byId("pictures").scrollIntoView();
     });
   }
+  review = startReview({ gallery, state, activate, mark, refresh });
   recall();
   refresh();
+  if (reviewData?.begun) review.begin();
 };
 
 if (byId("gallery")) startGallery();
