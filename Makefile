@@ -16,7 +16,7 @@ BIN = $(VENV)/bin
 DEMO = $(addprefix examples/photos/,cat.jpg bison.jpg castle.jpg stream.jpg)
 INSTALL = examples/install.py --into $(VENV) --torch-index "$(TORCH_INDEX)"
 
-.PHONY: demo test check fix lint types wheel docs map bench soak fuzz fuzz-share clean
+.PHONY: demo test check fix lint types wheel docs map bench soak fleet fuzz fuzz-share clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/installed: constraints.txt pyproject.toml
@@ -82,6 +82,11 @@ bench: $(VENV)/installed-bench
 
 soak: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m soak
+
+# Batches on Ray: workers and whole runs are killed at random, machines lost, a store fails. Half an hour.
+fleet: $(VENV)/installed-dev
+	$(BIN)/python -m pip install --quiet "ray>=2.40" s3fs "moto[server]"
+	$(BIN)/python -m pytest -m soak tests/workflows/fleet
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

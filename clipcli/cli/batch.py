@@ -13,6 +13,7 @@ from clipcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from clipcli.pipeline.archives import TableColumns
+    from clipcli.workflows.fleet.crew import Crew
     from clipcli.workflows.fleet.progress import FleetBudget
     from clipcli.workflows.fleet.survey import Sources
 
@@ -111,6 +112,48 @@ class BudgetOptions:
 
 
 @dataclass(frozen=True)
+class WorkerOptions:
+    """Who does it."""
+
+    HEADING: ClassVar = "Workers"
+    ray: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="none (this process), local (a Ray of its own), HOST:PORT, ray://HOST:PORT, or "
+            "auto: a Ray that runs, else whatever the workers need.",
+        ),
+    ] = "auto"
+    workers: Annotated[
+        str,
+        typer.Option(metavar="MIN:MAX", help="How many: 4, 2:8, or 1: for as many as fit."),
+    ] = "1:"
+    cpus_per_worker: Annotated[
+        float | None,
+        typer.Option(min=0.1, metavar="N", help="Left out: a machine's, shared, 8 at most."),
+    ] = None
+    gpus_per_worker: Annotated[
+        float | None,
+        typer.Option(min=0.0, metavar="N", help="Left out: 1 where there are GPUs."),
+    ] = None
+
+    def crew(self, device: str) -> Crew:
+        """Return them as a run takes them.
+
+        Raises
+        ------
+        UsageError
+        """
+        from clipcli.workflows.fleet.cluster import WorkerWishes
+        from clipcli.workflows.fleet.crew import Crew
+        from clipcli.workflows.fleet.on_ray import parse_workers
+
+        least, most = parse_workers(self.workers)
+        wishes = WorkerWishes(least, most, self.cpus_per_worker, self.gpus_per_worker, device)
+        return Crew(self.ray, wishes)
+
+
+@dataclass(frozen=True)
 class IntoOptions:
     """Where parts go."""
 
@@ -150,6 +193,7 @@ def classify(
     labels: LabelOptions,
     decision: DecisionOptions,
     model: UncachedModelOptions,
+    workers: WorkerOptions,
     budget: BudgetOptions,
     into: IntoOptions,
     notes: NoteOptions,
@@ -167,13 +211,21 @@ def classify(
     session = model.session(Inputs(()), notes)
     top_k = decision.top_k or TOP_K
     classifier = open_classifier(session, labels, decision.decisions(), top_k=top_k)
-    asked = BatchRequest("classify", into.into, inputs.named(), inputs.columns(), budget.budget())
+    asked = BatchRequest(
+        "classify",
+        into.into,
+        inputs.named(),
+        inputs.columns(),
+        budget.budget(),
+        workers.crew(model.device),
+    )
     return run_batch(session, asked, LabelQuestion.of(classifier), is_dry=into.plan)
 
 
 def embed(
     inputs: SourceOptions,
     model: UncachedModelOptions,
+    workers: WorkerOptions,
     budget: BudgetOptions,
     into: IntoOptions,
     notes: NoteOptions,
@@ -187,7 +239,14 @@ def embed(
     from clipcli.pipeline.inputs import Inputs
 
     session = model.session(Inputs(()), notes)
-    asked = BatchRequest("embed", into.into, inputs.named(), inputs.columns(), budget.budget())
+    asked = BatchRequest(
+        "embed",
+        into.into,
+        inputs.named(),
+        inputs.columns(),
+        budget.budget(),
+        workers.crew(model.device),
+    )
     return run_batch(session, asked, None, is_dry=into.plan)
 
 

@@ -15,6 +15,7 @@ from clipcli.images.left_out import in_words
 if TYPE_CHECKING:
     from clipcli.pipeline.archives import TableColumns
     from clipcli.pipeline.session import Reporter, Session
+    from clipcli.workflows.fleet.crew import Crew
     from clipcli.workflows.fleet.progress import FleetBudget, Tally
     from clipcli.workflows.fleet.recipe import LabelQuestion, Recipe, Task
     from clipcli.workflows.fleet.runner import Runner
@@ -32,6 +33,7 @@ class BatchRequest:
     sources: Sources
     columns: TableColumns
     budget: FleetBudget
+    crew: Crew
 
 
 def run_batch(
@@ -45,7 +47,6 @@ def run_batch(
     """
     from clipcli.workflows.fleet.begin import begin
     from clipcli.workflows.fleet.run import FleetRun
-    from clipcli.workflows.fleet.runner import InlineRunner
 
     recipe, notes = _recipe(session, asked, question), session.notes
     begun = begin(recipe, asked.sources, is_dry=is_dry)
@@ -58,12 +59,14 @@ def run_batch(
         from clipcli.workflows.fleet.worker import Worker
 
         found = estimate(begun, Worker(recipe, begun.plan.hash))
-        typer.echo("\n".join(found.lines(1)))
+        typer.echo(
+            "\n".join(found.lines(max(asked.crew.wishes.least, asked.crew.wishes.most or 1)))
+        )
         return ExitCode.DONE
     run = FleetRun(
         begun.store, begun.plan, asked.budget, notes.say, _ProgressLines(notes, begun.plan.n_units)
     )
-    tally = run.do(lambda: InlineRunner(recipe, begun.plan.hash))
+    tally = run.do(lambda: asked.crew.runner(recipe, begun.plan.hash, notes.say))
     return _conclude(notes, tally)
 
 
