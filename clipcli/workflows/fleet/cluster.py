@@ -112,7 +112,7 @@ def _knock(address: str) -> None:
     """
     protocol, _, place = address.rpartition("://")
     host, _, port = place.rpartition(":")
-    if not address:
+    if address in ("", "auto", "local"):
         return
     if not port.isdigit() and protocol in USUAL_PORTS:
         host, port = place, str(USUAL_PORTS[protocol])
