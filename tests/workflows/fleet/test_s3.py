@@ -1,0 +1,242 @@
+"""Batches over S3: a server of moto on loopback, also behind a proxy that fails now and then."""
+
+from __future__ import annotations
+
+import http.client
+import http.server
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipcli.cli.app import run
+from tests.workflows.fleet.conftest import rows_of
+
+s3fs = pytest.importorskip("s3fs")
+moto_server = pytest.importorskip("moto.server")
+pytestmark = pytest.mark.usefixtures("fake_model")
+MakeTar = Callable[..., Path]
+Rows = Callable[..., list[dict[str, Any]]]
+Batch = Callable[..., int]
+BUCKET = "pictures"
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Serve S3 on loopback."""
+    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    found = server.get_host_and_port()[1]
+    connection = http.client.HTTPConnection("127.0.0.1", found)
+    connection.request("POST", "/moto-api/reset")  # what another test has left
+    connection.getresponse().read()
+    yield found
+    server.stop()
+
+
+@pytest.fixture
+def use_s3(port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Any]]:
+    """Return a function that leads all to a port, and returns a file system with a bucket."""
+
+    def lead(to: int) -> Any:
+        for name, value in {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{to}",
+            "AWS_ACCESS_KEY_ID": "some",
+            "AWS_SECRET_ACCESS_KEY": "thing",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()
+        return s3fs.S3FileSystem()
+
+    yield lead
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def bucket(port: int, use_s3: Callable[[int], Any]) -> Any:
+    system = use_s3(port)
+    system.mkdir(BUCKET)
+    return system
+
+
+def downloaded(system: Any, run_name: str, into: Path) -> list[dict[str, Any]]:
+    names = sorted(system.find(f"{BUCKET}/{run_name}/data"))
+    for name in names:
+        (into / name.rpartition("/")[2]).write_bytes(system.cat_file(name))
+    return rows_of(*(into / name.rpartition("/")[2] for name in names))
+
+
+def test_rows_are_those_of_files(
+    bucket: Any,
+    contents: dict[str, bytes],
+    make_tar: MakeTar,
+    folder: Path,
+    plain: Rows,
+    batch: Batch,
+    tmp_path: Path,
+) -> None:
+    tar = make_tar("a.tar", contents)
+    for key, file in {"a.tar": tar, **{f"photos/{p.name}": p for p in folder.iterdir()}}.items():
+        bucket.pipe_file(f"{BUCKET}/{key}", file.read_bytes())
+
+    codes = [
+        batch(f"s3://{BUCKET}/a.tar", into=f"s3://{BUCKET}/one"),
+        batch(f"s3://{BUCKET}/photos/", "--shard-size", 10, into=f"s3://{BUCKET}/two"),
+        batch(f"s3://{BUCKET}/*.tar", into=f"s3://{BUCKET}/one"),
+    ]
+
+    assert codes == [5, 5, 5]
+    expected = plain(tar)
+    assert downloaded(bucket, "one", tmp_path) == [
+        row | {"path": f"s3://{BUCKET}/a.tar::{row['path'].rpartition('::')[2]}"}
+        for row in expected
+    ]
+    found = downloaded(bucket, "two", tmp_path)
+    names = [f"s3://{BUCKET}/photos/{name}" for name in contents]
+    assert found == [row | {"path": name} for row, name in zip(plain(folder), names, strict=True)]
+    uploads = bucket.call_s3("list_multipart_uploads", Bucket=BUCKET)
+    assert uploads.get("Uploads", []) == []
+
+
+def test_an_object_that_was_replaced_is_done_again(
+    bucket: Any, contents: dict[str, bytes], make_tar: MakeTar, batch: Batch, tmp_path: Path
+) -> None:
+    source, into = f"s3://{BUCKET}/a.tar", f"s3://{BUCKET}/out"
+    bucket.pipe_file(f"{BUCKET}/a.tar", make_tar("a.tar", contents).read_bytes())
+    batch(source, into=into)
+    fewer = dict(list(contents.items())[:3])
+    bucket.pipe_file(f"{BUCKET}/a.tar", make_tar("a.tar", fewer).read_bytes())
+    s3fs.S3FileSystem.clear_instance_cache()
+
+    code = batch(source, into=into)
+
+    assert code == 0
+    assert len(downloaded(bucket, "out", tmp_path)) == 3
+
+
+class Faulty(http.server.BaseHTTPRequestHandler):
+    """Passes requests on, except for each fourth, which it answers with 503, late."""
+
+    target = 0
+    n_seen = n_refused = 0
+    lock = threading.Lock()
+    protocol_version = "HTTP/1.1"
+
+    def pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        with Faulty.lock:
+            Faulty.n_seen += 1
+            is_refused = Faulty.n_seen % 4 == 0
+            Faulty.n_refused += is_refused
+        if is_refused:
+            time.sleep(0.2)
+            self._answer(503, {}, b"<Error><Code>SlowDown</Code></Error>")
+            return
+        connection = http.client.HTTPConnection("127.0.0.1", Faulty.target, timeout=30)
+        connection.request(self.command, self.path, body, dict(self.headers))
+        answer = connection.getresponse()
+        self._answer(answer.status, dict(answer.getheaders()), answer.read())
+        connection.close()
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                self.send_header(name, value)
+        length = headers.get("Content-Length") if self.command == "HEAD" else len(body)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+for verb in ("GET", "PUT", "HEAD", "POST", "DELETE"):
+    setattr(Faulty, f"do_{verb}", Faulty.pass_on)
+
+
+@pytest.mark.soak
+def test_a_store_that_fails_now_and_then_costs_nothing_but_time(
+    bucket: Any,
+    port: int,
+    use_s3: Callable[[int], Any],
+    contents: dict[str, bytes],
+    make_tar: MakeTar,
+    plain: Rows,
+    batch: Batch,
+    tmp_path: Path,
+) -> None:
+    tars = [make_tar(f"{i}.tar", contents) for i in range(8)]
+    for tar in tars:
+        bucket.pipe_file(f"{BUCKET}/{tar.name}", tar.read_bytes())
+    Faulty.target = port
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Faulty) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        use_s3(proxy.server_address[1])
+
+        code = batch(f"s3://{BUCKET}/{{0..7}}.tar", into=f"s3://{BUCKET}/out")
+
+        proxy.shutdown()
+    system = use_s3(port)
+    assert code == 5
+    assert Faulty.n_refused > 5
+    assert len(downloaded(system, "out", tmp_path)) == sum(len(plain(tar)) for tar in tars)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "onnect"),
+        (
+            {
+                "AWS_ACCESS_KEY_ID": None,
+                "AWS_SECRET_ACCESS_KEY": None,
+                "AWS_EC2_METADATA_DISABLED": "true",
+                "HOME": "/nowhere",
+            },
+            "credentials",
+        ),
+    ],
+    ids=["dead", "no credentials"],
+)
+def test_a_store_that_does_not_answer_is_one_line_within_seconds(
+    changes: dict[str, str | None],
+    said: str,
+    bucket: Any,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert bucket
+    for name, value in changes.items():
+        if value is None:
+            monkeypatch.delenv(name)
+        else:
+            monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    started = time.monotonic()
+
+    code = run(["batch", "embed", str(folder), "--into", f"s3://{BUCKET}/out"])
+
+    told = [line for line in capsys.readouterr().err.splitlines() if "hint" not in line]
+    assert code == 3
+    assert len(told) == 1
+    assert said in told[0]
+    assert time.monotonic() - started < 20
+
+
+def test_a_bucket_that_is_not_there_is_one_line(
+    bucket: Any, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bucket
+
+    code = run(["batch", "embed", str(folder), "--into", "s3://no-such-bucket/out"])
+
+    told = [line for line in capsys.readouterr().err.splitlines() if "hint" not in line]
+    assert code == 3
+    assert len(told) == 1
+    assert "no-such-bucket" in told[0]
