@@ -260,6 +260,18 @@ def test_a_copy_with_a_film_that_the_kept_one_has_not_stays(
     assert f"left {photos}/b/tree.png: has tree.mov beside it, which" in err
 
 
+def test_a_raw_photograph_stays_although_the_picture_beside_it_goes(
+    cli: Cli, photos: Path, tmp_path: Path
+) -> None:
+    (photos / "b" / "tree.cr2").write_bytes(b"of a camera")
+    (photos / "b" / "tree (1).cr2").write_bytes(b"another")
+
+    cli("dedup", photos, "--move", tmp_path / "spare", "--yes")
+
+    assert names(tmp_path / "spare") == ["a/tree.png", "b/tree.png"]
+    assert (photos / "b" / "tree.cr2").exists()
+
+
 def test_the_preferred_folder_keeps_its_copies(cli: Cli, photos: Path, tmp_path: Path) -> None:
     code = cli(
         "dedup", photos, "--prefer", photos / "a", "--move", tmp_path / "spare", "--yes"
@@ -355,6 +367,24 @@ def test_without_the_one_that_is_kept_no_other_goes(
     assert code == 5
     assert err.count("b/tree (1).png, which is kept: no such file or folder") == 2
     assert names(photos) == without("b/tree (1).png")
+
+
+def test_without_the_one_that_is_kept_no_near_copy_goes(
+    cli: Cli, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spares_of = disposal.spares_of
+
+    def meanwhile(copies: object, **options: bool) -> object:
+        scene(9).save(photos / "b" / "cat.png")
+        return spares_of(copies, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("clipcli.cli.disposal.spares_of", meanwhile)
+
+    code, _, err = cli("dedup", photos, "--move", tmp_path / "spare", "--near", "--yes")
+
+    assert code == 5
+    assert "b/cat.png, which is kept: changed since it was looked at" in err
+    assert names(photos) == without(*TREES)
 
 
 @POSIX

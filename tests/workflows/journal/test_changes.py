@@ -420,6 +420,24 @@ def test_a_note_that_is_there_is_left_and_so_is_the_file(photos: Path, take_back
     assert names(trash) == ["info/a.jpg.trashinfo"]
 
 
+def test_no_note_is_left_of_a_file_that_stays(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trash, file = photos.parent / "trash", photos / "a.jpg"
+    note = (str(trash / "info" / "a.jpg.trashinfo"), "[Trash Info]\n")
+
+    def replace(source: str, target: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", source)
+
+    with changing(photos, trash) as changes, monkeypatch.context() as context:
+        context.setattr(os, "replace", replace)
+        with pytest.raises(RefusedError, match="permission denied"):
+            changes.trash(str(file), str(trash / "files" / "a.jpg"), note, look(str(file)))
+
+    assert names(trash) == []
+    assert file.exists()
+
+
 def test_what_was_thrown_out_of_the_trash_is_told(photos: Path, take_back: Undo) -> None:
     trash, file = photos.parent / "trash", photos / "a.jpg"
     note = (str(trash / "info" / "a.jpg.trashinfo"), "[Trash Info]\n")
