@@ -39,6 +39,7 @@ EXCEPTIONS = {
     "cli.cache open": OURS,
     "cli.models open": OURS,
     "cli.settings tomllib.loads": "of files.read_text; what it raises is caught",
+    "cli.review open": "a page in the user's browser, which reads nothing here",
     "cli.undo read()": "Journal.read, which looks at the length first",
     "encoder.check_images open": "a picture of ours, carried in the package",
     "encoder.numpy_text.tensors np.memmap": WHOLE,

@@ -36,6 +36,7 @@ _ClickError: type[Exception] = next(
 COMMANDS = (
     *(
         "classify",
+        "review",
         "explain",
         "locate",
         "ask",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clipcli.cli import options
+from clipcli.cli.applying import ApplyOptions
 from clipcli.cli.groups import ClassLabelOptions, FindingsOutput, ModelOptions, NoteOptions
 from clipcli.errors import ExitCode, InputError
 
@@ -37,6 +38,7 @@ FailOn = Annotated[
 def audit(
     source: Source,
     labels: ClassLabelOptions,
+    actions: ApplyOptions,
     model: ModelOptions,
     output: FindingsOutput,
     notes: NoteOptions,
@@ -47,7 +49,9 @@ def audit(
 
     clipcli audit photos-by-class/ -o report.html
     clipcli audit dataset/ --fail-on leak,broken
+    clipcli audit photos-by-class/ --apply decisions.jsonl
     """
+    from clipcli.cli.applying import apply_decisions
     from clipcli.cli.conclude import conclude, note_files
     from clipcli.images.class_tree import read_class_tree, split_names
     from clipcli.output.html.thumbnails import spooled
@@ -59,6 +63,10 @@ def audit(
     selectors = check_selectors(fail_on)
     request = output.guarded_request(FORMATS)
     tree = read_class_tree(source, split_names(splits))
+    is_alone = labels == ClassLabelOptions() and output == FindingsOutput() and fail_on is None
+    actions.check(tree, is_alone=is_alone)
+    if actions.apply is not None:
+        return apply_decisions(tree, actions, notes.notes())
     session = model.session(Inputs((source,)), notes)
     session.notes.say(tree.in_words())
     with spooled(is_wanted=request.wants("html")) as spool:

@@ -10,6 +10,7 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.groups import ClassLabelOptions, ModelOptions, NoteOptions, OutputOptions
+from clipcli.cli.known import DecidedOptions
 from clipcli.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ class JudgingOptions:
 def eval_(
     data: DataOptions,
     labels: EvaluationLabels,
+    reviewed: DecidedOptions,
     judging: JudgingOptions,
     model: ModelOptions,
     output: EvaluationOutput,
@@ -158,13 +160,14 @@ def eval_(
     clipcli eval photos-by-class/ --compare model=ViT-B/32 -o report.html
     """
     if data.boxes is None:
-        return _eval_labels(data, labels, judging, model, output, notes)
+        return _eval_labels(data, labels, reviewed, judging, model, output, notes)
     from clipcli.cli.eval_boxes import eval_boxes
 
     is_alone = not any((labels.labels, labels.templates, labels.probe, data.splits))
     is_alone = is_alone and not (
         labels.no_rules or data.out_of_set or output.confusion or output.pictures
     )
+    is_alone = is_alone and reviewed.decisions is None
     is_alone = is_alone and judging == JudgingOptions()
     return eval_boxes(Path(data.source), data.boxes, model, output, notes, is_alone=is_alone)
 
@@ -172,6 +175,7 @@ def eval_(
 def _eval_labels(
     data: DataOptions,
     labels: EvaluationLabels,
+    reviewed: DecidedOptions,
     judging: JudgingOptions,
     model: ModelOptions,
     output: EvaluationOutput,
@@ -204,6 +208,7 @@ def _eval_labels(
         variants,
         split_names(data.splits),
         labels.no_rules,
+        reviewed.decided(data.splits),
     )
     evaluation = Evaluation(task, first, model.options(), notes.notes())
     send(EvaluationReport(evaluation.evaluate()), request)

@@ -37,3 +37,33 @@ class KnownOptions:
         from clipcli.pipeline.known_answers import open_known
 
         return open_known(self.decisions)
+
+
+@dataclass(frozen=True)
+class DecidedOptions:
+    """Pictures whose classes somebody decided, whatever folders they are in."""
+
+    HEADING: ClassVar = "Inputs"
+    decisions: Annotated[
+        Path | None,
+        typer.Option(
+            "--decisions",
+            metavar="FILE",
+            help="The pictures in DIR that a review gave a label (decisions.jsonl), whatever "
+            "folders they are in. Left out: all, by their folders.",
+        ),
+    ] = None
+
+    def decided(self, splits: str | None) -> KnownAnswers | None:
+        """Read the file of decisions, if one was named.
+
+        Raises
+        ------
+        DecisionsError, UsageError
+        """
+        from clipcli.errors import UsageError
+        from clipcli.pipeline.known_answers import open_known
+
+        if self.decisions is not None and splits is not None:
+            raise UsageError("--splits and --decisions: decisions have no splits", hint="drop one")
+        return open_known(self.decisions)

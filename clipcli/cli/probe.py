@@ -10,10 +10,12 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.groups import ModelOptions, NoteOptions
+from clipcli.cli.known import DecidedOptions
 from clipcli.cli.option_groups import Command, grouped
 from clipcli.errors import ExitCode
 
 if TYPE_CHECKING:
+    from clipcli.pipeline.known_answers import KnownAnswers
     from clipcli.workflows.probe.run import ProbeRequest
 
 app = typer.Typer(
@@ -75,7 +77,7 @@ class ProbeData:
     ] = None
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="What the draw depends on.")] = 0
 
-    def request(self, labels: ProbeLabels) -> ProbeRequest:
+    def request(self, labels: ProbeLabels, known: KnownAnswers | None) -> ProbeRequest:
         """Return what is to be fitted."""
         from clipcli.images.class_tree import split_names
         from clipcli.workflows.probe.run import ProbeRequest
@@ -88,12 +90,14 @@ class ProbeData:
             labels.templates,
             is_zero_shot=not labels.no_zero_shot,
             splits=split_names(self.splits),
+            known=known,
         )
 
 
 def fit(
     data: ProbeData,
     labels: ProbeLabels,
+    reviewed: DecidedOptions,
     model: ModelOptions,
     notes: NoteOptions,
     output: Annotated[
@@ -109,13 +113,14 @@ def fit(
 
     clipcli probe fit photos-by-class/ -o mine.safetensors
     clipcli probe fit photos-by-class/ --shots 16 -o mine.safetensors
+    clipcli probe fit photos/ --decisions decisions.jsonl -o mine.safetensors
     """
     from clipcli.cli.conclude import conclude
     from clipcli.pipeline.inputs import Inputs
     from clipcli.workflows.probe.report import print_fit, save
     from clipcli.workflows.probe.run import Fitting, check_target
 
-    request = data.request(labels)
+    request = data.request(labels, reviewed.decided(data.splits))
     check_target(output, request, overwrite=overwrite)
     session = model.session(Inputs((data.source,)), notes)
     outcome = Fitting(session, request).fit()

@@ -170,3 +170,120 @@ def test_sort_moves_nothing_by_decisions_of_another_data_set(
     assert "none of its 2 decisions" in err
     assert snapshot(pictures) == before
     assert journals() == []
+
+
+# --- probe fit, eval and review
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> tuple[Path, Path]:
+    """Return pictures in one folder, and decisions that give eight of twelve a label."""
+    from PIL import Image
+
+    folder, records = tmp_path / "mixed", []
+    folder.mkdir()
+    for i, (name, colour) in enumerate((("warm", (250, 20, 10)), ("cold", (10, 30, 250)))):
+        for j in range(6):
+            path = folder / f"{i}{j}.png"
+            shade = tuple(max(0, part - 6 * j) for part in colour)
+            Image.new("RGB", (8, 6), shade).save(path)
+            if j < 4:
+                records.append(record(path, "red", name, "relabel"))
+    records[0] = record(folder / "00.png", "red", None, "reject")
+    return folder, write(tmp_path / "mixed.jsonl", records)
+
+
+def test_a_probe_is_fitted_on_what_was_decided(
+    cli: Cli, several: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder, decisions = several
+    probe = tmp_path / "probe.safetensors"
+
+    code, _, err = cli(
+        *("probe", "fit", folder, "--decisions", decisions, "--no-zero-shot", "-o", probe, "--json")
+    )
+    used, rows, _ = cli("classify", folder, "--probe", probe, "--format", "tsv")
+
+    assert (code, used) == (0, 0)
+    assert "1 picture left out, without a label" in err
+    found = {Path(row.split("\t")[0]).name: row.split("\t")[1] for row in rows.splitlines()}
+    assert {name: found[name] for name in ("04.png", "05.png", "14.png", "15.png")} == {
+        "04.png": "warm",
+        "05.png": "warm",
+        "14.png": "cold",
+        "15.png": "cold",
+    }
+
+
+def test_eval_judges_by_what_was_decided(cli: Cli, several: tuple[Path, Path]) -> None:
+    folder, decisions = several
+    options = ("--labels", "red|warm, blue|cold", "--templates", "plain", "--json")
+
+    code, out, _ = cli("eval", folder, "--decisions", decisions, *options)
+
+    told = json.loads(out)
+    assert code == 0
+    assert told["top1"]["value"] == 1.0
+    assert told["n_pictures"] == 7
+
+
+@pytest.mark.parametrize("command", ["probe", "eval"])
+def test_decisions_about_other_pictures_are_refused(
+    cli: Cli, several: tuple[Path, Path], pictures: Path, tmp_path: Path, command: str
+) -> None:
+    words = {"probe": ("probe", "fit"), "eval": ("eval",)}[command]
+    more = ("-o", tmp_path / "p.safetensors") if command == "probe" else ()
+
+    code, _, err = cli(*words, pictures, "--decisions", several[1], *more)
+
+    assert code == 3
+    assert "none of its 8 decisions is about a picture here" in err
+
+
+def test_review_writes_a_page_with_the_least_sure_first(
+    cli: Cli, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setenv("BROWSER", "some")
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
+    page = tmp_path / "page.html"
+
+    code, out, _ = cli("review", pictures, *LABELS, "-o", page)
+    text = page.read_text("utf-8")
+    again, _, err = cli("review", pictures, *LABELS, "-o", page)
+
+    assert (code, out) == (0, "")
+    assert opened == [page.as_uri()]
+    assert '"first_order": 2' in text
+    assert '"begun": true' in text
+    assert again == 2
+    assert "exists" in err
+    assert page.read_text("utf-8") == text
+
+
+def test_review_without_a_screen_says_where_the_page_is(
+    cli: Cli, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.chdir(tmp_path)
+
+    code, _, err = cli("review", pictures, *LABELS)
+
+    assert code == 0
+    assert "no browser was found: open review.html in one" in err
+    assert (tmp_path / "review.html").is_file()
+
+
+def test_review_opens_nothing_where_that_is_wished(
+    cli: Cli, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webbrowser.open", lambda _: pytest.fail("a browser was opened"))
+    monkeypatch.setenv("DISPLAY", ":0")
+
+    code, _, _ = cli("review", pictures, *LABELS, "-o", tmp_path / "p.html", "--no-open")
+    refused, _, err = cli("review", pictures, *LABELS, "-o", tmp_path / "p.csv")
+
+    assert (code, refused) == (0, 2)
+    assert "a page ends with .html" in err

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from clipcli.images.find import ImageFile
     from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.embed import Embedded
+    from clipcli.pipeline.known_answers import KnownAnswers
     from clipcli.workflows.evaluation.calibrate import CalibrationOutcome
     from clipcli.workflows.evaluation.evaluated import Evaluated, Rival
     from clipcli.workflows.evaluation.predictions import Predictions, Scores
@@ -39,6 +40,7 @@ class Task:
     variants: tuple[Variant, ...]
     splits: tuple[str, ...] | None = None  # None: recognised
     no_rules: bool = False  # files' own evidence has no say
+    known: KnownAnswers | None = None  # what somebody decided, in place of folders
 
 
 @dataclass
@@ -63,12 +65,17 @@ class Evaluation:
     def evaluate(self) -> Evaluated:
         """Do all of it, and return what came of it."""
         from clipcli.images.class_tree import read_class_tree
+        from clipcli.pipeline.decided_tree import decided_tree
         from clipcli.pipeline.provenance import now
         from clipcli.workflows.evaluation.evaluated import Evaluated, compare_all
         from clipcli.workflows.evaluation.figures import compute_figures
 
         started = now()
-        self._tree = read_class_tree(self.task.source, self.task.splits)
+        task = self.task
+        if task.known is None:
+            self._tree = read_class_tree(task.source, task.splits)
+        else:
+            self._tree = decided_tree(task.source, task.known, self.notes.say)
         self.classifier, places = self._classifier(self.settings)
         classifier = self.classifier
         rivals = [(variant, *self._classifier(variant.settings)) for variant in self.task.variants]

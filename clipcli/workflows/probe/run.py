@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from clipcli.images.find import ImageFile
     from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.embed import Embedded
+    from clipcli.pipeline.known_answers import KnownAnswers
     from clipcli.pipeline.session import Session
     from clipcli.workflows.probe.fit import Linear
     from clipcli.workflows.probe.outcome import Labelled, Outcome
@@ -35,6 +36,7 @@ class ProbeRequest:
     templates: str | None
     is_zero_shot: bool
     splits: tuple[str, ...] | None = None  # None: recognised
+    known: KnownAnswers | None = None  # what somebody decided, in place of folders
 
 
 def check_target(path: Path, request: ProbeRequest, *, overwrite: bool) -> None:
@@ -68,9 +70,14 @@ class Fitting:
     def fit(self) -> Outcome:
         """Do all of it, and return what came of it."""
         from clipcli.images.class_tree import read_class_tree
+        from clipcli.pipeline.decided_tree import decided_tree
         from clipcli.workflows.probe.outcome import ProbeOrigin, fit_probe
 
-        self.tree = read_class_tree(self.request.source, self.request.splits)
+        request, say = self.request, self.session.notes.say
+        if request.known is None:
+            self.tree = read_class_tree(request.source, request.splits)
+        else:
+            self.tree = decided_tree(request.source, request.known, say)
         self.session.notes.say(self.tree.in_words())
         classifier, rows_of = self._words()  # before any picture, which takes long
         pictures, judging = self._embedded(self._drawn())
