@@ -125,6 +125,11 @@ def path_fields(path: str) -> dict[str, str]:
     return {"path": path}
 
 
+def path_of_record(path: str, raw: str | None) -> str:
+    """Return what :func:`path_fields` was given; ``raw`` is what it called ``path_bytes``."""
+    return path if raw is None else os.fsdecode(base64.b64decode(raw))
+
+
 def path_text(path: str) -> str:
     r"""Return a path for a format that is UTF-8 and has no room for bytes beside it, such as CSV.
 

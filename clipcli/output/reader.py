@@ -1,4 +1,4 @@
-"""Reading results back: JSONL, JSON, CSV and TSV as ``classify`` writes them.
+"""Reading results back: JSONL, JSON, CSV, TSV and Parquet as ``classify`` writes them.
 
 What a file is shows in its first bytes. TSV has neither reasons nor decisions, and CSV spells the
 bytes of names that are not UTF-8; all else comes back as it was.
@@ -18,11 +18,13 @@ from typing import Any, BinaryIO
 
 from clipcli.errors import InputError
 from clipcli.files import LongLineError, bounded_lines
+from clipcli.pipeline.sources import is_batch, parts_of_batch
 from clipcli.strict_csv import CsvError, read_named_rows
 from clipcli.strict_json import LINE, Bounds, parse_json, read_json
 
 HEAD_BYTES = 400
-OTHERS = {b"PAR1": "Parquet", b"<!doctype": "a page for a browser", b"\x89PNG": "a picture"}
+PARQUET = b"PAR1"
+OTHERS = {b"<!doctype": "a page for a browser", b"\x89PNG": "a picture"}
 DOCUMENT = Bounds(n_bytes=512 * 1024**2, items=50_000_000, bytes_a_container=16)
 _MISSING = object()
 META_ENDING = ".meta.json"
@@ -58,13 +60,15 @@ class ResultFile:
 
 
 def read_results(path: Path) -> ResultFile:
-    """Read a file of results.
+    """Read a file of results, or the folder of a batch.
 
     Raises
     ------
     InputError
         If it cannot be read or is something else; names the line.
     """
+    if is_batch(str(path)):
+        return _read_parquet(str(path), parts_of_batch(str(path)))
     try:
         with path.open("rb") as file:  # a pipe or <(...) of a shell counts as a file
             return _read(str(path), file)
@@ -76,11 +80,13 @@ def read_results(path: Path) -> ResultFile:
 
 def _read(source: str, file: BinaryIO) -> ResultFile:
     head = file.peek(HEAD_BYTES)[:HEAD_BYTES].lstrip(b"\xef\xbb\xbf \r\n\t")  # type: ignore[attr-defined]
+    if head.startswith(PARQUET):
+        return _read_parquet(source, [source])
     for beginning, name in OTHERS.items():
         if head.lower().startswith(beginning.lower()):
             raise InputError(
                 f"{source}: is {name}, which is not read here",
-                hint="write results with -o FILE.jsonl, .json, .csv or .tsv",
+                hint="write results with -o FILE.jsonl, .json, .csv, .tsv or .parquet",
             )
     text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
     if head.startswith(b"{") and b'"path"' not in head.partition(b":")[0]:
@@ -101,6 +107,20 @@ def _gathered(source: str, entries: Iterable[Entry]) -> dict[str, Entry]:
                 f"{source}: {entry.path!r} appears twice", hint="compare one run with one other"
             )
     return found
+
+
+def _read_parquet(source: str, files: list[str]) -> ResultFile:
+    from clipcli.output.parquet_results import provenance_of, records_of
+
+    try:
+        entries = _gathered(source, map(_entry, records_of(files)))
+        provenance = provenance_of(files[0]) if files else None
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{source}: is Parquet, but no result of clipcli classify",
+            hint="write results with -o FILE.parquet, or with clipcli batch classify",
+        ) from error
+    return ResultFile(source, entries, provenance)
 
 
 def _read_document(source: str, file: BinaryIO) -> ResultFile:
@@ -224,5 +244,5 @@ def _meta(source: str) -> dict[str, Any] | None:
 def _not_ours(where: str) -> InputError:
     return InputError(
         f"{where}: is no result of clipcli classify",
-        hint="write results with -o FILE.jsonl, .json, .csv or .tsv",
+        hint="write results with -o FILE.jsonl, .json, .csv, .tsv or .parquet",
     )

@@ -18,6 +18,7 @@ from clipcli.images.kinds import HEAD_BYTES, has_picture_ending, sniff
 from clipcli.images.left_out import kind_of
 from clipcli.images.tars import members_of, open_tar
 from clipcli.pipeline.image_data import MOST_BYTES, ImageData
+from clipcli.pipeline.vector_tables import has_vectors, vectors_of
 from clipcli.results import Skipped
 
 if TYPE_CHECKING:
@@ -130,6 +131,9 @@ def table_pictures(
         If the table is damaged, or no column fits.
     """
     with open_table(name, stream) as table:
+        if columns is None and part is None and has_vectors(table):
+            yield from vectors_of(name, table)
+            return
         yield from _rows_of(name, table, columns or TableColumns(), part)
 
 

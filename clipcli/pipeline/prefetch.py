@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from clipcli.cache.identity import Identity, identity_of
 from clipcli.images.files import status_of
 from clipcli.images.find import ImageFile
-from clipcli.pipeline.image_data import ImageData
+from clipcli.pipeline.image_data import ImageData, ImageVector
 from clipcli.pipeline.reader import DecodeOptions, Embedded, Fresh, Reader
 from clipcli.process import usable_cores
 from clipcli.results import Skipped
@@ -152,6 +152,8 @@ class Feeder:
         for item, answer in zip(items, self._answers(items), strict=True):
             if isinstance(item, Skipped):
                 known.append(item)
+            elif isinstance(item, ImageVector):
+                known.append(self._reader.embedded(item))
             elif answer is None:
                 self._put(known)
                 known = []

@@ -19,11 +19,11 @@ from clipcli.cache.identity import (
     is_settled,
     is_unchanged,
 )
-from clipcli.errors import ImageError
+from clipcli.errors import ImageError, ModelError
 from clipcli.images.files import failure_reason, open_regular
 from clipcli.images.find import ImageFile
 from clipcli.images.notes import note_of, origin_of
-from clipcli.pipeline.image_data import ImageData
+from clipcli.pipeline.image_data import ImageData, ImageVector
 from clipcli.results import Skipped
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ class Reader:
     def read(self, item: ImageFile | ImageData) -> Fresh | Embedded | Skipped:
         """Return a picture's pixels, or its vector or reason where the cache knows it."""
         path = item.path
+        if isinstance(item, ImageVector):
+            return self.embedded(item)
         try:
             if isinstance(item, ImageData):
                 return self._read_data(path, item.read())
@@ -103,6 +105,22 @@ class Reader:
             return Skipped(path, error.message)
         except MemoryError:
             return Skipped(path, "not enough memory to resize it")
+
+    def embedded(self, item: ImageVector) -> Embedded:
+        """Return a vector that is there.
+
+        Raises
+        ------
+        ModelError
+            If it is another model's.
+        """
+        config = self._encoder.config
+        if item.fingerprint != config.fingerprint or item.row is None:
+            raise ModelError(
+                f"{item.path}: its vector is of another model than {config.name}",
+                hint="give --model as the run did that embedded the pictures",
+            )
+        return Embedded(item.path, item.row, item.note_number)
 
     def _read_data(self, path: str, data: bytes) -> Fresh | Embedded | Skipped:
         """Read a picture from memory; the cache knows it by its content alone."""

@@ -9,6 +9,7 @@ Archives are read once from front to back, nothing is unpacked on disk, and each
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from clipcli.images.find import FindReport
 
 MOST_SHARDS = 10_000_000
+BATCH_PLAN, BATCH_DATA = "_plan.json", "data"  # in the output of clipcli batch
 TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 PARQUET_ENDINGS = (".parquet", ".pq")
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -35,6 +37,8 @@ Kind: TypeAlias = Literal["tar", "parquet", "picture"]
 def is_source(path: str) -> bool:
     """Tell whether a name stands for something else than files and folders."""
     kind, _ = kind_of_source(path)
+    if kind is None and is_batch(path):
+        return True
     return kind is not None and (bool(URL.match(path)) or kind != "picture")
 
 
@@ -59,7 +63,7 @@ def read_source(spec: str, report: FindReport) -> Iterator[ImageData | Skipped]:
     """
     from http.client import HTTPException
 
-    for name in expand(spec):
+    for name in (part for one in expand(spec) for part in parts_of_batch(one)):
         kind, target = kind_of_source(name)
         if kind == "picture":
             yield ImageData(target, partial(fetch, target))
@@ -93,6 +97,22 @@ def expand(spec: str) -> Iterator[str]:
         raise UsageError(f"{spec}: {found[0]} is no range", hint="write it as {0000..0099}")
     for number in range(first, last + 1):
         yield from expand(f"{spec[: found.start()]}{number:0{len(found[1])}}{spec[found.end() :]}")
+
+
+def is_batch(path: str) -> bool:
+    """Tell whether a folder is what ``clipcli batch`` has written."""
+    try:
+        return os.path.isfile(os.path.join(path, BATCH_PLAN))  # noqa: PTH113, PTH118 - as written
+    except ValueError:  # a NUL character
+        return False
+
+
+def parts_of_batch(name: str) -> list[str]:
+    """Return the parts of a batch, in order; anything else is its own only part."""
+    folder = os.path.join(name, BATCH_DATA)  # noqa: PTH118 - as it was written
+    if URL.match(name) or not is_batch(name) or not os.path.isdir(folder):  # noqa: PTH112
+        return [name]
+    return [os.path.join(folder, one) for one in sorted(os.listdir(folder))]  # noqa: PTH118, PTH208
 
 
 def kind_of_source(spec: str) -> tuple[Kind | None, str]:

@@ -21,6 +21,8 @@ PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CALL = re.compile(r"(?:^|[\s(\"|])clipcli ([^#|;&)>\n]*)")
 OPTION = re.compile(r"(?<![\w-])(--?[a-zA-Z0-9][\w-]*)")
 OF_OTHERS = {  # options of uv, pipx, docker and the like, in running text
+    "--requeue",
+    "--row-bytes",
     "--pip-args",
     "--torch-backend",
     "--index",

@@ -61,6 +61,9 @@ def import_ray() -> Any:
         raise MissingExtraError(
             "--ray: Ray is not installed", hint='pip install "clipcli[fleet]", or --ray none'
         ) from error
+    with contextlib.suppress(AttributeError):
+        # Subtle: what it says of dead workers goes to standard output; no setting stops it.
+        ray._private.worker._worker_logs_enabled = False
     return ray
 
 

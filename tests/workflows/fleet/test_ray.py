@@ -96,7 +96,7 @@ def test_rows_are_those_of_classify_while_workers_are_killed(
 
     running = subprocess.Popen(asked, stderr=subprocess.PIPE, text=True)
     while running.poll() is None and n_kills < N_KILLS:
-        time.sleep(drawn.uniform(0.5, 4.0))
+        time.sleep(drawn.uniform(2.0, 12.0))
         found = list(processes(mark, b"ray::RayWorker"))
         if found:
             os.kill(drawn.choice(found), signal.SIGKILL)

@@ -1,0 +1,106 @@
+"""What other commands make of a batch's output: vectors are asked again, results compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipcli.cli.app import run
+from tests.fakes import FakeEncoder
+
+Batch = Callable[..., int]
+LABELS = ("--labels", "red, green, blue", "--no-cache")
+
+
+@pytest.fixture
+def vectors(folder: Path, tmp_path: Path, fake_model: FakeEncoder) -> Path:
+    """Return the output of ``batch embed``, in three parts."""
+    into = tmp_path / "vectors"
+    more = ["--shard-size", "10", "--max-skipped", "10%"]
+    assert run(["batch", "embed", str(folder), "--into", str(into), *more]) == 5
+    fake_model.batches.clear()
+    return into
+
+
+def lines_of(
+    capsys: pytest.CaptureFixture[str], command: str, *arguments: object
+) -> list[dict[str, Any]]:
+    capsys.readouterr()
+    assert run([command, *map(str, arguments), "--format", "jsonl"]) in (0, 5)
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_vectors_are_classified_as_their_pictures_are_without_looking_at_them(
+    folder: Path, vectors: Path, fake_model: FakeEncoder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = lines_of(capsys, "classify", vectors, *LABELS)
+
+    assert fake_model.batches == []
+    assert again == lines_of(capsys, "classify", folder, *LABELS)
+
+
+def test_vectors_in_one_file_and_by_a_range_of_parts_are_taken_too(
+    folder: Path, vectors: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "v.parquet"
+    run(["embed", str(folder), "-o", str(file), "--no-cache"])
+
+    expected = lines_of(capsys, "classify", vectors, *LABELS)
+    by_range = vectors / "data" / "part-{00000..00002}.parquet"
+
+    assert lines_of(capsys, "classify", file, *LABELS) == expected
+    assert lines_of(capsys, "classify", by_range, *LABELS) == expected
+
+
+def test_vectors_are_searched(
+    folder: Path, vectors: Path, fake_model: FakeEncoder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = lines_of(capsys, "search", vectors, "--query", "green", "--no-cache")
+
+    assert fake_model.batches == []
+    assert found == lines_of(capsys, "search", folder, "--query", "green", "--no-cache")
+
+
+def test_vectors_of_another_model_are_refused(
+    vectors: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = FakeEncoder(fingerprint="a" * 64)
+    monkeypatch.setattr("clipcli.encoder.encoder.load_encoder", lambda *_: other)
+
+    code = run(["classify", str(vectors), *LABELS])
+
+    assert code == 4
+    assert "its vector is of another model than fake" in capsys.readouterr().err
+
+
+def test_a_batch_is_compared_with_another_run(
+    folder: Path,
+    batch: Batch,
+    fake_model: FakeEncoder,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert fake_model
+    batch(folder, "--shard-size", "10", into=tmp_path / "one")
+    same, other = tmp_path / "same.jsonl", tmp_path / "other.parquet"
+    run(["classify", str(folder), *LABELS, "-o", str(same)])
+    run(["classify", str(folder), "--labels", "red, blue", "--no-cache", "-o", str(other)])
+    capsys.readouterr()
+
+    codes = [run(["diff", str(tmp_path / "one"), str(file)]) for file in (same, other)]
+
+    assert codes == [0, 6]
+    assert "the runs differ in labels" in capsys.readouterr().err
+
+
+def test_vectors_are_no_results_to_compare(
+    vectors: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run(["diff", str(vectors), str(vectors)])
+
+    assert code == 3
+    assert "no result of clipcli classify" in capsys.readouterr().err
