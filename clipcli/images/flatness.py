@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
 
 BLOCK = 8  # pixels: a JPEG's block, so that an area of one colour stays one
-# Chosen on pictures that no figure of the documentation was measured on.
+# Chosen on other pictures than those that the documentation has figures of.
 LEAST_FLAT = 0.40  # of the area: has the few colours of a screen
 LEAST_GROUND = 0.22  # of the pixels where something is drawn: what it is drawn on
 MOST_SOFT = 0.5  # of the blocks that are not flat: gradients and noise
@@ -25,8 +25,8 @@ SAME = 4  # levels: what JPEG and WebP may make of one colour
 BANDS_SEEN = 64  # rows of blocks: a sample that costs little, spread over the picture
 BLOCKS_SEEN = 4000
 ROWS_SEEN = 200
-SMALL_STROKE_PX = 3.0  # of letters at the size that a desktop shows
-LEAST_STROKES = 400  # fewer are no text
+STROKE_PX, LEAST_STROKES = 10, 80  # of letters on any screen, in those rows
+SMALL_STROKE_PX, LEAST_SMALL_STROKES = 3, 200  # at the size that a desktop shows
 PAPER_LEVEL = 190  # of 255: paper is at least as light
 PAPER_RANGE = 40  # levels within a block of bare paper
 LEAST_PAPER = 0.45  # of the blocks
@@ -107,18 +107,27 @@ def _is_near(
     return near
 
 
-def has_writing(image: Image) -> bool:
-    """Say whether a picture has many strokes as thin as a desktop's small letters."""
+def has_letters(image: Image) -> bool:
+    """Say whether a picture has strokes like those of letters; a drawn landscape has few."""
+    return int((_strokes(image) <= STROKE_PX).sum()) >= LEAST_STROKES
+
+
+def has_small_letters(image: Image) -> bool:
+    """Say whether most strokes are as thin as those of a desktop's letters; a slide's are not."""
+    is_thin = _strokes(image) <= SMALL_STROKE_PX
+    return int(is_thin.sum()) >= LEAST_SMALL_STROKES and bool(is_thin.mean() >= 0.5)
+
+
+def _strokes(image: Image) -> NDArray[np.int64]:
+    """Return how wide the strokes are that some rows of a picture cross."""
     pixels = np.asarray(image.convert("L")).astype(np.int64)  # (h, w)
-    rows = pixels[:: max(1, len(pixels) // ROWS_SEEN)]
-    lengths: list[NDArray[np.int64]] = []
-    for row in rows:
+    lengths: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+    for row in pixels[:: max(1, len(pixels) // ROWS_SEEN)]:
         ground = int(np.bincount(row, minlength=256).argmax())
         is_ink = np.abs(row - ground) > 4 * SOFT
         edges = np.flatnonzero(np.diff(np.concatenate([[False], is_ink, [False]]).astype(np.int8)))
         lengths.append(edges[1::2] - edges[::2])
-    strokes = np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
-    return len(strokes) >= LEAST_STROKES and float(np.median(strokes)) <= SMALL_STROKE_PX
+    return np.concatenate(lengths)
 
 
 def has_paper(image: Image) -> bool:

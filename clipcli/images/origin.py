@@ -23,7 +23,7 @@ from clipcli.images.screens import is_media, is_screen
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-ORIGIN_VERSION = 1  # part of every cache key: raise it when an origin is told in another way
+ORIGIN_VERSION = 2  # part of every cache key: raise it when an origin is told in another way
 
 # Flags, since a scanned page is two of them.
 SCREENSHOT, SCAN, DOCUMENT, PHOTOGRAPH = 1, 2, 4, 8
@@ -117,12 +117,17 @@ def evidence(image: Image, *, is_still: bool = True) -> Evidence:
 
 def origin(image: Image, found: Evidence) -> int:
     """Return the flags of a picture whose pixels are ``image``, in mode RGB and in full size."""
-    from clipcli.images.flatness import has_paper, has_writing, is_drawn_by_a_screen
+    from clipcli.images.flatness import (
+        has_letters,
+        has_paper,
+        has_small_letters,
+        is_drawn_by_a_screen,
+    )
 
     flags = found.certain
     if found.to_see & SCREENSHOT and is_drawn_by_a_screen(image):
-        # A slide has the size of a screen too, but not the small letters of one.
-        is_shown = not is_media(image.size) or has_writing(image)
+        # Wallpapers are drawn too, without letters; slides have large ones.
+        is_shown = has_small_letters(image) if is_media(image.size) else has_letters(image)
         flags |= SCREENSHOT if is_shown else 0
     if found.to_see & DOCUMENT and not flags & SCREENSHOT and has_paper(image):
         flags |= DOCUMENT

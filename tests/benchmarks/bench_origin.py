@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 
 from PIL import Image, ImageOps
-from screenshots import draw, take
+from screenshots import SHEETS, draw, scan, take
 
 from clipcli.images.find import find_images
 from clipcli.images.origin import ORIGINS, read_origin
@@ -28,6 +28,7 @@ from clipcli.results import Classified, Skipped
 
 SEED = 20
 SIZES = sorted(PHONES | TABLETS | COMPUTERS | MEDIA)
+PAGES = [(round(one.width * one.scale), round(one.height * one.scale)) for one in SHEETS]
 KINDS: tuple[tuple[str, dict[str, int]], ...] = (
     ("jpg", {"quality": 92}),
     ("jpg", {"quality": 60}),
@@ -43,6 +44,7 @@ def main() -> int:
     parser.add_argument("folders", nargs="+", metavar="DIR", help="photographs")
     parser.add_argument("-n", type=int, default=100, help="screenshots, and slides and posters")
     parser.add_argument("--most", type=int, default=300, help="photographs at most")
+    parser.add_argument("--untold", action="store_true", help="do not ask the model")
     parser.add_argument("--keep", type=Path, help="a folder for the pictures that are made")
     given = parser.parse_args()
     photographs = [Path(x.path) for x in find_images(given.folders) if not isinstance(x, Skipped)]
@@ -53,34 +55,40 @@ def main() -> int:
         groups = {
             "screenshots": take(folder / "screenshots", given.n, photographs, SEED),
             "slides and posters": draw(folder / "slides", given.n, photographs, SEED),
+            "scanned pages": scan(folder / "pages", given.n, photographs, SEED),
             "photographs": photographs,
-            "photographs of a screen's size": _cut(photographs, folder / "cut", with_exif=False),
-            "the same with a camera's EXIF": _cut(photographs, folder / "exif", with_exif=True),
+            "photographs of a screen's size": _cut(photographs, folder / "cut", SIZES),
+            "the same with a camera's EXIF": _cut(
+                photographs, folder / "exif", SIZES, has_exif=True
+            ),
+            "photographs of a page's size": _cut(photographs, folder / "sheets", PAGES),
         }
-        _report(groups)
+        _report(groups, is_asked=not given.untold)
     return 0
 
 
-def _cut(photographs: list[Path], folder: Path, *, with_exif: bool) -> list[Path]:
-    """Write each photograph at the size of a screen, upright or across."""
+def _cut(
+    photographs: list[Path], folder: Path, sizes: list[tuple[int, int]], *, has_exif: bool = False
+) -> list[Path]:
+    """Write each photograph at one of some sizes, upright or across."""
     folder.mkdir(parents=True, exist_ok=True)
     chance, files = random.Random(SEED), []
     for i, path in enumerate(photographs):
-        width, height = chance.choice(SIZES)
+        width, height = chance.choice(sizes)
         size = (width, height) if chance.random() < 0.5 else (height, width)
         ending, options = KINDS[i % len(KINDS)]
         files.append(folder / f"{i:03d}-{path.stem}.{ending}")
         with Image.open(path) as image:
             cut = ImageOps.fit(image.convert("RGB"), size)
         exif = Image.Exif()
-        if with_exif:
+        if has_exif:
             exif[0x010F], exif[0x0110] = "Camera works", "C-1"
             exif.get_ifd(0x8769)[0x829D] = 2.8
         cut.save(files[-1], exif=exif, **options)
     return files
 
 
-def _report(groups: dict[str, list[Path]]) -> None:
+def _report(groups: dict[str, list[Path]], *, is_asked: bool) -> None:
     with_rules = Classifier(labels="camera-roll")
     without = Classifier(labels="camera-roll", no_rules=True)
     heading = ("pictures", "n", "told: screenshot", "other", "nothing", "called one", "no rules")
@@ -94,8 +102,8 @@ def _report(groups: dict[str, list[Path]]) -> None:
             told["screenshot"],
             ", ".join(f"{key} {n}" for key, n in others.items()) or 0,
             told[""],
-            _n_called(with_rules, files),
-            _n_called(without, files),
+            _n_called(with_rules, files) if is_asked else "",
+            _n_called(without, files) if is_asked else "",
         )
         print("| " + " | ".join(map(str, cells)) + " |", flush=True)
 

@@ -13,7 +13,9 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
 from pages import GRAPHICS, PAGES, Page, Screen
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -46,6 +48,11 @@ SIZES = (
     Screen("1080x1920", 1080, 1920, 1, False),
     Screen("3840x2160", 1920, 1080, 2, False),
 )
+SHEETS = (
+    Screen("a4-150", 620, 877, 2, False),
+    Screen("a4-300", 827, 1169, 3, False),
+    Screen("letter-150", 850, 1100, 1.5, False),
+)
 FORMATS: tuple[tuple[str, int], ...] = (
     ("png", 0),
     ("jpeg", 90),
@@ -77,6 +84,29 @@ def draw(folder: Path, n: int, photographs: list[Path], seed: int) -> list[Path]
         for i in range(n)
     )
     return _take_all(folder, shots, photographs, chance)
+
+
+def scan(folder: Path, n: int, photographs: list[Path], seed: int) -> list[Path]:
+    """Write ``n`` pages of paper into a folder, with the noise of a scanner."""
+    folder.mkdir(parents=True, exist_ok=True)
+    chance = random.Random(seed)
+    written = [page for page in PAGES if page[0] in ("article", "table", "form", "mail")]
+    shots = ((i, *written[i % len(written)], SHEETS[i % len(SHEETS)]) for i in range(n))
+    files = _take_all(folder, shots, photographs, chance)
+    return [_noisy(file, chance) for file in files]
+
+
+def _noisy(file: Path, chance: random.Random) -> Path:
+    """Make of a page what a scanner does: off-white, uneven, in colour or grey."""
+    with Image.open(file) as image:
+        pixels = np.asarray(image.convert("RGB")).astype(float)
+    file.unlink()
+    noise = np.random.default_rng(chance.randrange(2**32)).normal(0, 3, pixels.shape)
+    shade = np.array([1.0, 0.99, 0.96]) * chance.uniform(0.9, 1.0)
+    scanned = Image.fromarray((pixels * shade + noise).clip(0, 255).astype(np.uint8))
+    made = file.with_suffix(".jpg")
+    (scanned if chance.random() < 0.5 else scanned.convert("L")).save(made, quality=80)
+    return made
 
 
 def _take_all(
@@ -125,9 +155,10 @@ def _document(
     write: Callable[[Page], str], screen: Screen, photographs: list[Path], chance: random.Random
 ) -> str:
     page = Page(screen, photographs, chance)
+    page.is_dark = page.is_dark and screen not in SHEETS
     ink, ground, soft = ("#eee", "#121416", "#24282c") if page.is_dark else ("#222", "#fff", "#eee")
     clock = f"{chance.randrange(24):02d}:{chance.randrange(60):02d}"
-    bar = "" if screen in SIZES else _bar(page, clock)
+    bar = "" if screen in SIZES + SHEETS else _bar(page, clock)
     return (
         "<!doctype html><meta charset=utf-8><style>*{box-sizing:border-box}"
         f"body{{margin:0;background:{ground};color:{ink};font:15px/1.45 sans-serif;"

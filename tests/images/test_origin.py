@@ -28,7 +28,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "photos"
 PHONE = (750, 1334)
 A4_150_DPI = (1240, 1754)  # 210 mm / 25.4 * 150 = 1240.2, 297 mm / 25.4 * 150 = 1753.9
 MAKE, MODEL, SOFTWARE, F_NUMBER, SOURCE, COMMENT = 0x010F, 0x0110, 0x0131, 0x829D, 0xA300, 0x9286
-FORMATS = [("PNG", {}), ("JPEG", {"quality": 85}), ("WEBP", {"quality": 80})]
+FORMATS = [("PNG", {"compress_level": 1}), ("JPEG", {"quality": 85}), ("WEBP", {"quality": 80})]
 WORDS = ("write", "a", "line", "that", "somebody", "might", "read", "on", "a", "screen", "today")
 
 
@@ -78,7 +78,7 @@ def test_writing_of_a_screens_size_is_a_screenshot(form: str, options: dict[str,
 
 
 @pytest.mark.parametrize(("form", "options"), FORMATS)
-@pytest.mark.parametrize("name", ["cat", "mountain", "coffee", "castle", "astronaut", "flower"])
+@pytest.mark.parametrize("name", ["cat", "mountain", "coffee"])
 def test_a_photograph_of_a_screens_size_is_none(
     form: str, options: dict[str, int], name: str
 ) -> None:
@@ -92,6 +92,19 @@ def test_a_thing_photographed_on_white_is_no_screenshot() -> None:
     mask = Image.new("L", PHONE, 0)
     ImageDraw.Draw(mask).ellipse((150, 400, 600, 1000), fill=255)
     image = Image.composite(photograph(), Image.new("RGB", PHONE, "white"), mask)
+
+    for form, options in FORMATS:
+        assert read_origin(stored(image, form, **options)) == 0
+
+
+def test_a_drawn_wallpaper_has_no_letters() -> None:
+    image = Image.new("RGB", PHONE, (120, 190, 240))
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((480, 120, 640, 280), fill=(255, 220, 80))
+    for i, colour in enumerate([(60, 120, 90), (40, 100, 70), (20, 70, 50)]):
+        for x in range(-200, 750, 190):
+            top = 600 + 200 * i
+            draw.polygon([(x + 60 * i, 1334), (x + 150, top), (x + 400, 1334)], fill=colour)
 
     for form, options in FORMATS:
         assert read_origin(stored(image, form, **options)) == 0
