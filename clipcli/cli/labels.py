@@ -23,7 +23,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON. Left out: text
 
 @app.command(name="list", cls=Command)
 def list_(as_json: AsJson = False) -> ExitCode:
-    """List the built-in label sets, and how often the bundled model is right with them."""
+    """List the built-in label sets.
+
+    Where it is known, how often the bundled model was right with a set stands beside it.
+    """
     from clipcli.cli import labels_table as labels
     from clipcli.labels.label_set import builtin_label_sets, load_label_set
     from clipcli.models.accuracy import known_accuracy
