@@ -42,6 +42,7 @@ class Hub:
     files: dict[str, bytes]
     repository: str = REPOSITORY
     commit: str = COMMIT
+    others: dict[str, set[str]] = field(default_factory=dict)  # which files other repositories have
     statuses: dict[str, int] = field(default_factory=dict)  # by the path's end: an error instead
     bodies: dict[str, bytes] = field(default_factory=dict)  # sent instead of the file
     cuts: list[int] = field(default_factory=list)  # bytes of a large file; then it breaks off
@@ -54,6 +55,13 @@ class Hub:
     def of(self, method: str, part: str) -> list[Asked]:
         """Return the requests of a method whose path contains ``part``."""
         return [each for each in self.asked if each.method == method and part in each.path]
+
+    def names(self, repository: str) -> set[str]:
+        """Return the names of a repository's files; there are none of one that is not there."""
+        elsewhere = {name for own in self.others.values() for name in own}
+        if repository == self.repository:
+            return self.files.keys() - elsewhere
+        return self.others.get(repository, set())
 
     def sha256(self, name: str) -> str:
         return hashlib.sha256(self.files[name]).hexdigest()
@@ -114,11 +122,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _list(self, path: str) -> None:
         hub = self.hub
-        if path.removeprefix("/api/models/") != hub.repository:
+        repository = path.removeprefix("/api/models/")
+        if not (names := hub.names(repository)):
             self._send(404, b"", {"X-Error-Code": "RepoNotFound"})
             return
         siblings = []
         for name, content in hub.files.items():
+            if name not in names:
+                continue
             told = {"rfilename": name, "size": len(content), "blobId": _git_hash(content)}
             if name.endswith(LFS_ENDINGS):
                 told["lfs"] = {
@@ -127,14 +138,13 @@ class _Handler(BaseHTTPRequestHandler):
                     "pointerSize": 134,
                 }
             siblings.append(told)
-        told = {"id": hub.repository, "sha": hub.commit, "siblings": siblings}
+        told = {"id": repository, "sha": hub.commit, "siblings": siblings}
         self._send(200, json.dumps(told).encode(), {"Content-Type": "application/json"})
 
     def _resolve(self, path: str, begin: int | None) -> None:
         hub = self.hub
-        start = f"/{hub.repository}/resolve/{hub.commit}/"
-        name = path.removeprefix(start)
-        if not path.startswith(start) or name not in hub.files:
+        repository, _, name = path.removeprefix("/").partition(f"/resolve/{hub.commit}/")
+        if name not in hub.names(repository):
             self._send(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": hub.commit})
             return
         content = hub.files[name]

@@ -52,7 +52,7 @@ COMMANDS = (
         "audit",
     ),
     *("dedup", "serve", "batch", "probe", "labels", "cache", "config", "models", "doctor"),
-    *("train", "train-text"),
+    *("train", "train-text", "train-locator"),
 )
 GROUPS = {"batch", "probe", "labels", "cache", "config", "models"}  # have commands of their own
 PLAIN = {"undo", "doctor"}  # take no groups of options

@@ -119,12 +119,14 @@ def _folder() -> Path:
 def _fingerprints() -> set[str]:
     """Return the fingerprints of the models that are installed, as far as they can be opened."""
     from clipcli.errors import ModelError
+    from clipcli.models.locators.source import open_installed
     from clipcli.models.store import installed_models
 
     found = set()
     for model in installed_models().values():
         try:
-            found.add(model.open().config.fingerprint)
+            located = open_installed(model)
+            found.add(located.fingerprint if located else model.open().config.fingerprint)
         except ModelError:
             continue
     return found

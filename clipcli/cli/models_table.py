@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from clipcli.errors import ModelError
 from clipcli.models.catalog.catalog import CatalogEntry, catalog, find_entry
+from clipcli.models.catalog.locators import LocatorEntry, find_locator_entry, locator_catalog
 from clipcli.models.config import ModelConfig, languages_of
 from clipcli.models.store import Installed
-from clipcli.models.store_pointer import Pointer
+from clipcli.models.store_pointer import LOCATOR, Pointer
 
 if TYPE_CHECKING:
+    from clipcli.models.locators.source import LocatorSource
     from clipcli.models.open import ModelSource
 
 HEADER = ("NAME", "STATE", "MB", "PIXELS", "IMAGENET", "LICENCE")
@@ -31,6 +33,7 @@ class ModelLine:
     imagenet_source: str
     licence: str
     repository: str
+    box_ap: str = ""  # of models that locate: average precision on LVIS and COCO, per cent
 
 
 def model_lines(installed: Iterable[Installed], default: str | None) -> list[ModelLine]:
@@ -38,7 +41,8 @@ def model_lines(installed: Iterable[Installed], default: str | None) -> list[Mod
     here = list(installed)
     lines = [_installed_line(model, is_default=model.name == default) for model in here]
     names = {model.name for model in here}
-    return lines + [_available_line(entry) for entry in catalog() if entry.name not in names]
+    lines += [_available_line(entry) for entry in catalog() if entry.name not in names]
+    return lines + [_locator_line(e) for e in locator_catalog() if e.name not in names]
 
 
 def list_rows(lines: Sequence[ModelLine]) -> list[tuple[str, ...]]:
@@ -49,7 +53,7 @@ def list_rows(lines: Sequence[ModelLine]) -> list[tuple[str, ...]]:
             line.state,
             "" if line.n_bytes is None else f"{line.n_bytes / MB:.0f}",
             "" if line.image_size is None else str(line.image_size),
-            "" if line.imagenet_top1 is None else f"{line.imagenet_top1:.1f}",
+            line.box_ap if line.imagenet_top1 is None else f"{line.imagenet_top1:.1f}",
             line.licence,
         )
         for line in lines
@@ -107,6 +111,38 @@ def available_data(entry: CatalogEntry) -> dict[str, Any]:
     }
 
 
+def locator_data(entry: LocatorEntry) -> dict[str, Any]:
+    """Describe a model that locates and is not installed as JSON data."""
+    fields = asdict(entry)
+    return {
+        "name": fields.pop("name"),
+        "state": "available",
+        "n_bytes": entry.download_bytes,
+        **fields,
+    }
+
+
+def installed_locator_data(model: Installed, source: LocatorSource) -> dict[str, Any]:
+    """Describe an installed model that locates as JSON data."""
+    pointer, entry = model.pointer(), find_locator_entry(model.name)
+    published = asdict(entry) if entry and entry.repository == pointer.repository else {}
+    return {
+        **published,
+        "name": model.name,
+        "state": "installed",
+        "path": str(source.path),
+        "kind": source.kind,
+        "n_bytes": model.count_bytes(),
+        "fingerprint": source.fingerprint,
+        "architecture": asdict(source.architecture),
+        "licence": pointer.licence,
+        "repository": pointer.repository,
+        "revision": pointer.revision,
+        "vocabulary": pointer.vocabulary,
+        "files": _files(pointer),
+    }
+
+
 def detail_rows(data: Any, prefix: str = "") -> list[tuple[str, str]]:
     """Return nested data as rows of a dotted key and a value; what is empty is left out."""
     if isinstance(data, dict):
@@ -132,6 +168,10 @@ def _installed_line(model: Installed, *, is_default: bool) -> ModelLine:
         n_bytes = model.count_bytes()
     except ModelError:
         return ModelLine(model.name, "damaged", None, None, None, "", "", "")
+    located = find_locator_entry(model.name) if pointer and pointer.kind == LOCATOR else None
+    if located is not None:
+        line = _locator_line(located, "default" if is_default else "installed")
+        return replace(line, n_bytes=n_bytes)
     entry = _published(model.name, pointer, config)
     size = config.preprocessing.size if config else None
     licence = config.licence if config else ""
@@ -167,6 +207,20 @@ def _published(
     if pointer is not None:
         return entry if pointer.repository == entry.repository else None
     return entry if config is not None and config.architecture == entry.architecture else None
+
+
+def _locator_line(entry: LocatorEntry, state: str = "available") -> ModelLine:
+    return ModelLine(
+        entry.name,
+        state,
+        entry.download_bytes,
+        entry.size_px,
+        None,
+        "",
+        entry.licence,
+        entry.repository,
+        entry.accuracy_in_words(),
+    )
 
 
 def _available_line(entry: CatalogEntry) -> ModelLine:

@@ -28,6 +28,7 @@ HEADINGS = (
         "Budget",
         "Length",
         "Training",
+        "Self-training",
         "Output",
         "Messages",
     ),

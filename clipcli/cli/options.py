@@ -50,8 +50,10 @@ def installed() -> Iterable[str]:
 def pullable() -> Iterable[str]:
     """Return the names in the catalogue."""
     from clipcli.models.catalog.catalog import catalog
+    from clipcli.models.catalog.locators import locator_catalog
 
-    return [name for entry in catalog() for name in (*entry.aliases[:1], entry.name)]
+    names = [name for entry in catalog() for name in (*entry.aliases[:1], entry.name)]
+    return [*names, *(entry.name for entry in locator_catalog())]
 
 
 def journal_paths() -> Iterable[str]:

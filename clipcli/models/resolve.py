@@ -82,9 +82,10 @@ def _is_there(path: Path) -> bool:
 
 def _unknown(choice: ModelChoice, path: Path) -> ModelError:
     from clipcli.models.catalog.catalog import find_entry, suggest
+    from clipcli.models.catalog.locators import find_locator_entry
 
     whence = "" if choice.reason in ("", "asked for") else f" ({choice.reason})"
-    if entry := find_entry(choice.spec):
+    if entry := find_entry(choice.spec) or find_locator_entry(choice.spec):
         return ModelError(
             f"model {choice.spec!r}{whence} is known but not installed",
             hint=f"clipcli models pull {entry.name}",

@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING
 
 from clipcli.errors import ModelError
 from clipcli.models.folder import BUILTIN, CONFIG_NAME, builtin_model_folder
-from clipcli.models.store_pointer import POINTER_NAME, Pointer, read_pointer, write_pointer
+from clipcli.models.store_pointer import (
+    LOCATOR,
+    POINTER_NAME,
+    Pointer,
+    read_pointer,
+    write_pointer,
+)
 
 if TYPE_CHECKING:
     from clipcli.models.open import ModelSource
@@ -83,12 +89,26 @@ class Installed:
         if not self.is_pulled:
             return open_model(self.folder)
         pointer = self.pointer()
+        self.check_there(pointer)
+        if pointer.kind == LOCATOR:
+            raise ModelError(
+                f"model {self.name!r}: finds boxes, and sorts no pictures by labels",
+                hint=f"clipcli locate --model {self.name}",
+            )
+        return open_model(pointer.weights_path, activation=pointer.activation)
+
+    def check_there(self, pointer: Pointer) -> None:
+        """Refuse a model whose files the hub's cache has lost.
+
+        Raises
+        ------
+        ModelError
+        """
         if not pointer.path.is_dir():
             raise ModelError(
                 f"model {self.name!r}: its files are no longer in the hub's cache: {pointer.path}",
                 hint=f"`clipcli models pull {self.name}` fetches them again",
             )
-        return open_model(pointer.weights_path, activation=pointer.activation)
 
 
 def store_folder() -> Path | None:
@@ -141,12 +161,13 @@ def installed_models() -> dict[str, Installed]:
 def find_installed(spec: str) -> Installed | None:
     """Return the installed model that a name means: its own, in any spelling, or a catalogue's."""
     from clipcli.models.catalog.catalog import find_entry, normalise
+    from clipcli.models.catalog.locators import find_locator_entry
 
     models = installed_models()
     if spec in models:
         return models[spec]
     by_key = {normalise(name): model for name, model in models.items()}
-    entry = find_entry(spec)
+    entry = find_entry(spec) or find_locator_entry(spec)
     return by_key.get(normalise(spec)) or (models.get(entry.name) if entry else None)
 
 

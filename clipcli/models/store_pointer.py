@@ -16,6 +16,7 @@ POINTER_NAME = "pulled.json"
 INDEX_ENDING = ".index.json"
 WEIGHTS_ENDINGS = (INDEX_ENDING, ".safetensors", ".bin", ".pt")
 BOUNDS = Bounds(n_bytes=1024**2, with_path_bytes=True)
+LOCATOR = "locator"
 FORMAT = 1  # goes up when an older clipcli could misread the file
 
 
@@ -40,6 +41,13 @@ class Pointer:
     fingerprint: str
     licence: str = ""
     activation: Activation | None = None
+    kind: str = ""  # :data:`LOCATOR`, or empty: a CLIP model
+    vocabulary: str = ""  # a file elsewhere in the hub's cache, where the repository has none
+
+    @property
+    def locator_path(self) -> Path:
+        """Return what a model that locates is opened by: its folder, or its one file."""
+        return self.path / self.files[0].name if self.vocabulary else self.path
 
     @property
     def is_sensible(self) -> bool:
@@ -64,6 +72,9 @@ class Pointer:
 def write_pointer(pointer: Pointer, path: Path) -> None:
     """Write a pointer file."""
     data = {"format": FORMAT, **asdict(pointer), "path": str(pointer.path)}
+    for key in ("kind", "vocabulary"):  # an older clipcli reads what it knows
+        if not data[key]:
+            del data[key]
     path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
@@ -79,7 +90,9 @@ def read_pointer(path: Path) -> Pointer:
     try:
         data = read_json(path, ModelError, BOUNDS)
         is_ours = isinstance(data, dict) and data.pop("format", None) == FORMAT
-        pointer = read_record(data, Pointer, rules) if is_ours else None
+        # Pointers to CLIP models have no such keys, and those of earlier versions neither.
+        known = {"kind": "", "vocabulary": ""} | (data if is_ours else {})
+        pointer = read_record(known, Pointer, rules) if is_ours else None
     except ModelError as error:
         if isinstance(error.__cause__, OSError):
             raise

@@ -20,6 +20,7 @@ from clipcli.models.folder import (
     compute_fingerprint,
     open_model_folder,
 )
+from clipcli.models.locators.source import open_installed
 from clipcli.models.open import ModelSource
 from clipcli.models.resolve import find_model
 from clipcli.models.store import Installed, folder_size, free_bytes, installed_models, store_folder
@@ -277,7 +278,8 @@ def _verify_pulled(model: Installed) -> str | None:
             return f"{path}: {error.strerror or error}"
         if digest != file.sha256:
             return f"{path}: its sha256 is {digest}, not {file.sha256}: it is damaged"
-    model.open()
+    if open_installed(model) is None:
+        model.open()
     return None
 
 

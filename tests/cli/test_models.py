@@ -87,7 +87,7 @@ def test_list_as_json_says_where_figures_come_from(capfd: Capture) -> None:
     models = json.loads(capfd.readouterr().out)
     assert set(models[0]) == {
         *("name", "state", "n_bytes", "image_size", "imagenet_top1", "imagenet_source"),
-        *("licence", "repository"),
+        *("licence", "repository", "box_ap"),
     }
     assert all(m["imagenet_source"] for m in models if m["imagenet_top1"] is not None)
 

@@ -100,24 +100,52 @@ def pull(model: HubModel, *, say: Say = lambda _: None, is_quiet: bool = False) 
         If anything goes wrong; then nothing is installed, and what came is kept for next time.
     """
     prepare_store()
-    with _library(is_quiet=is_quiet), in_words(model.repository):
-        listing = _list(model)
-        files = [listing.files[name] for name in model.choose_files(list(listing.files))]
-        _check_room(model, files)
-        folder, pulled = _fetch_all(model, files, say)
+    found = fetch_chosen(model, model.choose_files, say, is_quiet=is_quiet)
     pointer = Pointer(
         name=model.name,
         repository=model.repository,
-        revision=listing.commit,
-        path=folder,
-        files=tuple(sorted(pulled, key=lambda file: file.name)),
+        revision=found.commit,
+        path=found.path,
+        files=found.files,
         fingerprint="",
-        licence=model.entry.licence if model.entry else listing.licence,
+        licence=model.entry.licence if model.entry else found.licence,
         activation=model.activation,
     )
     source = open_model(pointer.weights_path, activation=model.activation)
     _check_catalogue(model, source)
     return install_pointer(replace(pointer, fingerprint=source.config.fingerprint))
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Files of a repository that are in the hub's cache now."""
+
+    commit: str
+    path: Path  # the folder they lie in
+    files: tuple[PulledFile, ...]
+    licence: str  # as the hub has it
+
+
+def fetch_chosen(
+    model: HubModel,
+    choose: Callable[[list[str]], tuple[str, ...]],
+    say: Say,
+    *,
+    is_quiet: bool,
+) -> Fetched:
+    """Fetch the files of a repository that ``choose`` picks out of all there are.
+
+    Raises
+    ------
+    ModelError
+    """
+    with _library(is_quiet=is_quiet), in_words(model.repository):
+        listing = _list(model)
+        files = [listing.files[name] for name in choose(list(listing.files))]
+        _check_room(model, files)
+        folder, pulled = _fetch_all(model, files, say)
+    ordered = tuple(sorted(pulled, key=lambda file: file.name))
+    return Fetched(listing.commit, folder, ordered, listing.licence)
 
 
 def _list(model: HubModel) -> Listing:

@@ -6,18 +6,24 @@ are all found without being named.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from clipcli.errors import ModelError
+from clipcli.models.formats.json_reader import JsonObject
 from clipcli.models.formats.tensor_map import JoinedTensor, Table
 
 HEAD_WIDTH = 64  # of BERT's attention, whatever its width
 # Constants of the architecture, classes of COCO that no released head uses, and text positions.
 UNUSED = re.compile(r"(.*\.)?(relative_position_index|position_ids|cls_logits\.(weight|bias))")
 BODY, TEXT, TOWER = "backbone.body", "language_backbone.body.model", "rpn.head.dyhead_tower"
+
+MODEL_TYPE = "glip"  # in a config.json of ours: released files have none
+SHORT_PX, LONG_PX = 800, 1333  # as released: sides of a picture, at least and at most
+LARGEST_PX = 8192
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -61,6 +67,27 @@ def read_glip(path: Path, shapes: Shapes) -> GlipArchitecture:
             f"{path}: is no model that locates: neither GLIP's weights nor a folder of OWL-ViT or "
             f"OWLv2; it holds {some}"
         ) from error
+
+
+def picture_sides(data: JsonObject) -> tuple[int, int]:
+    """Return the sides of pictures that a ``config.json`` of ours says.
+
+    Raises
+    ------
+    ModelError
+        If they make no sense.
+    """
+    short, long = data.whole("short_px"), data.whole("long_px")
+    if not 0 < short <= long <= LARGEST_PX:
+        raise ModelError(f"{data.path}: short_px {short} and long_px {long} make no sense")
+    return short, long
+
+
+def write_glip_config(folder: Path, short_px: int, long_px: int) -> None:
+    """Say beside weights which sides of pictures they were trained with."""
+    told = {"model_type": MODEL_TYPE, "short_px": short_px, "long_px": long_px}
+    text = json.dumps(told, indent=2)
+    (folder / "config.json").write_text(f"{text}\n", encoding="utf-8")
 
 
 def glip_plan(table: Table) -> dict[str, JoinedTensor]:

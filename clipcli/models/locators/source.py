@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -16,9 +16,19 @@ from clipcli.models.formats.json_reader import read_object
 from clipcli.models.formats.preprocessor import find_preprocessor
 from clipcli.models.formats.tensor_map import JoinedTensor, make_plan, read_weights
 from clipcli.models.formats.tokenizer_files import find_clip_tokenizer
-from clipcli.models.locators.glip import GlipArchitecture, glip_plan, read_glip
+from clipcli.models.locators.glip import (
+    LONG_PX,
+    MODEL_TYPE,
+    SHORT_PX,
+    GlipArchitecture,
+    glip_plan,
+    picture_sides,
+    read_glip,
+)
 from clipcli.models.locators.owl import OwlArchitecture, is_owl, owl_tensors, read_owl
-from clipcli.models.resolve import chosen_model, resolve_model
+from clipcli.models.resolve import chosen_model, find_model
+from clipcli.models.store import Installed
+from clipcli.models.store_pointer import LOCATOR
 from clipcli.models.tokenizer.vocabulary import TOKENIZER_NAME
 from clipcli.strict_json import short
 
@@ -38,12 +48,15 @@ class LocatorSource:
     architecture: OwlArchitecture | GlipArchitecture
     plan: Mapping[str, JoinedTensor]
     tokenizer_path: Path
-    preprocessing: Preprocessing | None  # None: GLIP's, which is the same everywhere
+    preprocessing: Preprocessing | None  # None: GLIP's, which goes by ``sides``
     fingerprint: str
+    sides: tuple[int, int] = (SHORT_PX, LONG_PX)  # of GLIP's pictures: the short one, the long one
 
 
-def open_locator(path: Path) -> LocatorSource:
-    """Open a folder of OWL-ViT or OWLv2, or a GLIP checkpoint with its vocabulary beside it.
+def open_locator(path: Path, vocabulary: Path | None = None) -> LocatorSource:
+    """Open a folder of OWL-ViT or OWLv2, or a GLIP checkpoint.
+
+    GLIP's vocabulary lies beside its weights, unless ``vocabulary`` says where.
 
     Raises
     ------
@@ -58,11 +71,13 @@ def open_locator(path: Path) -> LocatorSource:
         data = read_object(config)
         if is_owl(data):
             return _open_owl(folder)
+        if data.values.get("model_type") == MODEL_TYPE:
+            return _open_glip(path, picture_sides(data))
         kind = data.values.get("model_type")
         raise ModelError(
             f"{config}: model_type is {kind!r}; models that locate are 'owlvit', 'owlv2' and GLIP",
         )
-    return _open_glip(path)
+    return _open_glip(path, vocabulary=vocabulary)
 
 
 def _open_owl(folder: Path) -> LocatorSource:
@@ -102,19 +117,23 @@ def owl_preprocessing(path: Path, size: int) -> Preprocessing:
     )
 
 
-def _open_glip(path: Path) -> LocatorSource:
+def _open_glip(
+    path: Path,
+    sides: tuple[int, int] = (SHORT_PX, LONG_PX),
+    vocabulary: Path | None = None,
+) -> LocatorSource:
     weights = _only_checkpoint(path) if path.is_dir() else path
     file = read_weights(weights)
     architecture = read_glip(file.path, file.shapes)
     found = (weights.with_name(name) for name in WORDPIECE_NAMES)
-    tokenizer_path = next((p for p in found if p.is_file()), None)
+    tokenizer_path = vocabulary or next((p for p in found if p.is_file()), None)
     if tokenizer_path is None:
         raise ModelError(
             f"{weights}: its vocabulary is missing: GLIP's files do not hold it",
             hint=f"put bert-base-uncased's vocab.txt or tokenizer.json into {weights.parent}",
         )
     plan = glip_plan(file.table)
-    return _source(path, "glip", architecture, plan, tokenizer_path, None)
+    return _source(path, "glip", architecture, plan, tokenizer_path, None, sides)
 
 
 def _only_checkpoint(folder: Path) -> Path:
@@ -132,13 +151,16 @@ def _source(
     plan: Mapping[str, JoinedTensor],
     tokenizer_path: Path,
     preprocessing: Preprocessing | None,
+    sides: tuple[int, int] = (SHORT_PX, LONG_PX),
 ) -> LocatorSource:
     paths = {stored.path for piece in plan.values() for stored in piece.parts}
-    numbers = repr((kind, architecture, preprocessing)).encode()
+    is_released = sides == (SHORT_PX, LONG_PX)
+    facts = (kind, architecture, preprocessing, *(() if is_released else sides))
+    numbers = repr(facts).encode()
     fingerprint = remembered_fingerprint([*sorted(paths), tokenizer_path], numbers)
     name = path.resolve().name if path.is_dir() else path.stem
     return LocatorSource(
-        path, name, kind, architecture, plan, tokenizer_path, preprocessing, fingerprint
+        path, name, kind, architecture, plan, tokenizer_path, preprocessing, fingerprint, sides
     )
 
 
@@ -152,7 +174,29 @@ def find_locator(spec: str | None) -> LocatorSource | None:
     """
     if chosen_model(spec).spec == BUILTIN:
         return None
-    path = resolve_model(spec)
+    found = find_model(spec)
+    if isinstance(found, Installed):
+        return open_installed(found) or _if_locator(found.find_path())
+    return _if_locator(found)
+
+
+def open_installed(model: Installed) -> LocatorSource | None:
+    """Open an installed model that locates under its name; None where it is another model.
+
+    Raises
+    ------
+    ModelError
+        If its files are gone, or are not whole.
+    """
+    if not model.is_pulled or model.pointer().kind != LOCATOR:
+        return None
+    pointer = model.pointer()
+    model.check_there(pointer)
+    vocabulary = Path(pointer.vocabulary) if pointer.vocabulary else None
+    return replace(open_locator(pointer.locator_path, vocabulary), name=model.name)
+
+
+def _if_locator(path: Path) -> LocatorSource | None:
     return open_locator(path) if is_locator(path) else None
 
 
@@ -161,7 +205,8 @@ def is_locator(path: Path) -> bool:
     folder = path if path.is_dir() else path.parent
     config = folder / huggingface.CONFIG_NAME
     if config.is_file():
-        return is_owl(read_object(config))
+        data = read_object(config)
+        return is_owl(data) or data.values.get("model_type") == MODEL_TYPE
     if path.is_dir():
         files = [p for p in path.iterdir() if p.suffix in CHECKPOINTS and p.is_file()]
         path = files[0] if len(files) == 1 else path

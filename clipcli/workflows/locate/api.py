@@ -11,11 +11,11 @@ from clipcli.encoder.locator import Question
 from clipcli.errors import LabelSetError, UsageError
 from clipcli.images.find import find_images
 from clipcli.labels.label_set import LabelSet, load_label_set
+from clipcli.labels.phrases import phrases_of
 from clipcli.pipeline.image_data import in_memory
 from clipcli.pipeline.inputs import Inputs
 from clipcli.pipeline.session import ModelSettings, Session
 from clipcli.workflows.locate.opened import open_for
-from clipcli.workflows.locate.question import phrases_of
 
 if TYPE_CHECKING:
     from clipcli.results import Skipped

@@ -3,40 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 
 from clipcli.encoder.locator import Question
 from clipcli.errors import LabelSetError, UsageError
 from clipcli.labels.label_set import builtin_label_sets, load_label_set
-
-BORDER = re.compile(r"[.,;:!?\n]+(?:\s|$)")  # a point within a number or a name is none
-LETTER = re.compile(r"\w")
-
-
-def phrases_of(sentence: str) -> list[tuple[int, int]]:
-    """Return where the phrases of a sentence lie: between full stops, commas and their like.
-
-    Raises
-    ------
-    UsageError
-        If there is no phrase in it.
-    """
-    spans: list[tuple[int, int]] = []
-    start = 0
-    ends = [(match.start(), match.end()) for match in BORDER.finditer(sentence)]
-    for end, next_start in [*ends, (len(sentence), len(sentence))]:
-        part = sentence[start:end]
-        if LETTER.search(part):
-            left = start + len(part) - len(part.lstrip())
-            spans.append((left, start + len(part.rstrip())))
-        start = next_start
-    if not spans:
-        raise UsageError(
-            f"{sentence!r}: there is no phrase in it",
-            hint="name things, with full stops or commas between them: 'a dog. a red ball'",
-        )
-    return spans
+from clipcli.labels.phrases import phrases_of
 
 
 def asked(

@@ -16,13 +16,12 @@ from clipcli.encoder.torch.locators.glip_boxes import level_boxes, merge
 from clipcli.encoder.torch.locators.glip_text import Caption, WordPiece
 from clipcli.encoder.torch.locators.loading import build_strictly
 from clipcli.encoder.torch.tensors import gather
-from clipcli.models.locators.glip import GlipArchitecture
+from clipcli.models.locators.glip import LONG_PX, SHORT_PX, GlipArchitecture
 from clipcli.models.locators.source import LocatorSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SHORT_SIDE, LONG_SIDE = 800, 1333  # pixels
 DIVISOR = 32
 # Of blue, green and red, 0 to 255: the order in which the weights know them.
 MEAN = (103.53, 116.28, 123.675)
@@ -33,14 +32,19 @@ class GlipRunner:
     """A GLIP model on its device. Not for two threads at once."""
 
     def __init__(
-        self, network: Glip, tokenizer: WordPiece, device: torch.device, precision: str
+        self,
+        network: Glip,
+        tokenizer: WordPiece,
+        device: torch.device,
+        precision: str,
+        sides: tuple[int, int] = (SHORT_PX, LONG_PX),  # of pictures: the short one, the long one
     ) -> None:
         """Take ``network`` over. Its head runs in fp32: boxes come from differences there."""
         self.device, self.precision = str(device), precision
         self._dtype = PRECISIONS[precision]
         self._network = network.eval().to(device)
         network.backbone["body"].to(self._dtype)
-        self._tokenizer = tokenizer
+        self._tokenizer, self._sides = tokenizer, sides
         self._asked: tuple[Question, list[tuple[Caption, Tensor]]] | None = None
 
     @classmethod
@@ -53,7 +57,7 @@ class GlipRunner:
         assert isinstance(shape, GlipArchitecture)
         tokenizer = WordPiece(source.tokenizer_path, shape.vocab_size)
         network = build_strictly(lambda: Glip(shape), gather(source.plan), source.path)
-        return cls(network, tokenizer, place, precision)
+        return cls(network, tokenizer, place, precision, source.sides)
 
     def check(self, question: Question) -> None:
         """Refuse names or a sentence that are longer than BERT reads.
@@ -72,7 +76,7 @@ class GlipRunner:
 
         The picture is looked at once; the head looks once for each caption that the question needs.
         """
-        pixels, size = self.pixels(picture)
+        pixels, size = normalised(picture, *self._sides)
         x = torch.from_numpy(pixels).to(self.device, self._dtype)
         network = self._network
         maps = [each.float() for each in network.backbone["body"](x)]
@@ -89,16 +93,6 @@ class GlipRunner:
         ratio = np.array([width / size[1], height / size[0]] * 2, np.float32)
         return Boxes(merged[0][keep] * ratio, merged[1][keep], merged[2][keep])
 
-    def pixels(self, picture: NDArray[np.uint8]) -> tuple[NDArray[np.float32], tuple[int, int]]:
-        """Return the network's input (1, 3, h, w), and its height and width without padding."""
-        height, width = input_size(picture.shape[0], picture.shape[1])
-        resized = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
-        blue_first = np.asarray(resized)[:, :, ::-1].astype(np.float32)
-        x = (blue_first - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
-        padding = ((0, -height % DIVISOR), (0, -width % DIVISOR), (0, 0))
-        x = np.pad(x, padding)  # zeros after normalisation, the mean colour
-        return np.ascontiguousarray(x.transpose(2, 0, 1)[None]), (height, width)
-
     def _texts(self, question: Question) -> list[tuple[Caption, Tensor]]:
         """Return the question's captions, embedded; those of the last question are remembered."""
         if self._asked is None or self._asked[0] != question:
@@ -109,12 +103,27 @@ class GlipRunner:
         return self._asked[1]
 
 
-def input_size(height: int, width: int) -> tuple[int, int]:
+def normalised(
+    picture: NDArray[np.uint8], short_px: int = SHORT_PX, long_px: int = LONG_PX
+) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """Return the input (1, 3, h, w) of a picture (h, w, 3), and its size without padding."""
+    height, width = input_size(picture.shape[0], picture.shape[1], short_px, long_px)
+    resized = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
+    blue_first = np.asarray(resized)[:, :, ::-1].astype(np.float32)
+    x = (blue_first - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
+    padding = ((0, -height % DIVISOR), (0, -width % DIVISOR), (0, 0))
+    x = np.pad(x, padding)  # zeros after normalisation, the mean colour
+    return np.ascontiguousarray(x.transpose(2, 0, 1)[None]), (height, width)
+
+
+def input_size(
+    height: int, width: int, short_px: int = SHORT_PX, long_px: int = LONG_PX
+) -> tuple[int, int]:
     """Return the height and width that a picture is resized to."""
     short, long = min(height, width), max(height, width)
-    size = SHORT_SIDE
-    if long / short * size > LONG_SIDE:
-        size = max(1, round(LONG_SIDE * short / long))
+    size = short_px
+    if long / short * size > long_px:
+        size = max(1, round(long_px * short / long))
     if short == size:
         return height, width
     other = int(size * long / short)

@@ -1,0 +1,1 @@
+"""Training models that locate: boxes and words in, a model folder out."""
