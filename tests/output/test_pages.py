@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import tracemalloc
+import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -92,6 +93,8 @@ def test_a_contact_sheet_has_a_card_for_every_result_in_order(
     ]
     assert cards[0]["bars"] == [["cat", 0.7], ["dog", 0.2], ["teapot", 0.1]]
     assert cards[1]["note"] == "truncated JPEG"
+    draws = [card["numbers"]["draw"] for card in (cards[0], *cards[2:])]
+    assert draws == [zlib.crc32(name) for name in (b"a.jpg", b"c.jpg", b"d.jpg")]
 
 
 def test_a_page_tells_of_its_making_and_of_an_early_end(

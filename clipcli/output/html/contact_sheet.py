@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from clipcli.output.html.gallery import Card, Choice, Gallery, GallerySettings
 from clipcli.output.table import REVIEWED, VERDICTS, percent
@@ -22,6 +24,7 @@ SETTINGS = GallerySettings(
         Choice("order", "as given"),
         Choice("probability", "most certain first", descending=True),
         Choice("probability", "least certain first"),
+        Choice("draw", "in random order"),
     ),
 )
 
@@ -83,7 +86,8 @@ def _card(result: Result) -> Card:
             "label": (verdict,),
             "status": (_status(result, verdict),),
         },
-        numbers={"probability": result.probability},
+        # A sample of all pictures, the same on every page.
+        numbers={"probability": result.probability, "draw": crc32(os.fsencode(result.path))},
         label=result.label,
         suggested=next((one.label for one in result.top if one.label != result.label), ""),
         vector=result.vector,
