@@ -91,8 +91,7 @@ def connect(address: str) -> Any:
         _knock(address if address != "auto" else os.environ.get("RAY_ADDRESS", ""))
     try:
         if address == "local":
-            # Subtle: on this very thread. What it starts is killed when the thread that did ends.
-            ray.init(log_to_driver=False, **settings)
+            _begin(ray, settings)
         else:
             within(ANSWER_S, lambda: ray.init(log_to_driver=False, **settings))
     except TimeoutError as error:
@@ -100,10 +99,26 @@ def connect(address: str) -> Any:
             f"Ray at {address}: {error}", hint="see `ray status --address HOST:PORT`"
         ) from error
     except Exception as error:  # Ray raises what it likes
-        raise InputError(
-            f"Ray at {address}: {in_words(error)}", hint="check the address, or use --ray local"
-        ) from error
+        is_ours = address == "local"
+        hint = "--ray none works without" if is_ours else "check the address, or use --ray local"
+        raise InputError(f"Ray at {address}: {in_words(error)}", hint=hint) from error
     return ray
+
+
+def _begin(ray: Any, settings: dict[str, Any]) -> None:
+    """Begin a cluster here, twice if need be: on a busy machine its parts miss each other.
+
+    Subtle: on this very thread. What it starts is killed when the thread that did ends.
+    """
+    for n_left in (1, 0):
+        try:
+            ray.init(log_to_driver=False, **settings)
+        except Exception:
+            ray.shutdown()
+            if not n_left:
+                raise
+        else:
+            return
 
 
 def _knock(address: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from clipcli.cli.app import run
 from clipcli.errors import InputError, UsageError
+from clipcli.workflows.fleet import cluster
 from clipcli.workflows.fleet.cluster import WorkerSize, WorkerWishes, fit
 from clipcli.workflows.fleet.on_ray import parse_workers
 from clipcli.workflows.fleet.patience import within
@@ -83,6 +84,38 @@ def test_nobody_is_waited_for_longer_than_said() -> None:
 
 def raise_own() -> None:
     raise InputError("its own")
+
+
+class Stumbling:
+    """A Ray that begins at the second try, or never."""
+
+    def __init__(self, n_failures: int) -> None:
+        self.n_failures = n_failures
+        self.said: list[str] = []
+
+    def init(self, **settings: object) -> None:
+        assert settings["address"] == "local"
+        self.said.append("init")
+        if self.n_failures:
+            self.n_failures -= 1
+            raise RuntimeError("The current node timed out during startup.")
+
+    def shutdown(self) -> None:
+        self.said.append("shutdown")
+
+
+def test_a_cluster_of_our_own_is_begun_twice_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, dead = Stumbling(1), Stumbling(9)
+
+    monkeypatch.setattr(cluster, "import_ray", lambda: slow)
+    assert cluster.connect("local") is slow
+    monkeypatch.setattr(cluster, "import_ray", lambda: dead)
+    with pytest.raises(InputError, match="timed out during startup") as caught:
+        cluster.connect("local")
+
+    assert slow.said == ["init", "shutdown", "init"]
+    assert dead.said == ["init", "shutdown", "init", "shutdown"]
+    assert caught.value.hint == "--ray none works without"
 
 
 @pytest.mark.usefixtures("fake_model")
