@@ -1,7 +1,7 @@
 // Review: keys and buttons that give pictures another label, accept or reject them.
 let review = null; // while the page can be reviewed
 const KEYS = 9;
-const ALIKE = 0.6; // so alike is taken for the same; the range can be changed before a key
+const ALIKE = 0.7; // so alike is chosen at once; the range can be changed before a key
 const SIGNS = { accept: "✓", relabel: "→", reject: "✗" };
 const isTyping = (event) => /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
 
