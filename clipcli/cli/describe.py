@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from clipcli.cli.groups import ModelOptions, NoteOptions, OutputOptions, PathOptions
-from clipcli.errors import ExitCode
+from clipcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from clipcli.output.request import OutputRequest
     from clipcli.pipeline.session import Session
+    from clipcli.workflows.asking.describing import Finder
 
 
 @dataclass(frozen=True)
@@ -31,21 +32,92 @@ class DescribeOutput(OutputOptions):
     ] = None
 
 
+@dataclass(frozen=True)
+class ThingOptions:
+    """What is located too."""
+
+    HEADING: ClassVar = "Query"
+    locator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="A model that locates (OWL-ViT, OWLv2, GLIP): everyday things that it finds are "
+            "said and counted too, with their boxes. Left out: none are.",
+        ),
+    ] = None
+    min_score: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            metavar="SCORE",
+            help="Say nothing that was located with a lower score. Left out: 0.5 with GLIP, else "
+            "0.3.",
+            show_default=False,
+        ),
+    ] = None
+
+
 def describe(
-    paths: PathOptions, model: ModelOptions, output: DescribeOutput, notes: NoteOptions
+    paths: PathOptions,
+    things: ThingOptions,
+    model: ModelOptions,
+    output: DescribeOutput,
+    notes: NoteOptions,
 ) -> ExitCode:
     """Say in a sentence what was recognised with confidence.
 
     clipcli describe photo.jpg
     clipcli describe photos/ -o sentences.jsonl
+    clipcli describe photos/ --locator owlvit-base-patch32
     """
     from clipcli.workflows.asking.report import FORMATS
 
     request = output.request(FORMATS)
-    return _describe(model.session(paths.inputs(), notes), request)
+    session = model.session(paths.inputs(), notes)
+    find = _finder(session, things) if things.locator is not None else None
+    return _describe(session, request, find)
 
 
-def _describe(session: Session, request: OutputRequest) -> ExitCode:
+def _finder(session: Session, things: ThingOptions) -> Finder:
+    """Return what finds everyday things in a picture with a locating model.
+
+    Raises
+    ------
+    ModelError, UsageError
+    """
+    from clipcli.encoder.locator import Question
+    from clipcli.images.find import find_images
+    from clipcli.labels.label_set import load_label_set
+    from clipcli.models.locators.source import find_locator
+    from clipcli.pipeline.session import Session
+    from clipcli.workflows.asking.describing import ASPECTS, MOST_THINGS, SURE_BOX, Thing
+    from clipcli.workflows.locate.opened import open_for
+    from clipcli.workflows.locate.run import Located
+
+    source = find_locator(things.locator)
+    if source is None:
+        raise UsageError(
+            f"--locator {things.locator}: finds no boxes",
+            hint="such as owlvit-base-patch32; see `clipcli models list`",
+        )
+    least = SURE_BOX.get(source.kind, 0.5) if things.min_score is None else things.min_score
+    question = Question.of_names(load_label_set(ASPECTS[0].label_set).names)
+    other = Session(session.inputs, replace(session.model, model=things.locator), session.notes)
+    opened = open_for(other, question, least, MOST_THINGS, None)
+
+    def find(path: str) -> list[Thing]:
+        return [
+            Thing(box.label, box.score, box.corners)
+            for entry in opened.locate(find_images([path]))
+            if isinstance(entry, Located)
+            for box in entry.boxes
+        ]
+
+    return find
+
+
+def _describe(session: Session, request: OutputRequest, find: Finder | None) -> ExitCode:
     from clipcli.cli.conclude import conclude, note_files
     from clipcli.labels.label_set import load_label_set
     from clipcli.output.report import send
@@ -63,7 +135,7 @@ def _describe(session: Session, request: OutputRequest) -> ExitCode:
     found, _ = session.find()
     with session.notes.progress(session.total()) as advance:
         entries = []
-        for entry in session.tally(described(session.embedded(found), classifiers)):
+        for entry in session.tally(described(session.embedded(found), classifiers, find)):
             entries.append(entry)
             advance()
     if session.n_ok:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from clipcli.results import Classified, Skipped, path_fields
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 SURE = 0.6  # probability from which a label is said
 MOST_NEUTRAL = 0.5  # share of the neutral words beside the labels up to which they are believed
+SURE_BOX = {"glip": 0.5, "owlvit": 0.3, "owlv2": 0.3}  # score from which a box is said, by kind
+MOST_THINGS = 20  # boxes a picture
 UNSURE = "nothing in it was recognised with confidence"
 
 
@@ -47,21 +50,36 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Thing:
+    """Something that a locating model found."""
+
+    label: str
+    score: float
+    corners: tuple[float, float, float, float]  # left, top, right, bottom, pixels
+
+
+Finder: TypeAlias = "Callable[[str], Sequence[Thing]]"  # things in the picture at a path
+
+
+@dataclass(frozen=True, slots=True)
 class Described:
-    """One picture, its sentence, and the parts that stand behind it."""
+    """One picture, its sentence, and what stands behind it."""
 
     path: str
     sentence: str
     parts: tuple[Part, ...]
+    things: tuple[Thing, ...] | None = None  # best first; None: nobody looked for any
 
 
 def describe(
-    entries: Iterable[Embedded | Skipped], classifiers: Sequence[tuple[Aspect, Classifier]]
+    entries: Iterable[Embedded | Skipped],
+    classifiers: Sequence[tuple[Aspect, Classifier]],
+    find: Finder | None = None,
 ) -> Iterator[Described | Skipped]:
     """Yield a description of every picture whose vector is there.
 
     Classifiers with a reject threshold say how far their labels are from a picture;
-    :data:`MOST_NEUTRAL` decides.
+    :data:`MOST_NEUTRAL` decides. All things that ``find`` finds are said.
     """
     for entry in entries:
         if isinstance(entry, Skipped):
@@ -70,7 +88,8 @@ def describe(
         parts = tuple(
             _part(aspect, classifier.score([entry])[0]) for aspect, classifier in classifiers
         )
-        yield Described(entry.path, sentence_of(parts), parts)
+        things = tuple(find(entry.path)) if find else None
+        yield Described(entry.path, sentence_of(parts, things or ()), parts, things)
 
 
 def _part(aspect: Aspect, result: Classified) -> Part:
@@ -80,10 +99,14 @@ def _part(aspect: Aspect, result: Classified) -> Part:
     return Part(aspect.name, first.label, first.probability, neutral, is_said)
 
 
-def sentence_of(parts: Sequence[Part]) -> str:
-    """Put the labels that are sure into one sentence."""
+def sentence_of(parts: Sequence[Part], things: Sequence[Thing] = ()) -> str:
+    """Put the labels that are sure into one sentence, and what was located, counted."""
     phrases = {aspect.name: aspect.phrase for aspect in ASPECTS}
     said = [phrases[part.aspect].replace("{}", part.label) for part in parts if part.is_said]
+    counts = Counter(thing.label for thing in things)  # in the order of the best scores
+    if counts:
+        counted = (label if n == 1 else f"{label} ({n})" for label, n in counts.items())
+        said.append(f"located: {', '.join(counted)}")
     return f"a photo of: {'; '.join(said)}." if said else f"a photo; {UNSURE}."
 
 
@@ -102,4 +125,15 @@ def record(described: Described | Skipped) -> dict[str, Any]:
         }
         for part in described.parts
     ]
-    return fields | {"status": "ok", "sentence": described.sentence, "parts": parts}
+    fields |= {"status": "ok", "sentence": described.sentence, "parts": parts}
+    if described.things is None:
+        return fields
+    boxes = [
+        {
+            "label": thing.label,
+            "score": round(thing.score, 6),
+            "box": [round(v, 2) for v in thing.corners],
+        }
+        for thing in described.things
+    ]
+    return fields | {"boxes": boxes}

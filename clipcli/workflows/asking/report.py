@@ -63,6 +63,10 @@ class DescribeReport:
                 said = "said" if part.is_said else "left out"
                 line = f"\n    {part.aspect}: {visible(part.label)} {part.probability:.2f}, {said}"
                 text.append(line, style="not bold dim")
+            for thing in entry.things or ():
+                corners = "  ".join(f"{v:.0f}" for v in thing.corners)
+                line = f"\n    located: {visible(thing.label)} {thing.score:.2f} at {corners}"
+                text.append(line, style="not bold dim")
             console.print(text)
 
     def _described(self) -> Iterator[Described]:
