@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import socket
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,10 +93,11 @@ def connect(address: str) -> Any:
     else:
         _knock(address if address != "auto" else os.environ.get("RAY_ADDRESS", ""))
     try:
-        if address == "local":
-            _begin(ray, settings)
-        else:
-            within(ANSWER_S, lambda: ray.init(log_to_driver=False, **settings))
+        with _own_signals():
+            if address == "local":
+                _begin(ray, settings)
+            else:
+                within(ANSWER_S, lambda: ray.init(log_to_driver=False, **settings))
     except TimeoutError as error:
         raise InputError(
             f"Ray at {address}: {error}", hint="see `ray status --address HOST:PORT`"
@@ -103,6 +107,20 @@ def connect(address: str) -> Any:
         hint = "--ray none works without" if is_ours else "check the address, or use --ray local"
         raise InputError(f"Ray at {address}: {in_words(error)}", hint=hint) from error
     return ray
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep what signals do here: Ray would print a trace of its own, and leave."""
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.getsignal(getattr(signal, name)) for name in names}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for name, handler in before.items():
+                if handler is not None:  # None: set from C, by who runs us
+                    signal.signal(getattr(signal, name), handler)
 
 
 def _begin(ray: Any, settings: dict[str, Any]) -> None:

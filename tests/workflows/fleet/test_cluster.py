@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 
@@ -94,6 +95,7 @@ class Stumbling:
         self.said: list[str] = []
 
     def init(self, **settings: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as Ray puts its own in the place
         assert settings["address"] == "local"
         self.said.append("init")
         if self.n_failures:
@@ -106,6 +108,7 @@ class Stumbling:
 
 def test_a_cluster_of_our_own_is_begun_twice_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     slow, dead = Stumbling(1), Stumbling(9)
+    heeded = signal.getsignal(signal.SIGTERM)
 
     monkeypatch.setattr(cluster, "import_ray", lambda: slow)
     assert cluster.connect("local") is slow
@@ -113,6 +116,7 @@ def test_a_cluster_of_our_own_is_begun_twice_at_most(monkeypatch: pytest.MonkeyP
     with pytest.raises(InputError, match="timed out during startup") as caught:
         cluster.connect("local")
 
+    assert signal.getsignal(signal.SIGTERM) == heeded
     assert slow.said == ["init", "shutdown", "init"]
     assert dead.said == ["init", "shutdown", "init", "shutdown"]
     assert caught.value.hint == "--ray none works without"
