@@ -113,9 +113,9 @@ def _parsed(where: str, line: str) -> Any:
     try:
         return parse_json(line, LINE)
     except JsonError as error:
+        fact = error.fact.partition(":")[0]  # not where a reader of JSON stopped
         raise DecisionsError(
-            f"{where}: {error.fact}, so the file is not whole or no file of decisions",
-            hint=SAVE_AGAIN,
+            f"{where}: {fact}, so the file is not whole or no file of decisions", hint=SAVE_AGAIN
         ) from error
 
 

@@ -94,6 +94,14 @@ def test_refuses_half_a_file_wherever_it_was_cut(
             read_decisions(tmp_path / "d.jsonl")
 
 
+def test_half_a_line_is_told_in_plain_words(tmp_path: Path, records: list[dict[str, Any]]) -> None:
+    path = write(tmp_path / "d.jsonl", records)
+    path.write_bytes(path.read_bytes()[:-40])
+
+    with pytest.raises(DecisionsError, match=r":4: not JSON, so the file is not whole"):
+        read_decisions(path)
+
+
 def test_refuses_two_labels_of_one_content(tmp_path: Path, records: list[dict[str, Any]]) -> None:
     other = records[1] | {"path": "elsewhere.png", "new": "blue"}
     path = write(tmp_path / "d.jsonl", [*records, other])
