@@ -13,7 +13,8 @@ set -euo pipefail
 # shellcheck source=/dev/null
 source "$HOME/clipcli/bin/activate" # on a disk that all machines share, as are the paths below
 port=6379
-head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
+head=${nodes[0]}
 address=$(srun --nodes=1 --ntasks=1 -w "$head" hostname --ip-address | awk '{print $1}')
 export RAY_USAGE_STATS_ENABLED=0
 
