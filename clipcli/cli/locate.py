@@ -144,7 +144,7 @@ def locate(
     output: LocateOutput,
     notes: NoteOptions,
 ) -> ExitCode:
-    """Draw boxes around the things that labels or a sentence name.
+    """Draw boxes around what labels or a sentence name.
 
     clipcli locate photo.jpg "a dog. a red ball" -o boxes.png
     clipcli locate photos/ --labels 'cat, dog' --model owlvit/ --yolo boxes/

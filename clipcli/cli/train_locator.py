@@ -109,10 +109,10 @@ def train_locator(
     ] = None,
     quiet: LogOnly = False,
 ) -> ExitCode:
-    """Train a model that locates on pictures with boxes, or on what a teacher finds.
+    """Train a model that locates, by boxes or by a teacher.
 
     clipcli train-locator boxes.json --init glip_tiny/ --out runs/mine
-    clipcli train-locator boxes.json --captions captions.csv --init runs/mine/model --out runs/more
+    clipcli train-locator --captions more.csv --init glip-t --out runs/more
     """
     if not annotations and teaching.captions is None:
         raise UsageError(
