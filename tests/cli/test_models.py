@@ -18,6 +18,7 @@ from clipcli.cli.app import run
 from clipcli.encoder import selfcheck
 from clipcli.models import resolve as userconfig
 from clipcli.models.catalog.catalog import catalog
+from clipcli.models.catalog.locators import locator_catalog
 from clipcli.models.folder import builtin_model_folder
 from clipcli.models.formats.safetensors import read_tensor_table
 from clipcli.models.store import installed_models
@@ -76,7 +77,8 @@ def test_list_shows_what_is_here_and_what_could_be(
     rows = [line.split("\t") for line in capfd.readouterr().out.splitlines()]
     assert code == 0
     assert [row[:2] for row in rows[:2]] == [["mini", "default"], [imported, "installed"]]
-    assert [row[0] for row in rows[2:]] == [entry.name for entry in catalog()]
+    known = [entry.name for entry in (*catalog(), *locator_catalog())]
+    assert [row[0] for row in rows[2:]] == known
     assert {row[1] for row in rows[2:]} == {"available"}
     assert {len(row) for row in rows} == {6}
 

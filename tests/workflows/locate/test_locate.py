@@ -196,9 +196,10 @@ def test_pictures_of_odd_shapes_have_boxes_inside(
         assert 0 <= top < bottom <= size[1]
 
 
-def test_five_thousand_labels_are_one_question(locate: Locate, tmp_path: Path) -> None:
+@pytest.mark.parametrize("n", [500, pytest.param(5000, marks=pytest.mark.soak)])
+def test_many_labels_are_one_question(locate: Locate, n: int, tmp_path: Path) -> None:
     labels, out = tmp_path / "many.txt", tmp_path / "x.jsonl"
-    labels.write_text("".join(f"thing {i}\n" for i in range(5000)), encoding="utf-8")
+    labels.write_text("".join(f"thing {i}\n" for i in range(n)), encoding="utf-8")
 
     code = locate(PHOTOS / "coffee.jpg", "--labels", labels, "--min-score", 0.9, "-o", out)
 
