@@ -43,6 +43,9 @@ def known_accuracy(folder: Path | None = None) -> dict[str, Accuracy]:
     if not path.is_file():
         return {}
     data = read_json(path, ModelError)
-    if data["fingerprint"] != claimed_fingerprint(folder):
-        return {}
-    return {name: Accuracy(**entry) for name, entry in data["sets"].items()}
+    try:
+        if data["fingerprint"] != claimed_fingerprint(folder):
+            return {}
+        return {name: Accuracy(**entry) for name, entry in data["sets"].items()}
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: damaged: its figures make no sense") from error
