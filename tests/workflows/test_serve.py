@@ -217,6 +217,20 @@ def test_more_than_may_wait_are_sent_away(serve: Callable[..., Client], pictures
     assert status == 503
 
 
+def test_a_client_that_goes_away_is_an_answer_like_any(serve: Callable[..., Client]) -> None:
+    client = serve()
+    head = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+
+    with socket.create_connection(("127.0.0.1", client.port), timeout=10) as gone:
+        gone.sendall(head + b"x")
+
+    counted = 'requests_total{route="classify",status="400"} 1'
+    for _ in range(200):
+        if counted in client.send("GET", "/metrics")[1]:
+            break
+    assert counted in client.send("GET", "/metrics")[1]
+
+
 def test_the_description_names_every_route(serve: Callable[..., Client]) -> None:
     status, described = serve().send("GET", "/openapi.json")
 

@@ -126,17 +126,22 @@ class Api:
 
     async def _read(self, request: Request) -> bytes:
         """Return the body; a larger one than allowed is not read to its end."""
+        from starlette.requests import ClientDisconnect
+
         limit = self._limits.max_bytes
         too_large = _Refused(413, f"the body is larger than {limit:,} bytes")
         declared = request.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
             raise too_large
         parts, n = [], 0
-        async for part in request.stream():
-            n += len(part)
-            if n > limit:
-                raise too_large
-            parts.append(part)
+        try:
+            async for part in request.stream():
+                n += len(part)
+                if n > limit:
+                    raise too_large
+                parts.append(part)
+        except ClientDisconnect:  # nobody reads the answer, but it is counted
+            raise _Refused(400, "the client went away within the body") from None
         if not n:
             raise _Refused(400, "there is no body", "send a picture: curl --data-binary @cat.jpg")
         return b"".join(parts)
