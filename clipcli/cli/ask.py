@@ -87,7 +87,7 @@ def ask(
     decisions = Decisions(
         reject_threshold=answers.reject_threshold, independent=asked.is_yes_no, no_calibration=True
     )
-    top_k = answers.top_k or len(asked.statements)
+    top_k = answers.top_k or len(asked.answers)
     classifier = session.classifier(asked.label_set(), top_k=top_k, independent=asked.is_yes_no)
     return classified(
         session,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from clipcli.results import Classified, Skipped, path_fields
@@ -28,11 +28,13 @@ class Aspect:
     label_set: str
     phrase: str
     has_neutral: bool = True  # the neutral words are themselves the names of everyday things
+    instead_of: str = ""  # an aspect that knows less: silent where the neutral words get little
 
 
 # In the order of the sentence. Each word of a label stands in its set; the rest is glue.
 ASPECTS = (
     Aspect("thing", "everyday", "{}", has_neutral=False),
+    Aspect("animal", "animals", "{}", instead_of="thing"),
     Aspect("place", "scenes", "place: {}"),
     Aspect("weather", "weather", "weather: {}"),
 )
@@ -85,7 +87,7 @@ def describe(
         if isinstance(entry, Skipped):
             yield entry
             continue
-        parts = tuple(
+        parts = without_coarser(
             _part(aspect, classifier.score([entry])[0]) for aspect, classifier in classifiers
         )
         things = tuple(find(entry.path)) if find else None
@@ -99,10 +101,25 @@ def _part(aspect: Aspect, result: Classified) -> Part:
     return Part(aspect.name, first.label, first.probability, neutral, is_said)
 
 
+def without_coarser(parts: Iterable[Part]) -> tuple[Part, ...]:
+    """Silence what a set that knows more was asked for: an animal is only said by ``animals``.
+
+    Everyday things hold few animals, so a koala there is a parrot or a horse a cow.
+    """
+    asked = tuple(parts)
+    instead_of = {aspect.name: aspect.instead_of for aspect in ASPECTS}
+    coarser = {instead_of[part.aspect] for part in asked if part.neutral <= MOST_NEUTRAL}
+    return tuple(replace(part, is_said=False) if part.aspect in coarser else part for part in asked)
+
+
 def sentence_of(parts: Sequence[Part], things: Sequence[Thing] = ()) -> str:
     """Put the labels that are sure into one sentence, and what was located, counted."""
     phrases = {aspect.name: aspect.phrase for aspect in ASPECTS}
-    said = [phrases[part.aspect].replace("{}", part.label) for part in parts if part.is_said]
+    labels: dict[str, str] = {}  # one label of two sets is said once
+    for part in parts:
+        if part.is_said:
+            labels.setdefault(part.label, phrases[part.aspect])
+    said = [phrase.replace("{}", label) for label, phrase in labels.items()]
     counts = Counter(thing.label for thing in things)  # in the order of the best scores
     if counts:
         counted = (label if n == 1 else f"{label} ({n})" for label, n in counts.items())

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from clipcli.errors import UsageError
 from clipcli.labels.label import Label
 from clipcli.labels.label_set import LabelSet
+from clipcli.labels.templates import TEMPLATE_SETS
 
 YES, NO = "yes", "no"
 COLOURS = (
@@ -23,29 +24,32 @@ COUNTS = ("no", "one", "two", "three", "four")
 MATERIALS = ("wood", "metal", "glass", "plastic", "stone", "fabric", "leather", "paper", "brick")
 WEATHER = ("sunny", "cloudy", "rainy", "foggy", "snowy", "stormy")
 ARTICLE = re.compile(r"^(the|a|an|any|some|this|that|these|those)\s+")
-PLACES = ("indoors", "outdoors", "inside", "outside")
+SCENES = {"indoors": "indoor", "inside": "indoor", "outdoors": "outdoor", "outside": "outdoor"}
+SCENE = ("an {} scene",)
+A_THING = TEMPLATE_SETS["photo"]  # what `classify` says of a name
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A pattern of questions, the statement it becomes, and answers where none are given."""
+    """A pattern of questions, the statements it becomes, and answers where none are given."""
 
     pattern: re.Pattern[str]
-    statement: str  # {x} stands for the thing, {} for the answer
+    statements: tuple[str, ...]  # {x} stands for the thing, {} for the answer
     answers: tuple[str, ...] = ()
     example: str = ""
 
 
-def _rule(pattern: str, statement: str, answers: Sequence[str], example: str) -> Rule:
-    return Rule(re.compile(pattern), statement, tuple(answers), example)
+def _rule(
+    pattern: str, statements: str | tuple[str, ...], answers: Sequence[str], example: str
+) -> Rule:
+    several = (statements,) if isinstance(statements, str) else statements
+    return Rule(re.compile(pattern), several, tuple(answers), example)
 
 
 RULES = (
+    _rule(r"what colou?r is (?P<x>.+)", "a photo of a {} {x}", COLOURS, "what colour is the car?"),
     _rule(
-        r"what colou?r (?:is|are) (?P<x>.+)",
-        "a photo of a {} {x}",
-        COLOURS,
-        "what colour is the car?",
+        r"what colou?r are (?P<x>.+)", "a photo of {} {x}", COLOURS, "what colour are the flowers?"
     ),
     _rule(
         r"how many (?P<x>.+?)(?: are (?:there|in .+|on .+)| do you see| can you see)?",
@@ -67,7 +71,7 @@ RULES = (
     ),
     _rule(
         r"(?:what|how) is the weather(?: like)?",
-        "a photo taken in {} weather",
+        ("a photo taken in {} weather", "a photo of a {} day"),
         WEATHER,
         "what is the weather like?",
     ),
@@ -84,33 +88,38 @@ RULES = (
         "what is the dog doing?",
     ),
     _rule(r"where (?:is|are) (?P<x>.+)", "a photo of a {x} {}", (), "where is the cat?"),
-    _rule(
-        r"(?:what|who) (?:is|are) (?:this|it|that|these)", "a photo of a {}", (), "what is this?"
-    ),
+    _rule(r"(?:what|who) (?:is|are) (?:this|it|that|these)", A_THING, (), "what is this?"),
 )
 YES_NO = (
-    (
-        re.compile(r"(?:is|are) there (?P<x>.+?)(?: in (?:this|the) (?:photo|picture))?"),
-        "a photo of a {x}",
-    ),
-    (re.compile(r"(?:is|are) (?:this|it|that|these) (?P<x>.+)"), "a photo of a {x}"),
+    (re.compile(r"is there (?P<x>.+?)(?: in (?:this|the) (?:photo|picture))?"), "a photo of a {x}"),
+    (re.compile(r"are there (?P<x>.+?)(?: in (?:this|the) (?:photo|picture))?"), "a photo of {x}"),
+    (re.compile(r"is (?:this|it|that) (?P<x>.+)"), "a photo of a {x}"),
+    (re.compile(r"are (?:these|those|they) (?P<x>.+)"), "a photo of {x}"),
     (re.compile(r"do you see (?P<x>.+)"), "a photo of a {x}"),
 )
 EITHER = re.compile(r"(?:is|are) (?P<x>.+?) (?P<a>\S+) or (?P<b>\S+)")
-EITHER_THIS = re.compile(r"(?:is|are) (?:this|it|that) (?P<a>.+?) or (?P<b>.+)")
+EITHER_THIS = re.compile(r"(?:is|are) (?:this|it|that|these|those) (?P<a>.+?),? or (?P<b>.+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question as labels with one statement each; of a yes-or-no question only the yes."""
+    """A question as labels with their statements; of a yes-or-no question only the yes."""
 
     question: str
-    statements: tuple[tuple[str, str], ...]  # answer and statement
+    statements: tuple[tuple[str, str], ...]  # answer and statement, an answer may have several
     is_yes_no: bool = False
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The answers, each once."""
+        return tuple(dict.fromkeys(answer for answer, _ in self.statements))
 
     def label_set(self) -> LabelSet:
         """Return the answers as labels whose prompts are the statements, as they are."""
-        labels = tuple(Label(answer, prompts=(text,)) for answer, text in self.statements)
+        texts: dict[str, list[str]] = {}
+        for answer, text in self.statements:
+            texts.setdefault(answer, []).append(text)
+        labels = tuple(Label(answer, prompts=tuple(said)) for answer, said in texts.items())
         return LabelSet(name="question", labels=labels, templates=())
 
 
@@ -137,14 +146,14 @@ def understand(question: str, answers: Sequence[str] = (), statement: str | None
             raise UsageError(
                 f"--statement {statement!r}: needs {{}} where an answer goes, and --answers"
             )
-        return _asked(question, statement, "", answers)
+        return _asked(question, (statement,), "", answers)
     if either := _either(text):
-        words, sentence = either
-        return _asked(question, sentence, "", answers or words)
+        words, sentences = either
+        return _asked(question, sentences, "", answers or words)
     for pattern, sentence in YES_NO:
         if (match := pattern.fullmatch(text)) and not answers:
-            thing = _thing(match["x"])
-            return Asked(question, ((YES, sentence.replace("{x}", thing)),), is_yes_no=True)
+            said = sentence.replace("{x}", _thing(match["x"]))
+            return Asked(question, ((YES, said),), is_yes_no=True)
     for rule in RULES:
         if match := rule.pattern.fullmatch(text):
             if not (answers or rule.answers):
@@ -153,7 +162,7 @@ def understand(question: str, answers: Sequence[str] = (), statement: str | None
                     hint="say what may be answered: --answers 'red, blue, white'",
                 )
             thing = _thing(match["x"]) if "x" in rule.pattern.groupindex else ""
-            return _asked(question, rule.statement, thing, answers or rule.answers)
+            return _asked(question, rule.statements, thing, answers or rule.answers)
     examples = ", ".join(f"'{rule.example}'" for rule in RULES[:3])
     raise UsageError(
         f"{question!r}: no rule turns that into statements",
@@ -161,24 +170,30 @@ def understand(question: str, answers: Sequence[str] = (), statement: str | None
     )
 
 
-def _either(text: str) -> tuple[tuple[str, str], str] | None:
+def _either(text: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """Return what a question lets one choose from, and the statements."""
     if match := EITHER_THIS.fullmatch(text):
-        words = (_thing(match["a"]), _thing(match["b"]))
-        is_place = words[0] in PLACES
-        return words, "a photo taken {}" if is_place else "a photo of a {}"
+        words = tuple(_thing(word) for word in (*match["a"].split(","), match["b"]))
+        return words, SCENE if words[0] in SCENES else A_THING
     if (match := EITHER.fullmatch(text)) and not text.startswith(("is there", "are there")):
-        words = (match["a"], match["b"])
         thing = _thing(match["x"])
-        return words, f"a {thing} {{}}" if words[0] in PLACES else f"a photo of a {{}} {thing}"
+        words = (match["a"], match["b"])
+        return words, (f"a {thing} {{}}" if words[0] in SCENES else f"a photo of a {{}} {thing}",)
     return None
 
 
-def _asked(question: str, statement: str, thing: str, answers: Sequence[str]) -> Asked:
-    sentence = statement.replace("{x}", thing)
-    pairs = tuple((answer, sentence.replace("{}", answer)) for answer in dict.fromkeys(answers))
-    if len(pairs) == 1:
+def _asked(question: str, statements: Sequence[str], thing: str, answers: Sequence[str]) -> Asked:
+    """Fill the statements; one that says "scene" takes "indoor" for "indoors"."""
+    pairs = []
+    for answer in dict.fromkeys(answers):
+        for statement in statements:
+            word = SCENES.get(answer, answer) if "scene" in statement else answer
+            said = statement.replace("{x}", thing).replace("{}", word)
+            pairs.append((answer, said))
+    asked = Asked(question, tuple(pairs))
+    if len(asked.answers) == 1:
         raise UsageError(f"{question!r}: one answer is no choice", hint="give several --answers")
-    return Asked(question, pairs)
+    return asked
 
 
 def _thing(words: str) -> str:

@@ -61,6 +61,12 @@ def test_a_description_shows_its_parts(tmp_path: Path) -> None:
     told = json.loads(out.read_text(encoding="utf-8"))
     assert code == 0
     assert set(told) == {"path", "status", "sentence", "parts"}
-    assert [part["aspect"] for part in told["parts"]] == ["thing", "place", "weather"]
-    for part in told["parts"]:
-        assert (part["label"] in told["sentence"]) == part["said"]
+    assert [part["aspect"] for part in told["parts"]] == [
+        "thing",
+        "animal",
+        "place",
+        "weather",
+    ]
+    said = {part["label"] for part in told["parts"] if part["said"]}
+    assert said
+    assert told["sentence"] == f"a photo of: {'; '.join(said)}."
