@@ -58,8 +58,14 @@ class SourceOptions:
         typer.Option(metavar="NAME", help="Parquet: URLs of pictures, which are fetched."),
     ] = None
     shard_size: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Pictures of a part, where that can be chosen.")
-    ] = 10_000
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Pictures of a part, where that can be chosen. Left out: 100 to 10,000, so that "
+            "there are 64 parts or more.",
+        ),
+    ] = None
 
     def named(self) -> Sources:
         """Return them as a plan takes them.

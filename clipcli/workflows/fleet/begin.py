@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clipcli.errors import MissingExtraError
 from clipcli.images.find import FindReport
@@ -68,8 +68,11 @@ def begin(recipe: Recipe, sources: Sources, *, is_dry: bool = False) -> Begun:
     """
     store = open_output(recipe.into)
     earlier = read_plan(store)
+    if earlier is not None and sources.shard_size is None:
+        # A picture more must not divide all of them anew.
+        sources = replace(sources, shard_size=earlier.shard_size)
     found = survey(sources, earlier.shards if earlier else ())
-    plan = FleetPlan(recipe.facts() | {"shard_size": sources.shard_size}, tuple(found.shards))
+    plan = FleetPlan(recipe.facts() | {"shard_size": found.shard_size}, tuple(found.shards))
     n_changed = 0
     if earlier is not None:
         check_same(store, earlier, plan)

@@ -44,6 +44,12 @@ class FleetPlan:
         return hashlib.sha256(content.encode("ascii")).hexdigest()
 
     @property
+    def shard_size(self) -> int | None:
+        """How many pictures a shard holds, where that could be chosen."""
+        size = self.facts.get("shard_size")
+        return size if isinstance(size, int) and size > 0 else None
+
+    @property
     def n_units(self) -> int:
         """How many members, rows and list entries were counted."""
         return sum(shard.n_units or 0 for shard in self.shards)

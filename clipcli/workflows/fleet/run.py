@@ -17,6 +17,7 @@ from clipcli.workflows.fleet.plan import SUCCESS, FleetPlan
 from clipcli.workflows.fleet.progress import FleetBudget, Tally
 from clipcli.workflows.fleet.runner import Runner
 from clipcli.workflows.fleet.shard import DATA, FAILED, Shard
+from clipcli.workflows.fleet.splitting import PICTURE_BYTES
 from clipcli.workflows.fleet.store import TEMPORARY, PartStore
 from clipcli.workflows.fleet.worker import ShardOutcome
 
@@ -103,7 +104,7 @@ class FleetRun:
 
     @staticmethod
     def _length(shard: Shard) -> float:
-        return float(shard.n_units or shard.n_bytes / 2**15)  # 32 kB: a picture, as they go
+        return float(shard.n_units or shard.n_bytes / PICTURE_BYTES)
 
     def _hand_out(self, runner: Runner) -> None:
         moment = time.monotonic()

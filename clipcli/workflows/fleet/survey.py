@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import count, groupby, islice
+from itertools import count, groupby
 from typing import Literal, TypeAlias
 
 from clipcli.errors import ImageError, InputError, UsageError
@@ -18,9 +19,15 @@ from clipcli.images.lists import parse_paths
 from clipcli.pipeline.remote import fetch
 from clipcli.pipeline.sources import PARQUET_ENDINGS, TAR_ENDINGS, expand, kind_of_source
 from clipcli.results import Skipped
-from clipcli.workflows.fleet.objects import look_at, objects_in
+from clipcli.workflows.fleet.objects import Looked, look_at, objects_in
 from clipcli.workflows.fleet.shard import Shard
-from clipcli.workflows.fleet.splitting import split
+from clipcli.workflows.fleet.splitting import (
+    GRAIN,
+    PICTURE_BYTES,
+    Pieces,
+    pieces_of,
+    size_for,
+)
 
 SourceKind: TypeAlias = Literal["auto", "folder", "tar", "parquet", "list"]
 
@@ -29,18 +36,19 @@ AT_ONCE = 32  # answers of a store that are waited for
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What the inputs are, and how large a shard of them is."""
+    """What the inputs are, and how large a shard of them is; None: by how many there are."""
 
     names: tuple[str, ...]
     kind: SourceKind = "auto"
-    shard_size: int = 10_000
+    shard_size: int | None = None
 
 
 @dataclass
 class Survey:
-    """All shards, and the lists that some of them consist of."""
+    """All shards, how many pictures one of them holds, and the lists that some consist of."""
 
     shards: list[Shard] = field(default_factory=list)
+    shard_size: int = 0
     lists: dict[int, list[str]] = field(default_factory=dict)  # by the shard's number
     report: FindReport = field(default_factory=FindReport)
 
@@ -62,14 +70,27 @@ def survey(sources: Sources, known: Iterable[Shard] = ()) -> Survey:
     InputError
         If there is nothing, or a store does not answer.
     """
-    found = Survey()
-    earlier = {url: list(group) for url, group in groupby(known, lambda shard: shard.url)}
-    numbers = count()
-    for is_archive, group in groupby(_named(sources), lambda one: one[0] in ("tar", "parquet")):
+    found, numbers = Survey(), count()
+    groups = [
+        (is_archive, list(group))
+        for is_archive, group in groupby(_named(sources), lambda one: one[0] in ("tar", "parquet"))
+    ]
+    named = [one for is_archive, group in groups if is_archive for one in group]
+    archives = deque(_look_into(named, sources.shard_size, known))
+    lists = deque(
+        list(_entries([name for _, name in group], sources.kind, found.report))
+        for is_archive, group in groups
+        if not is_archive
+    )
+    n_pictures = sum(archive.n_pictures for archive in archives) + sum(map(len, lists))
+    found.shard_size = sources.shard_size or size_for(n_pictures)
+    for is_archive, group in groups:
         if is_archive:
-            _add_archives(found, list(group), sources.shard_size, earlier, numbers)
+            for _ in group:
+                shards = archives.popleft().shards(found.shard_size)
+                found.shards += [replace(shard, id=next(numbers)) for shard in shards]
         else:
-            _add_lists(found, [name for _, name in group], sources, numbers)
+            _add_lists(found, group[0][1], lists.popleft(), numbers)
     if not found.shards:
         raise InputError(f"{sources.names[0]}: no pictures found")
     if all(shard.etag == "" for shard in found.shards):
@@ -96,26 +117,41 @@ def _named(sources: Sources) -> Iterator[tuple[str, str]]:
                 yield kind or "folder", target
 
 
-def _add_archives(
-    found: Survey,
-    named: list[tuple[str, str]],
-    shard_size: int,
-    earlier: dict[str, list[Shard]],
-    numbers: Iterator[int],
-) -> None:
-    def divided(one: tuple[str, str]) -> list[Shard]:
-        kind, url = one
-        if not url.isprintable() or not _is_text(url):
-            raise UsageError(f"{url!r}: is no name that a plan can hold", hint="rename it")
-        looked = look_at(url)
-        before = earlier.get(url, [])
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An archive that is as it was, and as it was divided."""
+
+    before: list[Shard]
+
+    @property
+    def n_pictures(self) -> float:
+        return sum(shard.n_units or shard.n_bytes / PICTURE_BYTES for shard in self.before)
+
+    def shards(self, _shard_size: int) -> list[Shard]:
+        return self.before
+
+
+def _look_into(
+    named: list[tuple[str, str]], shard_size: int | None, known: Iterable[Shard]
+) -> Iterator[Pieces | _Known]:
+    """Yield where each archive can be cut."""
+    earlier = {url: list(group) for url, group in groupby(known, lambda shard: shard.url)}
+
+    def look(one: tuple[str, str]) -> Looked:
+        if not one[1].isprintable() or not _is_text(one[1]):
+            raise UsageError(f"{one[1]!r}: is no name that a plan can hold", hint="rename it")
+        return look_at(one[1])
+
+    def cut(one: tuple[str, str], looked: Looked) -> Pieces | _Known:
+        before = earlier.get(one[1], [])
         if before and looked.etag and before[0].etag == looked.etag:
-            return before
-        return split(kind, url, looked, shard_size)
+            return _Known(before)
+        return pieces_of(*one, looked, shard_size or GRAIN, total_bytes)
 
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="survey") as pool:
-        for shards in pool.map(divided, named):
-            found.shards += [replace(shard, id=next(numbers)) for shard in shards]
+        looked = list(pool.map(look, named))
+        total_bytes = sum(one.n_bytes for one in looked)
+        yield from pool.map(cut, named, looked)
 
 
 def _is_text(name: str) -> bool:
@@ -126,11 +162,12 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _add_lists(found: Survey, names: list[str], sources: Sources, numbers: Iterator[int]) -> None:
+def _add_lists(
+    found: Survey, url: str, entries: list[tuple[str, str]], numbers: Iterator[int]
+) -> None:
     """Cut what is no archive into lists of so many entries."""
-    entries = _entries(names, sources.kind, found.report)
-    n_before = 0
-    while block := list(islice(entries, sources.shard_size)):
+    for start in range(0, len(entries), found.shard_size):
+        block = entries[start : start + found.shard_size]
         number = next(numbers)
         digest = hashlib.sha256()
         for path, mark in block:
@@ -139,14 +176,13 @@ def _add_lists(found: Survey, names: list[str], sources: Sources, numbers: Itera
         found.shards.append(
             Shard(
                 number,
-                names[0] if _is_text(names[0]) else repr(names[0]),
+                url if _is_text(url) else repr(url),
                 "list",
                 digest.hexdigest(),
-                first=n_before,
+                first=start,
                 n_units=len(block),
             )
         )
-        n_before += len(block)
 
 
 def _entries(names: list[str], kind: SourceKind, report: FindReport) -> Iterator[tuple[str, str]]:

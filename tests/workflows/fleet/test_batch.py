@@ -186,7 +186,7 @@ def test_another_plan_is_refused_and_changes_nothing(
     assert "label_set_hash was" in told
     assert "options.top_k was 5 and is 2" in told
     assert "task was classify and is embed" in told
-    assert "shard_size was 10000 and is 3" in told
+    assert "shard_size was 100 and is 3" in told
     assert {path: path.read_bytes() for path in into.rglob("*") if path.is_file()} == before
 
 
