@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,11 +31,15 @@ class DiffOutput(OutputOptions):
 def diff(
     output: DiffOutput,
     before: Annotated[
-        Path,
-        typer.Argument(metavar="BEFORE", help="Results of classify: .jsonl, .json, .csv or .tsv."),
+        str,
+        typer.Argument(
+            metavar="BEFORE",
+            help="Results of classify: .jsonl, .json, .csv, .tsv or .parquet, or what batch "
+            "classify has written, a folder or a URL.",
+        ),
     ],
     after: Annotated[
-        Path, typer.Argument(metavar="AFTER", help="Results of another run; any of the formats.")
+        str, typer.Argument(metavar="AFTER", help="Results of another run; any of the formats.")
     ],
     min_move: Annotated[
         float,
@@ -73,8 +76,8 @@ def diff(
     for file in (first, second):
         if file.provenance and file.provenance.get("error"):
             notes.say(f"{file.source} is not complete: {file.provenance['error']}")
-    send(DiffReport(str(before), str(after), difference), request)
+    send(DiffReport(before, after, difference), request)
     notes.say(summary(difference))
-    if not difference.n_compared and first.entries and second.entries:
+    if not difference.n_compared and difference.n_first and difference.n_second:
         notes.say("no path is in both: were they run from different folders?")
-    return ExitCode.FINDINGS if difference.changes else ExitCode.DONE
+    return ExitCode.FINDINGS if difference.counts() else ExitCode.DONE

@@ -18,7 +18,9 @@ from typing import Any, BinaryIO
 
 from clipcli.errors import InputError
 from clipcli.files import LongLineError, bounded_lines
-from clipcli.pipeline.sources import is_batch, parts_of_batch
+from clipcli.output.parquet_results import provenance_of, records_of, table_records
+from clipcli.pipeline.batches import find_batch, is_local_batch
+from clipcli.pipeline.remote import URL
 from clipcli.strict_csv import CsvError, read_named_rows
 from clipcli.strict_json import LINE, Bounds, parse_json, read_json
 
@@ -51,37 +53,70 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ResultFile:
-    """All that a run said, by path, and where it came from as far as that is known."""
+    """All that a run said, and where it came from as far as that is known.
+
+    ``entries`` are read while they are taken, once: there may be millions of them.
+    """
 
     source: str
-    entries: dict[str, Entry]
+    entries: Iterable[Entry]
     provenance: dict[str, Any] | None = None
     has_exact_paths: bool = True  # not so in CSV
 
 
-def read_results(path: Path) -> ResultFile:
-    """Read a file of results, or the folder of a batch.
+def read_results(source: str | Path) -> ResultFile:
+    """Open a file of results, or the output of ``batch classify``, here or in a store.
 
     Raises
     ------
     InputError
-        If it cannot be read or is something else; names the line.
+        If it cannot be read or is something else; names the line. While entries are taken as well.
+    UsageError
+        If a batch is not finished.
     """
-    if is_batch(str(path)):
-        return _read_parquet(str(path), parts_of_batch(str(path)))
+    name = str(source)
+    batch = find_batch(name) if URL.match(name) or is_local_batch(name) else None
+    if batch is not None:
+        batch.expect("classify", "compare what batch classify has written")
+        entries = map(_entry, batch.rows(table_records))
+        return ResultFile(name, entries, provenance_of(batch))
+    if URL.match(name):
+        return _read_parquet(name)
     try:
-        with path.open("rb") as file:  # a pipe or <(...) of a shell counts as a file
-            return _read(str(path), file)
+        # A pipe or <(...) of a shell counts as a file.
+        file = Path(name).open("rb")  # noqa: SIM115 - closed when all is taken
     except OSError as error:
-        raise InputError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from error
+        raise _unreadable(name, error) from error
+    try:
+        found = _read(name, file)
+    except OSError as error:
+        file.close()
+        raise _unreadable(name, error) from error
+    except BaseException:
+        file.close()
+        raise
+    return replace(found, entries=_closing(name, file, found.entries))
+
+
+def _unreadable(source: str, error: OSError) -> InputError:
+    return InputError(f"{source}: {(error.strerror or 'cannot be read').lower()}")
+
+
+def _closing(source: str, file: BinaryIO, entries: Iterable[Entry]) -> Iterator[Entry]:
+    try:
+        yield from entries
+    except OSError as error:
+        raise _unreadable(source, error) from error
     except LongLineError as error:
-        raise _not_ours(f"{path}:{error.line}") from error
+        raise _not_ours(f"{source}:{error.line}") from error
+    finally:
+        file.close()
 
 
 def _read(source: str, file: BinaryIO) -> ResultFile:
     head = file.peek(HEAD_BYTES)[:HEAD_BYTES].lstrip(b"\xef\xbb\xbf \r\n\t")  # type: ignore[attr-defined]
     if head.startswith(PARQUET):
-        return _read_parquet(source, [source])
+        return _read_parquet(source)
     for beginning, name in OTHERS.items():
         if head.lower().startswith(beginning.lower()):
             raise InputError(
@@ -93,34 +128,29 @@ def _read(source: str, file: BinaryIO) -> ResultFile:
         return _read_document(source, file)
     lines = bounded_lines(text)
     if head.startswith(b"path,status,"):
-        entries = _gathered(source, _csv(source, lines))
-        return ResultFile(source, entries, _meta(source), has_exact_paths=False)
+        return ResultFile(source, _csv(source, lines), _meta(source), has_exact_paths=False)
     found = _jsonl(source, lines) if head.startswith(b"{") else _tsv(source, lines)
-    return ResultFile(source, _gathered(source, found), _meta(source))
+    return ResultFile(source, found, _meta(source))
 
 
-def _gathered(source: str, entries: Iterable[Entry]) -> dict[str, Entry]:
-    found: dict[str, Entry] = {}
-    for entry in entries:
-        if found.setdefault(entry.path, entry) is not entry:
-            raise InputError(
-                f"{source}: {entry.path!r} appears twice", hint="compare one run with one other"
-            )
-    return found
-
-
-def _read_parquet(source: str, files: list[str]) -> ResultFile:
-    from clipcli.output.parquet_results import provenance_of, records_of
+def _read_parquet(source: str) -> ResultFile:
+    def entries() -> Iterator[Entry]:
+        try:
+            yield from map(_entry, records_of(source))
+        except (OSError, ValueError) as error:
+            raise _no_results(source) from error
 
     try:
-        entries = _gathered(source, map(_entry, records_of(files)))
-        provenance = provenance_of(files[0]) if files else None
+        return ResultFile(source, entries(), provenance_of(source))
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"{source}: is Parquet, but no result of clipcli classify",
-            hint="write results with -o FILE.parquet, or with clipcli batch classify",
-        ) from error
-    return ResultFile(source, entries, provenance)
+        raise _no_results(source) from error
+
+
+def _no_results(source: str) -> InputError:
+    return InputError(
+        f"{source}: is Parquet, but no result of clipcli classify",
+        hint="write results with -o FILE.parquet, or with clipcli batch classify",
+    )
 
 
 def _read_document(source: str, file: BinaryIO) -> ResultFile:
@@ -130,7 +160,7 @@ def _read_document(source: str, file: BinaryIO) -> ResultFile:
         entries = [_entry(record) for record in records]
     except ValueError as error:
         raise _not_ours(source) from error
-    return ResultFile(source, _gathered(source, entries), provenance | {"error": data.get("error")})
+    return ResultFile(source, entries, provenance | {"error": data.get("error")})
 
 
 def _jsonl(source: str, lines: Iterable[str]) -> Iterator[Entry]:

@@ -6,15 +6,19 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from clipcli.errors import ImageError, InputError, MissingExtraError
+from clipcli.errors import ImageError, InputError, MissingExtraError, UsageError
 from clipcli.pipeline.image_data import MOST_BYTES
 
 TIMEOUT_S = 30.0  # without a byte from a server
 FETCH_S = 300.0  # for a picture, however steadily its bytes drip
 FETCHED_AT_ONCE = 2**16
 URL = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+WEB = ("http://", "https://")
+COPIED_IN_MEMORY = 64 * 2**20  # of a web server's answer that is read from any place
+# For stores that would otherwise try for minutes; given to fsspec by protocol.
+S3_SETTINGS = {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts": 4}}
 
 
 @contextmanager
@@ -33,25 +37,68 @@ def open_binary(name: str) -> Iterator[BinaryIO]:
         with open_regular(name) as stream:
             yield stream
         return
-    if name.lower().startswith(("http://", "https://")):
+    if name.lower().startswith(WEB):
         with _open_http(name) as stream:
             yield stream
         return
-    import fsspec
-
     try:
-        opened = fsspec.open(name, "rb")
+        system, path = file_system(name)
+    except UsageError as error:
+        raise InputError(error.message, hint="s3://, gs://, az:// and https:// are read") from error
+    with system.open(path, "rb") as stream:
+        yield stream
+
+
+@contextmanager
+def open_seekable(name: str) -> Iterator[BinaryIO]:
+    """Open as :func:`open_binary` does, for reading from any place; an answer is copied for that.
+
+    Raises
+    ------
+    MissingExtraError, OSError
+    """
+    with open_binary(name) as stream:
+        if not name.lower().startswith(WEB):
+            yield stream
+            return
+        import shutil
+        import tempfile
+
+        with tempfile.SpooledTemporaryFile(COPIED_IN_MEMORY) as copy:
+            shutil.copyfileobj(stream, copy)
+            copy.seek(0)
+            yield copy  # type: ignore[misc]
+
+
+def file_system(url: str) -> tuple[Any, str]:
+    """Return fsspec's file system for a URL, and the path in it.
+
+    Raises
+    ------
+    MissingExtraError, UsageError
+        If the store's package is not installed, or there is none for this protocol.
+    """
+    try:
+        import fsspec
     except ImportError as error:
         raise MissingExtraError(
-            f"{name}: the package for this store is not installed",
+            f"{url}: object stores need fsspec, which is not installed",
+            hint='pip install "clipcli[fleet]"',
+        ) from error
+    is_s3 = url.startswith(("s3://", "s3a://"))
+    settings: dict[str, Any] = {"config_kwargs": S3_SETTINGS} if is_s3 else {}
+    try:
+        system, path = fsspec.core.url_to_fs(url, **settings)
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{url}: the package for this store is not installed",
             hint=f'pip install "clipcli[fleet]" and what this says: {error}',
         ) from error
     except ValueError as error:
-        raise InputError(
-            f"{name}: {error}", hint="s3://, gs://, az:// and https:// are read"
-        ) from None
-    with opened as stream:
-        yield stream
+        raise UsageError(
+            f"{url}: {in_words(error)}", hint="a folder, s3://, gs:// or az:// are written to"
+        ) from error
+    return system, str(path).rstrip("/")
 
 
 @contextmanager

@@ -9,23 +9,25 @@ Archives are read once from front to back, nothing is unpacked on disk, and each
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from clipcli.errors import ImageError, UsageError
+from clipcli.images.kinds import has_picture_ending
 from clipcli.pipeline.archives import table_pictures, tar_pictures
+from clipcli.pipeline.batches import BatchOutput, find_batch, is_local_batch
 from clipcli.pipeline.image_data import ImageData
 from clipcli.pipeline.remote import URL, fetch, in_words, open_binary
+from clipcli.pipeline.vector_tables import vectors_of
 from clipcli.results import Skipped
 
 if TYPE_CHECKING:
     from clipcli.images.find import FindReport
 
+WANTS_VECTORS = "give the pictures, or what batch embed has written of them"
 MOST_SHARDS = 10_000_000
-BATCH_PLAN, BATCH_DATA = "_plan.json", "data"  # in the output of clipcli batch
 TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 PARQUET_ENDINGS = (".parquet", ".pq")
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -37,7 +39,7 @@ Kind: TypeAlias = Literal["tar", "parquet", "picture"]
 def is_source(path: str) -> bool:
     """Tell whether a name stands for something else than files and folders."""
     kind, _ = kind_of_source(path)
-    if kind is None and is_batch(path):
+    if kind is None and is_local_batch(path):
         return True
     return kind is not None and (bool(URL.match(path)) or kind != "picture")
 
@@ -60,11 +62,18 @@ def read_source(spec: str, report: FindReport) -> Iterator[ImageData | Skipped]:
     Raises
     ------
     UsageError, MissingExtraError
+    InputError
+        If a batch is not one of vectors, or a part of it is damaged.
     """
     from http.client import HTTPException
 
-    for name in (part for one in expand(spec) for part in parts_of_batch(one)):
+    for name in expand(spec):
         kind, target = kind_of_source(name)
+        batch = _batch_at(kind, target)
+        if batch is not None:
+            yield from batch.expect("embed", WANTS_VECTORS).rows(vectors_of)
+            yield from batch.failures()
+            continue
         if kind == "picture":
             yield ImageData(target, partial(fetch, target))
             continue
@@ -99,20 +108,10 @@ def expand(spec: str) -> Iterator[str]:
         yield from expand(f"{spec[: found.start()]}{number:0{len(found[1])}}{spec[found.end() :]}")
 
 
-def is_batch(path: str) -> bool:
-    """Tell whether a folder is what ``clipcli batch`` has written."""
-    try:
-        return os.path.isfile(os.path.join(path, BATCH_PLAN))  # noqa: PTH113, PTH118 - as written
-    except ValueError:  # a NUL character
-        return False
-
-
-def parts_of_batch(name: str) -> list[str]:
-    """Return the parts of a batch, in order; anything else is its own only part."""
-    folder = os.path.join(name, BATCH_DATA)  # noqa: PTH118 - as it was written
-    if URL.match(name) or not is_batch(name) or not os.path.isdir(folder):  # noqa: PTH112
-        return [name]
-    return [os.path.join(folder, one) for one in sorted(os.listdir(folder))]  # noqa: PTH118, PTH208
+def _batch_at(kind: Kind | None, target: str) -> BatchOutput | None:
+    """Return the batch behind a name; a URL that ends like a picture is none."""
+    may_be = kind is None or (kind == "picture" and not has_picture_ending(target))
+    return find_batch(target) if may_be else None
 
 
 def kind_of_source(spec: str) -> tuple[Kind | None, str]:

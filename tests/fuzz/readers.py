@@ -307,7 +307,7 @@ def calibration_seeds() -> Iterator[tuple[str, bytes]]:
 def read_a_result(path: Path) -> None:
     from clipcli.output.reader import read_results
 
-    read_results(path)
+    list(read_results(path).entries)
 
 
 def result_seeds() -> Iterator[tuple[str, bytes]]:

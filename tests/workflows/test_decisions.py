@@ -96,7 +96,7 @@ def test_known_answers_come_back_from_tsv(
     cli("classify", pictures, *LABELS, "--decisions", decisions, "-o", tmp_path / "out.tsv")
 
     entries = read_results(tmp_path / "out.tsv").entries
-    found = {Path(path).name: (one.label, one.decision) for path, one in entries.items()}
+    found = {Path(one.path).name: (one.label, one.decision) for one in entries}
     assert found == {
         "red.png": ("green", "reviewed"),
         "green.png": ("green", "label"),

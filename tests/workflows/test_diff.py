@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from clipcli.errors import InputError
 from clipcli.output.formats import Columns, CsvLines, jsonl_line, tsv_line
 from clipcli.output.reader import Entry, ResultFile, read_results
 from clipcli.results import Classified, LabelScore, Result, Skipped
-from clipcli.workflows.diff.changes import KINDS, compare
+from clipcli.workflows.diff.changes import KINDS, Change, compare
 from tests.fakes import FakeEncoder
 
 Out = pytest.CaptureFixture[str]
@@ -126,6 +127,11 @@ entries = st.dictionaries(
 )
 
 
+def changes_of(first: list[Entry], second: list[Entry]) -> list[Change]:
+    found = compare(ResultFile("a", first), ResultFile("b", second), min_move=0)
+    return list(found.changes)
+
+
 @given(first=entries, second=entries)
 def test_turned_round_each_change_is_its_opposite(
     first: dict[str, Entry], second: dict[str, Entry]
@@ -136,10 +142,10 @@ def test_turned_round_each_change_is_its_opposite(
         "added": "removed",
         "removed": "added",
     }
-    a, b = ResultFile("a", first), ResultFile("b", second)
+    a, b = ([replace(e, path=path) for path, e in run.items()] for run in (first, second))
 
-    there = {(change.path, opposite[change.kind]) for change in compare(a, b, min_move=0).changes}
-    back = {(change.path, change.kind) for change in compare(b, a, min_move=0).changes}
+    there = {(change.path, opposite[change.kind]) for change in changes_of(a, b)}
+    back = {(change.path, change.kind) for change in changes_of(b, a)}
 
     assert there == back
 
@@ -151,22 +157,23 @@ def test_results_come_back_as_they_were(ending: str, tmp_path: Path) -> None:
 
     back = read_results(write(tmp_path / f"a{ending}", results))
 
-    assert list(back.entries) == names
-    assert {(e.label, e.probability) for e in back.entries.values()} == {("a, label", 0.25)}
+    entries = list(back.entries)
+    assert [e.path for e in entries] == names
+    assert {(e.label, e.probability) for e in entries} == {("a, label", 0.25)}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs file names of any bytes")
 def test_names_that_are_no_utf8_are_matched_in_all_formats(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.jpg")
     files = [
-        read_results(write(tmp_path / f"a{ending}", [ok(name, "cat", 0.5)]))
+        write(tmp_path / f"a{ending}", [ok(name, "cat", 0.5)])
         for ending in (".jsonl", ".json", ".csv", ".tsv")
     ]
 
     for first in files:
         for second in files:
-            found = compare(first, second, min_move=0)
-            assert (found.changes, found.n_compared) == ((), 1)
+            found = compare(read_results(first), read_results(second), min_move=0)
+            assert (list(found.changes), found.n_compared) == ([], 1)
 
 
 def test_several_labels_are_compared_as_sets(tmp_path: Path) -> None:
@@ -174,12 +181,12 @@ def test_several_labels_are_compared_as_sets(tmp_path: Path) -> None:
         scores = tuple(LabelScore(label, 0.8, 0.5) for label in labels)
         return [Classified("a.jpg", scores, labels=scores)]
 
-    one = read_results(write(tmp_path / "a.jsonl", several("cat", "indoors")))
-    same = read_results(write(tmp_path / "b.tsv", several("cat", "indoors")))
-    other = read_results(write(tmp_path / "c.tsv", several("cat", "sofa")))
+    one = list(read_results(write(tmp_path / "a.jsonl", several("cat", "indoors"))).entries)
+    same = list(read_results(write(tmp_path / "b.tsv", several("cat", "indoors"))).entries)
+    other = list(read_results(write(tmp_path / "c.tsv", several("cat", "sofa"))).entries)
 
-    assert compare(one, same, min_move=0).changes == ()
-    assert [change.kind for change in compare(one, other, min_move=0).changes] == ["labels"]
+    assert changes_of(one, same) == []
+    assert [change.kind for change in changes_of(one, other)] == ["labels"]
 
 
 def test_runs_of_different_labels_and_models_are_told_in_one_line(
@@ -225,7 +232,7 @@ def test_what_is_no_result_is_refused(content: bytes, fact: str, tmp_path: Path)
     (tmp_path / "a").write_bytes(content)
 
     with pytest.raises(InputError) as caught:
-        read_results(tmp_path / "a")
+        compare(read_results(tmp_path / "a"), ResultFile("b", []), min_move=0)
 
     assert fact in caught.value.message
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from clipcli.output.reader import Entry, ResultFile
 from clipcli.results import path_text
+from clipcli.workflows.diff.side_by_side import SideBySide
 
 Kind: TypeAlias = Literal[
     "label", "labels", "decision", "skipped", "readable", "removed", "added", "probability"
@@ -24,6 +24,7 @@ KINDS: dict[Kind, str] = {
     "added": "only in the second",
     "probability": "the same label, another probability",
 }
+ORDER = tuple(KINDS)
 # What makes two runs different before any picture is looked at.
 FACTS = {
     "fingerprint": "model",
@@ -47,64 +48,66 @@ class Change:
     before: Entry | None
     after: Entry | None
 
-    @property
-    def move(self) -> float:
-        """How far the probability moved, 0..1."""
-        if self.before is None or self.after is None:
-            return 0.0
-        return abs((self.after.probability or 0.0) - (self.before.probability or 0.0))
-
 
 @dataclass(frozen=True, slots=True)
 class RunDifference:
     """All changes, by kind and then in the order of the runs, and in what the runs differ."""
 
-    changes: tuple[Change, ...]
     n_compared: int  # pictures that are in both
+    n_first: int
+    n_second: int
     facts: tuple[str, ...]  # "model (mini, then ViT-B/32)"
+    _found: SideBySide
+
+    @property
+    def changes(self) -> Iterator[Change]:
+        """Yield all of them, as often as they are asked for; memory holds one at a time."""
+        for number, before, after in self._found.kept():
+            one = after or before
+            assert one is not None
+            yield Change(ORDER[number], one.path, before, after)
 
     def counts(self) -> Mapping[Kind, int]:
         """Return how many changes of each kind there are."""
-        found = Counter(change.kind for change in self.changes)
-        return {kind: found[kind] for kind in KINDS if found[kind]}
+        found = self._found.counts()
+        return {kind: found[i] for i, kind in enumerate(ORDER) if i in found}
 
 
 def compare(before: ResultFile, after: ResultFile, *, min_move: float) -> RunDifference:
     """Compare two runs by path.
 
     Where the label stayed, a probability that moved by ``min_move`` or more is a change.
+
+    Raises
+    ------
+    InputError
+        What is wrong with a run that is read meanwhile, or a path that appears twice in it.
+    OutputError
+        If the temporary folder is full.
     """
-    first, second = before.entries, after.entries
-    if not (before.has_exact_paths and after.has_exact_paths):
-        first, second = _as_in_csv(first), _as_in_csv(second)
-    changes = list(_changes(first, second, min_move))
-    order = {kind: i for i, kind in enumerate(KINDS)}
-    # Stable: within a kind in the order of the runs, but the largest moves first.
-    changes.sort(key=lambda change: (order[change.kind], _weight(change)))
-    n_compared = sum(path in second for path in first)
-    return RunDifference(tuple(changes), n_compared, tuple(_facts(before, after)))
-
-
-def _weight(change: Change) -> float:
-    return -change.move if change.kind == "probability" else 0.0
-
-
-def _as_in_csv(entries: Mapping[str, Entry]) -> dict[str, Entry]:
-    return {path_text(path): entry for path, entry in entries.items()}
+    is_exact = before.has_exact_paths and after.has_exact_paths
+    name_of = str if is_exact else path_text
+    found = SideBySide()
+    n_first = found.fill("first", before.source, before.entries, name_of)
+    n_second = found.fill("second", after.source, after.entries, name_of)
+    found.keep(_changes(found.differing(), min_move))
+    facts = tuple(_facts(before, after))
+    return RunDifference(found.n_in_both(), n_first, n_second, facts, found)
 
 
 def _changes(
-    first: Mapping[str, Entry], second: Mapping[str, Entry], min_move: float
-) -> Iterator[Change]:
-    for path, before in first.items():
-        after = second.get(path)
-        if after is None:
-            yield Change("removed", path, before, None)
-        elif (kind := _kind(before, after, min_move)) is not None:
-            yield Change(kind, path, before, after)
-    for path, after in second.items():
-        if path not in first:
-            yield Change("added", path, None, after)
+    differing: Iterable[tuple[int, Entry | None, Entry | None]], min_move: float
+) -> Iterator[tuple[int, float, int, Entry | None, Entry | None]]:
+    """Yield the number of a change's kind, its weight, its place, and what was said."""
+    for place, before, after in differing:
+        if before is None or after is None:
+            kind: Kind | None = "added" if before is None else "removed"
+        else:
+            kind = _kind(before, after, min_move)
+        if kind is not None:
+            # Within a kind in the order of the runs, but the largest moves first.
+            weight = -_move(before, after) if kind == "probability" else 0.0
+            yield ORDER.index(kind), weight, place, before, after
 
 
 def _kind(before: Entry, after: Entry, min_move: float) -> Kind | None:
@@ -118,8 +121,15 @@ def _kind(before: Entry, after: Entry, min_move: float) -> Kind | None:
         return "label"
     if set(before.labels or ()) != set(after.labels or ()) and before.labels and after.labels:
         return "labels"
-    move = Change("probability", before.path, before, after).move
+    move = _move(before, after)
     return "probability" if move > 0 and move >= min_move else None
+
+
+def _move(before: Entry | None, after: Entry | None) -> float:
+    """Return how far the probability moved, 0..1."""
+    if before is None or after is None:
+        return 0.0
+    return abs((after.probability or 0.0) - (before.probability or 0.0))
 
 
 def _same_decision(before: str, after: str) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "tsv", "csv", "json", "jsonl")
 CSV_HEADER = ("path", "change", "label", "probability", "new_label", "new_probability", "reason")
+ROWS_AT_ONCE = 1000
 SHOWN = 20  # of each kind on a terminal; the rest is a count
 
 
@@ -58,10 +59,11 @@ class DiffReport:
                 for record in records:
                     sink.write(json_bytes(record, for_terminal=for_terminal, indent=None))
             case "csv":
-                sink.write(csv_bytes(self._csv_rows(), for_terminal=for_terminal))
+                for block in _blocks(self._csv_rows()):
+                    sink.write(csv_bytes(block, for_terminal=for_terminal))
             case _:
-                rows = (_row(change, change.path) for change in self.difference.changes)
-                sink.write(tsv_bytes(rows, for_terminal=for_terminal))
+                for block in _blocks(_row(one, one.path) for one in self.difference.changes):
+                    sink.write(tsv_bytes(block, for_terminal=for_terminal))
 
     def print_table(self) -> None:
         """Print the changes below what kind they are."""
@@ -70,13 +72,14 @@ class DiffReport:
         from clipcli.output.table import terminal
 
         console = terminal(sys.stdout)
+        counts = self.difference.counts()
         for kind, group in groupby(self.difference.changes, lambda change: change.kind):
-            changes = list(group)
-            console.print(Text(f"{KINDS[kind]}: {len(changes):,}", style="bold"))
-            for change in changes[:SHOWN]:
+            n = counts[kind]
+            console.print(Text(f"{KINDS[kind]}: {n:,}", style="bold"))
+            for change in islice(group, SHOWN):
                 console.print(_line(change))
-            if len(changes) > SHOWN:
-                more = f"  and {len(changes) - SHOWN:,} more; all with --format tsv"
+            if n > SHOWN:
+                more = f"  and {n - SHOWN:,} more; all with --format tsv"
                 console.print(Text(more, style="dim"))
 
     def _csv_rows(self) -> Iterator[tuple[str, ...]]:
@@ -84,6 +87,13 @@ class DiffReport:
         for change in self.difference.changes:
             path = path_text(change.path)
             yield *_row(change, path), _reason(change)
+
+
+def _blocks(rows: Iterable[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
+    """Yield rows some at a time: there may be millions."""
+    rest = iter(rows)
+    while block := list(islice(rest, ROWS_AT_ONCE)):
+        yield block
 
 
 def summary(difference: RunDifference) -> str:

@@ -6,9 +6,9 @@ import os
 from typing import Any, NamedTuple
 
 from clipcli.errors import InputError
-from clipcli.pipeline.remote import TIMEOUT_S, URL, in_words
+from clipcli.pipeline.remote import TIMEOUT_S, URL, file_system, in_words
 from clipcli.workflows.fleet.patience import within
-from clipcli.workflows.fleet.store import ANSWER_S, file_system
+from clipcli.workflows.fleet.store import ANSWER_S
 
 
 class Looked(NamedTuple):

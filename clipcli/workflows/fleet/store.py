@@ -13,16 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from clipcli.errors import ClipcliError, InputError, MissingExtraError, OutputError, UsageError
-from clipcli.pipeline.remote import URL, in_words
+from clipcli.errors import ClipcliError, InputError, OutputError
+from clipcli.pipeline.remote import URL, file_system, in_words
 from clipcli.workflows.fleet.patience import within
 
 TEMPORARY = "_tmp"  # readers of data sets leave aside what begins with _
 MOST_BYTES = 2**31  # of a file that is read whole: a list of a hundred million paths
 ANSWER_S = 15.0  # within which a store has to answer for the first time
 ONE_PUT_BYTES = 5 * 2**30  # what S3 takes at once
-# For stores that would otherwise try for minutes; given to fsspec by protocol.
-S3_SETTINGS = {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts": 4}}
 
 T = TypeVar("T")
 
@@ -198,37 +196,6 @@ class _ObjectStore:
         except Exception as error:
             raise _unreadable(self.url, folder, error) from error
         return {str(one).rstrip("/").rpartition("/")[2] for one in found}
-
-
-def file_system(url: str) -> tuple[Any, str]:
-    """Return fsspec's file system for a URL, and the path in it.
-
-    Raises
-    ------
-    MissingExtraError, UsageError
-        If the store's package is not installed, or there is none for this protocol.
-    """
-    try:
-        import fsspec
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{url}: object stores need fsspec, which is not installed",
-            hint='pip install "clipcli[fleet]"',
-        ) from error
-    is_s3 = url.startswith(("s3://", "s3a://"))
-    settings: dict[str, Any] = {"config_kwargs": S3_SETTINGS} if is_s3 else {}
-    try:
-        system, path = fsspec.core.url_to_fs(url, **settings)
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{url}: the package for this store is not installed",
-            hint=f'pip install "clipcli[fleet]" and what this says: {error}',
-        ) from error
-    except ValueError as error:
-        raise UsageError(
-            f"{url}: {in_words(error)}", hint="a folder, s3://, gs:// or az:// are written to"
-        ) from error
-    return system, str(path).rstrip("/")
 
 
 def _unreadable(url: str, name: str, error: Exception) -> ClipcliError:

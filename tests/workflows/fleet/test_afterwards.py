@@ -13,6 +13,7 @@ from clipcli.cli.app import run
 from tests.fakes import FakeEncoder
 
 Batch = Callable[..., int]
+Capture = pytest.CaptureFixture[str]
 LABELS = ("--labels", "red, green, blue", "--no-cache")
 
 
@@ -103,4 +104,84 @@ def test_vectors_are_no_results_to_compare(
     code = run(["diff", str(vectors), str(vectors)])
 
     assert code == 3
-    assert "no result of clipcli classify" in capsys.readouterr().err
+    assert "holds vectors, of batch embed, and not results" in capsys.readouterr().err
+
+
+def test_a_batch_that_is_not_finished_says_so_and_its_parts_can_be_read_by_their_folder(
+    folder: Path, batch: Batch, fake_model: FakeEncoder, tmp_path: Path, capsys: Capture
+) -> None:
+    assert fake_model
+    batch(folder, "--shard-size", "10", into=tmp_path / "one")
+    (tmp_path / "one" / "_SUCCESS").unlink()
+    (tmp_path / "one" / "data" / "part-00001.parquet").unlink()
+    capsys.readouterr()
+    plain = tmp_path / "plain.jsonl"
+    run(["classify", str(folder), *LABELS, "-o", str(plain)])
+    capsys.readouterr()
+
+    codes = [run(["diff", str(tmp_path / one), str(plain)]) for one in ("one", "one/data")]
+
+    told = capsys.readouterr()
+    assert codes == [2, 6]
+    assert "this batch is not finished: 2 of 3 parts are there" in told.err
+    assert {line.split("\t")[1] for line in told.out.splitlines()} == {"added"}
+    assert len(told.out.splitlines()) == 10
+
+
+def test_a_part_of_another_batch_and_one_that_is_gone_or_damaged_are_refused(
+    folder: Path, batch: Batch, fake_model: FakeEncoder, tmp_path: Path, capsys: Capture
+) -> None:
+    assert fake_model
+    one, other = tmp_path / "one", tmp_path / "other"
+    batch(folder, "--shard-size", "10", into=one)
+    batch(folder, "--shard-size", "12", into=other)
+    part = one / "data" / "part-00001.parquet"
+    capsys.readouterr()
+
+    told = []
+    for content in ((other / "data" / part.name).read_bytes(), part.read_bytes()[:-9], None):
+        part.unlink()
+        if content is not None:
+            part.write_bytes(content)
+        assert run(["diff", str(one), str(one)]) == 3
+        told.append(capsys.readouterr().err)
+
+    assert "is a part of another batch" in told[0]
+    assert "is damaged or cannot be read" in told[1]
+    assert "this part is missing" in told[2]
+    assert all("run the batch again" in each for each in told)
+
+
+def test_vectors_of_a_batch_in_a_store_are_read_where_they_lie(
+    folder: Path, vectors: Path, capsys: Capture
+) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    store = fsspec.filesystem("memory")
+    for path in vectors.rglob("*"):
+        if path.is_file():
+            store.pipe(f"/run/{path.relative_to(vectors).as_posix()}", path.read_bytes())
+
+    found = lines_of(capsys, "classify", "memory://run", *LABELS)
+    store.rm("/run", recursive=True)
+
+    assert found == lines_of(capsys, "classify", folder, *LABELS)
+
+
+def test_shards_that_failed_are_skipped_records(
+    folder: Path, vectors: Path, capsys: Capture
+) -> None:
+    success = json.loads((vectors / "_SUCCESS").read_text(encoding="utf-8"))
+    (vectors / "_SUCCESS").write_text(json.dumps(success | {"failed": 1}), encoding="utf-8")
+    (vectors / "failed").mkdir()
+    failure = {"shard": 2, "url": "a.tar", "reason": "its worker died"}
+    (vectors / "failed" / "00002.json").write_text(json.dumps(failure), encoding="utf-8")
+    (vectors / "data" / "part-00002.parquet").unlink()
+
+    found = lines_of(capsys, "classify", vectors, *LABELS)
+
+    assert found[:-1] == lines_of(capsys, "classify", folder, *LABELS)[:20]
+    assert found[-1] == {
+        "path": "a.tar",
+        "status": "skipped",
+        "reason": "its shard failed: its worker died",
+    }
