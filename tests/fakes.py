@@ -68,6 +68,9 @@ class FakeEncoder:
     def start(self) -> None:
         self.n_starts += 1
 
+    def start_early(self) -> None:
+        pass
+
     def encode_images(self, pixels: Pixels) -> Rows:
         assert pixels.dtype == np.uint8
         assert pixels.shape[1:] == (self.config.preprocessing.size,) * 2 + (3,)

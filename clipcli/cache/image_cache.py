@@ -101,6 +101,8 @@ class ImageCache:
 
     def knows_model(self, fingerprint: str) -> bool:
         """Say whether there may be vectors of a model."""
+        if self._path is not None and not self._path.exists():
+            return False
         return self.ask(lambda store: store.knows_model(fingerprint), False)
 
     def _open(self, path: Path) -> Store:

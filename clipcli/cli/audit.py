@@ -68,6 +68,7 @@ def audit(
     if actions.apply is not None:
         return apply_decisions(tree, actions, notes.notes())
     session = model.session(Inputs((source,)), notes)
+    session.start_early()
     session.notes.say(tree.in_words())
     with spooled(is_wanted=request.wants("html")) as spool:
         report = _audit(session, tree, labels, spool, is_guarded=output.guard_formulas)

@@ -54,6 +54,9 @@ def classify(
     clipcli classify photos/ --labels animals
     clipcli classify photos/ --labels 'cat, dog' -o results.csv -o sheet.html
     """
+    session = model.session(paths.inputs(), notes)
+    session.start_early()
+
     from clipcli.cli.classified import classified
     from clipcli.cli.open_classifier import TOP_K, open_classifier
     from clipcli.output.results import FORMATS
@@ -71,7 +74,6 @@ def classify(
             hint="add -o FILE.html, or ask `clipcli explain`",
         )
     known = reviewed.known()
-    session = model.session(paths.inputs(), notes)
     classifier = open_classifier(session, labels, decisions, top_k=decision.top_k or TOP_K)
     if known is not None:
         known.check_labels(classifier.label_set.names)

@@ -36,6 +36,7 @@ def embed(
 
     check_vector_target(output, overwrite=overwrite)
     session = model.session(paths.inputs(), notes)
+    session.start_early()
     return _embed(session, output, overwrite=overwrite)
 
 

@@ -60,6 +60,7 @@ def review(
     )
     decisions, known = decision.decisions(), reviewed.known()
     session = model.session(paths.inputs(), notes)
+    session.start_early()
     classifier = open_classifier(session, labels, decisions, top_k=decision.top_k or TOP_K)
     if known is not None:
         known.check_labels(classifier.label_set.names)

@@ -126,6 +126,7 @@ def search(
         has_list=paths.from_file is not None,
     )
     session = model.session(Inputs(places, paths.from_file, paths.null), notes)
+    session.start_early()
     search_request = search_request.with_templates(query.templates)
     return _search(session, search_request, request, query.top, query.min_similarity)
 

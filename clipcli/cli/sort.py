@@ -127,6 +127,7 @@ def sort(
     if action == "hardlink":
         check_hard_links(watched.places)
     session = model.session(Inputs((watched.typed,)), notes, report=FindReport(links=[]))
+    session.start_early()
     classifier = open_classifier(session, labels, Decisions(min_prob))
     plan = _make_plan(session, classifier, watched, wishes, request)
     return _sort(session, plan, watched, into, wishes)

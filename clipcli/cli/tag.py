@@ -118,6 +118,7 @@ def tag(
     if actions.remove:
         outcome = _look_for_removals(session, planner)
     else:
+        session.start_early()
         _classify(session, labels, decisions, reviewed.known(), planner)
         outcome = conclude(session)
     return _carry_out(session, planner.plan, actions, outcome)

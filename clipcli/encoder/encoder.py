@@ -112,12 +112,31 @@ class ModelEncoder:
 
     def start(self) -> None:
         """Begin to load the engine and the weights in the background; safe to call again."""
+        if (loading := self._begin()) is not None:
+            threading.Thread(
+                target=self._load_into, args=(loading,), name="load", daemon=True
+            ).start()
+
+    def start_early(self) -> None:
+        """Do what :meth:`start` does, long before the first picture, where that is worth it.
+
+        That is with a graph for ONNX Runtime. Imports hold the interpreter, on whatever thread, so
+        they are done in this one, and only what ONNX Runtime does by itself is left to a thread.
+        """
+        is_ready = self.backend == "onnx" and not self.has_to_export
+        if is_ready and (loading := self._begin()) is not None:
+            self._load_into(loading)
+            error = loading.exception()
+            if error is not None and not isinstance(error, Exception):  # Ctrl-C
+                raise error
+
+    def _begin(self) -> Future[Runner] | None:
+        """Return where the engine is to appear, to the first who asks."""
         with self._lock:
-            if self._loading is None:
-                self._loading = Future()
-                threading.Thread(
-                    target=self._load_into, args=(self._loading,), name="load", daemon=True
-                ).start()
+            if self._loading is not None:
+                return None
+            self._loading = Future()
+            return self._loading
 
     def _load_into(self, future: Future[Runner]) -> None:
         try:

@@ -57,6 +57,11 @@ class Inputs:
         has_source = any(map(is_source, self.paths))
         return STANDARD_INPUT not in self.paths and not has_pipe and not has_source
 
+    @property
+    def are_files(self) -> bool:
+        """Whether all are files and folders: an archive may hold vectors in place of pictures."""
+        return bool(self.paths or self.from_file) and not any(map(is_source, self.paths))
+
     def check(self) -> None:
         """Refuse inputs that cannot be any, before the first of them is looked at.
 

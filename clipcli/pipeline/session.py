@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from clipcli.errors import InputError, UsageError
+from clipcli.errors import ClipcliError, InputError, UsageError
 from clipcli.images.find import FindReport, ImageFile
 from clipcli.images.left_out import in_words
 from clipcli.pipeline.image_data import ImageData
@@ -21,6 +21,7 @@ from clipcli.results import Provenance, Skipped
 if TYPE_CHECKING:
     from clipcli.cache.image_cache import ImageCache
     from clipcli.cache.text_cache import TextCache
+    from clipcli.encoder.encoder import ModelEncoder
     from clipcli.labels.label_set import LabelSet
     from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.embed import DecodeOptions, Embedded
@@ -111,14 +112,31 @@ class Session:
     goes_without_cache: bool = False  # and it was said
     _n_found: int = 0  # inputs, so far, by who counts them on the side
 
+    def start_early(self) -> None:
+        """Begin to load the engine, where pictures are to be encoded for sure.
+
+        The sooner, the more of it is done while the rest of the program is imported. What is wrong
+        with the model is said where it is asked for, after what is wrong with the other options.
+        """
+        if not self.inputs.are_files:
+            return
+        with suppress(ClipcliError):
+            if not self.image_cache.knows_model(self._model_encoder.config.fingerprint):
+                self._model_encoder.start_early()
+
+    @cached_property
+    def _model_encoder(self) -> ModelEncoder:
+        from clipcli.encoder.encoder import load_encoder
+
+        asked = self.model
+        return load_encoder(asked.model, asked.device, asked.precision, asked.backend)
+
     @cached_property
     def encoder(self) -> TimedEncoder:
         """The model; torch is not imported before it is needed."""
-        from clipcli.encoder.encoder import load_encoder
         from clipcli.pipeline.timing import TimedEncoder
 
-        asked = self.model
-        encoder = load_encoder(asked.model, asked.device, asked.precision, asked.backend)
+        encoder = self._model_encoder
         if encoder.has_to_export:
             how_long = "a minute or two" if encoder.backend == "openvino" else "some seconds"
             self.notes.say(f"making the model ready for {encoder.backend}, once: {how_long}")

@@ -149,6 +149,28 @@ def test_import_times_of_help_name_no_heavy_module(poison: Path) -> None:
     assert not {name.partition(".")[0] for name in imported} & set(POISONED)
 
 
+def test_an_engine_that_will_be_needed_is_loading_while_the_rest_is_imported(
+    pictures: Path, tmp_path: Path
+) -> None:
+    program = (
+        "import sys; from clipcli.cli.app import run\n"
+        f"code = run(['classify', {str(pictures)!r}, '--labels', 'animals', *sys.argv[1:]])\n"
+        "print(code, *sys.modules, sep=chr(10))\n"
+    )
+
+    def modules(*arguments: str) -> list[str]:
+        finished = python(tmp_path, "-c", program, *arguments)  # no poison there
+        return finished.stdout.splitlines()
+
+    cold, warm, refused = modules(), modules(), modules("--min-prob", "7")
+
+    later = ("clipcli.output.results", "clipcli.labels.label_set", "PIL.Image")
+    assert all(cold.index("onnxruntime") < cold.index(name) for name in later)
+    assert "clipcli.output.results" in warm
+    assert "onnxruntime" not in warm
+    assert refused[0] == "2"  # what is wrong with the options is said all the same
+
+
 def test_only_the_command_that_is_called_is_built_and_all_after_a_slip() -> None:
     names = [command[0] for command in all_commands() if len(command) == 1]
 

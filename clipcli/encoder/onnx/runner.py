@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from clipcli.process import usable_cores
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from onnxruntime import OrtValue, SessionOptions
+    from onnxruntime import InferenceSession, OrtValue, SessionOptions
 
 GRAPH_NAME = "image.onnx"
 INPUT = "pixels"
@@ -36,31 +37,32 @@ class OnnxTower:
     Subtle: the shape is fixed, blocks that are not full are filled up, and each runs on one
     thread. So a picture's row is the same, to the last bit, in any batch and on any number of
     cores; and threads never wait for each other inside of a product.
+
+    The graph is loaded in the background: what is wrong with it is raised at the first use.
     """
 
     def __init__(self, graph: Path, source: ModelSource) -> None:
         import onnxruntime
 
-        config = source.config
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4  # nothing: its errors are raised as well
         # Subtle: the session reads the arrays for as long as it lives, so they are kept.
         self._given = _give_weights(options, graph, source.plan)
-        providers = ["CPUExecutionProvider"]
-        try:
-            self._session = onnxruntime.InferenceSession(str(graph), options, providers=providers)
-        except Exception as error:  # its classes share no other ancestor
-            raise ModelError(f"{graph}: cannot be loaded: {error}") from error
-        belongs_to = self._session.get_modelmeta().custom_metadata_map.get(FINGERPRINT)
-        if belongs_to != config.fingerprint:
-            raise ModelError(
-                f"{graph}: belongs to other weights",
-                hint=f"python -m clipcli.encoder.onnx.export {graph.parent}",
-            )
-        self._shape: list[int] = self._session.get_inputs()[0].shape  # (n, s, s, 3)
-        self._width = config.architecture.embed_dim
+        self._width = source.config.architecture.embed_dim
         self._pool = ThreadPoolExecutor(usable_cores(), thread_name_prefix="encode")
+        # It lets go of the interpreter, and other modules are imported meanwhile.
+        fingerprint = source.config.fingerprint
+        self._made = self._pool.submit(_make_session, graph, options, fingerprint)
+
+    @property
+    def _session(self) -> InferenceSession:
+        return self._made.result()
+
+    @cached_property
+    def _shape(self) -> list[int]:
+        shape: list[int] = self._session.get_inputs()[0].shape  # (n, s, s, 3)
+        return shape
 
     @property
     def at_once(self) -> int:
@@ -94,6 +96,23 @@ class OnnxTower:
         return rows
 
 
+def _make_session(graph: Path, options: SessionOptions, fingerprint: str) -> InferenceSession:
+    """Load a graph, and check that it belongs to the weights of that fingerprint."""
+    import onnxruntime
+
+    providers = ["CPUExecutionProvider"]
+    try:
+        session = onnxruntime.InferenceSession(str(graph), options, providers=providers)
+    except Exception as error:  # its classes share no other ancestor
+        raise ModelError(f"{graph}: cannot be loaded: {error}") from error
+    if session.get_modelmeta().custom_metadata_map.get(FINGERPRINT) != fingerprint:
+        raise ModelError(
+            f"{graph}: belongs to other weights",
+            hint=f"python -m clipcli.encoder.onnx.export {graph.parent}",
+        )
+    return session
+
+
 def _give_weights(options: SessionOptions, graph: Path, plan: TensorPlan) -> list[OrtValue]:
     """Give a session the weights that its graph does not hold, where that is so."""
     recipe = graph.with_name(RECIPE_NAME)
@@ -116,9 +135,13 @@ class OnnxRunner:
         self._tower = OnnxTower(graph, source)
         self.precision = f"{precision}-onnx"
         self.note = note
-        wanted = min(MAX_BATCH, BATCH_PIXELS // source.config.preprocessing.size**2)
+        self._wanted = min(MAX_BATCH, BATCH_PIXELS // source.config.preprocessing.size**2)
+
+    @property
+    def batch_size(self) -> int:
+        """How many pictures are worth encoding at once."""
         step = self._tower.at_once * usable_cores()  # all threads end together
-        self.batch_size = max(1, round(wanted / step)) * step
+        return max(1, round(self._wanted / step)) * step
 
     @classmethod
     def load(cls, source: ModelSource, device: str = "auto", precision: str = "auto") -> OnnxRunner:

@@ -191,7 +191,7 @@ def test_a_graph_of_other_weights_is_refused(tmp_path: Path) -> None:
     write_graph(source, source.path / GRAPH_NAME, 4)
 
     with pytest.raises(ModelError, match="belongs to other weights"):
-        OnnxTower(source.path / GRAPH_NAME, other)
+        OnnxTower(source.path / GRAPH_NAME, other).encode(check_pixels(other.config.preprocessing))
 
 
 def test_a_model_is_exported_once_and_then_runs_without_torch(
