@@ -11,7 +11,7 @@ import typer
 from clipcli.cli import options
 from clipcli.cli.groups import ClassLabelOptions, ModelOptions, NoteOptions, OutputOptions
 from clipcli.cli.known import DecidedOptions
-from clipcli.errors import ExitCode
+from clipcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from clipcli.pipeline.decisions import Decisions
@@ -75,9 +75,18 @@ class DataOptions:
         typer.Argument(
             metavar="DIR",
             help="A folder with a folder for each class, or with train, val or test above those, "
-            "or a .csv or .tsv with the columns path and label.",
+            "or a .csv or .tsv with the columns path and label; or answers: what batch classify "
+            "has written, a folder or a URL, or a .parquet of classify.",
         ),
     ]
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="The true classes of answers, with the columns key and label. Left out: the "
+            "folder that each lies in.",
+        ),
+    ] = None
     splits: options.Splits = None
     out_of_set: Annotated[
         str | None,
@@ -159,6 +168,19 @@ def eval_(
     clipcli eval photos-by-class/
     clipcli eval photos-by-class/ --compare model=ViT-B/32 -o report.html
     """
+    from clipcli.cli.eval_rows import are_rows, eval_rows
+
+    if are_rows(data.source) and data.boxes is None:
+        asks = (labels.templates, labels.probe, labels.no_rules, data.splits, data.out_of_set)
+        is_alone = not any((*asks, reviewed.decisions, output.pictures))
+        is_alone = is_alone and judging == JudgingOptions()
+        told = (labels.labels, output, output.confusion, notes)
+        return eval_rows(data.source, data.truth, *told, is_alone=is_alone)
+    if data.truth is not None:
+        raise UsageError(
+            f"--truth {data.truth}: belongs to answers, and {data.source} holds pictures",
+            hint="name the table itself, with the columns path and label",
+        )
     if data.boxes is None:
         return _eval_labels(data, labels, reviewed, judging, model, output, notes)
     from clipcli.cli.eval_boxes import eval_boxes

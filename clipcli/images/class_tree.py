@@ -115,14 +115,13 @@ def read_class_tree(source: str, splits: Sequence[str] | None = None) -> ClassTr
     path = Path(source)
     if path.is_dir():
         return _read_folder(source, splits)
-    delimiter = TABLE_DELIMITERS.get(path.suffix.lower())
-    if delimiter is None or not path.is_file():
+    if path.suffix.lower() not in TABLE_DELIMITERS or not path.is_file():
         fact = "neither a folder nor a table" if path.exists() else "no such file or folder"
         raise InputError(
             f"{source}: {fact}",
             hint="give a folder with a folder for each class, or a .csv with path and label",
         )
-    return _read_table(path, delimiter)
+    return _read_table(path)
 
 
 def split_names(text: str | None) -> tuple[str, ...] | None:
@@ -196,34 +195,49 @@ def _folders(folder: str) -> list[str]:
     return natural_sort(names)
 
 
-def _read_table(table: Path, delimiter: str) -> ClassTree:
-    text = io.StringIO(read_text(table, InputError), newline="")
-    try:
-        return _table(table, read_rows(text, delimiter=delimiter, is_strict=False))
-    except CsvError as error:
-        raise InputError(f"{table}:{error.line}: {error.fact}") from error
-
-
-def _table(table: Path, lines: Iterator[CsvRow]) -> ClassTree:
-    header = next(lines, CsvRow(1, [])).cells
-    path_at, label_at = (_column(table, header, names) for names in (PATH_COLUMNS, LABEL_COLUMNS))
-    split_at = header.index(SPLIT_COLUMN) if SPLIT_COLUMN in header else None
+def _read_table(table: Path) -> ClassTree:
     rows: dict[str, Place] = {}
-    for line, cells in lines:
-        if not any(cells):
-            continue
-        if len(cells) != len(header):
-            raise InputError(f"{table}:{line}: {len(cells)} cells, {len(header)} in the header")
-        path = os.path.join(table.parent, cells[path_at])  # noqa: PTH118 - as find_images joins
+    for line, cell, place in rows_of_table(table, PATH_COLUMNS):
+        path = os.path.join(table.parent, cell)  # noqa: PTH118 - as find_images joins
         if path in rows:
-            raise InputError(f"{table}:{line}: {cells[path_at]!r} appears twice")
-        split = cells[split_at] if split_at is not None else ""
-        rows[path] = Place(cells[label_at] or None, split)
+            raise InputError(f"{table}:{line}: {cell!r} appears twice")
+        rows[path] = place
     classes = {place.label for place in rows.values() if place.label}
     if not classes:
         raise InputError(f"{table}: no row has a label")
     splits = {place.split for place in rows.values() if place.split}
     return ClassTree(str(table), tuple(natural_sort(classes)), tuple(natural_sort(splits)), rows)
+
+
+def rows_of_table(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, str, Place]]:
+    """Yield each row's line, its cell in the first of these columns, and its class and split.
+
+    Raises
+    ------
+    InputError
+        If the table cannot be read, or has no such column.
+    """
+    text = io.StringIO(read_text(table, InputError), newline="")
+    delimiter = TABLE_DELIMITERS[table.suffix.lower()]
+    try:
+        yield from _cells_of(table, read_rows(text, delimiter=delimiter, is_strict=False), columns)
+    except CsvError as error:
+        raise InputError(f"{table}:{error.line}: {error.fact}") from error
+
+
+def _cells_of(
+    table: Path, lines: Iterator[CsvRow], columns: Sequence[str]
+) -> Iterator[tuple[int, str, Place]]:
+    header = next(lines, CsvRow(1, [])).cells
+    path_at, label_at = (_column(table, header, names) for names in (columns, LABEL_COLUMNS))
+    split_at = header.index(SPLIT_COLUMN) if SPLIT_COLUMN in header else None
+    for line, cells in lines:
+        if not any(cells):
+            continue
+        if len(cells) != len(header):
+            raise InputError(f"{table}:{line}: {len(cells)} cells, {len(header)} in the header")
+        split = cells[split_at] if split_at is not None else ""
+        yield line, cells[path_at], Place(cells[label_at] or None, split)
 
 
 def _column(table: Path, header: Sequence[str], names: Sequence[str]) -> int:

@@ -16,7 +16,7 @@ ROWS_AT_ONCE = 4096
 PROVENANCE = b"clipcli"
 
 
-def records_of(name: str) -> Iterator[dict[str, Any]]:
+def records_of(name: str, columns: tuple[str, ...] = COLUMNS) -> Iterator[dict[str, Any]]:
     """Yield the record of each row of a file, a few thousand of them in memory at a time.
 
     Raises
@@ -27,7 +27,7 @@ def records_of(name: str) -> Iterator[dict[str, Any]]:
     """
     try:
         with open_seekable(name) as stream, open_table(name, stream) as table:
-            yield from table_records(name, table)
+            yield from table_records(name, table, columns)
     except ImageError as error:
         raise OSError(error.message) from error
 

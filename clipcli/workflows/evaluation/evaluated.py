@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from clipcli.results import Provenance, Skipped
 from clipcli.workflows.evaluation.calibrate import CalibrationOutcome
 from clipcli.workflows.evaluation.chance import PairedDifference, compare, holm
-from clipcli.workflows.evaluation.figures import Figures, compute_figures
+from clipcli.workflows.evaluation.figures import Figures, Judgeable, compute_figures
 from clipcli.workflows.evaluation.predictions import Predictions, Scores
 
 
@@ -36,7 +36,7 @@ class Evaluated:
     """The figures of one classifier, and what was asked for besides."""
 
     source: str
-    predictions: Predictions
+    predictions: Judgeable
     figures: Figures
     ood: Scores | None  # of pictures that no label fits
     ood_source: str | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -66,18 +67,59 @@ class Figures:
     out_of_set: OutOfDistribution | None
 
 
+class Judgeable(Protocol):
+    """What is judged: answers for n pictures whose true labels are known, places among names."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels (c)."""
+
+    @property
+    def n_ranked(self) -> int:
+        """How many labels of a picture are known to be in order; ranks above that are one."""
+
+    @property
+    def truth(self) -> metrics.Places:
+        """The true label (n,)."""
+
+    @property
+    def first(self) -> metrics.Places:
+        """The label that was found the most probable (n,)."""
+
+    @property
+    def first_probabilities(self) -> metrics.Numbers:
+        """How probable that is (n,)."""
+
+    @property
+    def ranks(self) -> metrics.Places:
+        """How many labels stand before the true one (n,)."""
+
+    @property
+    def is_right(self) -> metrics.Flags:
+        """Whether the true label is first (n,)."""
+
+    @property
+    def has_decisions(self) -> bool:
+        """Whether there is anything by which a picture could stay without a label."""
+
+    @property
+    def is_answered(self) -> metrics.Flags:
+        """Whether a label was given (n,)."""
+
+
 def compute_figures(
-    predictions: Predictions, classes: Mapping[str, tuple[str, ...]], ood: Scores | None = None
+    predictions: Judgeable, classes: Mapping[str, tuple[str, ...]], ood: Scores | None = None
 ) -> Figures:
     """Judge predictions; ``classes`` are the folders or cells behind each label's name."""
-    names = predictions.rules.names
+    names = predictions.names
     matrix = metrics.confusion(predictions.truth, predictions.first, len(names))
     bins = reliability.reliability(predictions.first_probabilities, predictions.is_right)
     right = np.diag(matrix)
+    knows_top = len(names) > TOP and predictions.n_ranked >= TOP
     return Figures(
         n=len(predictions.truth),
         top1=chance.share_interval(predictions.is_right),
-        top5=chance.share_interval(predictions.ranks < TOP) if len(names) > TOP else None,
+        top5=chance.share_interval(predictions.ranks < TOP) if knows_top else None,
         mean_per_class=chance.mean_recall_interval(right, matrix.sum(axis=1) - right),
         calibration_error=reliability.calibration_error(bins),
         mean_probability=float(predictions.first_probabilities.mean()),
@@ -118,13 +160,14 @@ def _known(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _decided(predictions: Predictions) -> Decided:
+def _decided(predictions: Judgeable) -> Decided:
     answered = predictions.is_answered
     accuracy = float(predictions.is_right[answered].mean()) if answered.any() else None
     return Decided(float(answered.mean()), accuracy)
 
 
-def _out_of_set(predictions: Predictions, ood: Scores) -> OutOfDistribution:
+def _out_of_set(predictions: Judgeable, ood: Scores) -> OutOfDistribution:
+    assert isinstance(predictions, Predictions)
     inside, outside = predictions.reject_scores, ood.reject_scores
     c = len(predictions.rules.names)
     return OutOfDistribution(

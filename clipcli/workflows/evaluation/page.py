@@ -13,12 +13,12 @@ from clipcli.output.html.contact_sheet import heading, provenance_rows
 from clipcli.output.html.gallery import Card, Choice, Gallery, GallerySettings
 from clipcli.output.html.line_chart import SIZE, Chart, Plot, chart
 from clipcli.output.text import visible
+from clipcli.workflows.evaluation.predictions import Predictions
 from clipcli.workflows.evaluation.report_text import COVERAGE, RELIABILITY, sections
 
 if TYPE_CHECKING:
     from clipcli.output.formats import Sink
     from clipcli.workflows.evaluation.evaluated import Evaluated
-    from clipcli.workflows.evaluation.predictions import Predictions
     from clipcli.workflows.evaluation.reliability import Bin
 
 PAIRS_SHOWN = 15
@@ -38,7 +38,9 @@ MATRIX_LABELS = 60  # more do not fit on a screen; --confusion has them
 
 def write_page(evaluated: Evaluated, sink: Sink, folder: Path | None) -> None:
     """Write the page into a sink; ``folder`` is where it will lie, if that is known."""
-    shown = _shown(evaluated.predictions)
+    predictions = evaluated.predictions
+    assert isinstance(predictions, Predictions)  # rows have no pictures to be shown
+    shown = _shown(predictions)
     gallery = Gallery(
         sink,
         SETTINGS,
@@ -50,13 +52,13 @@ def write_page(evaluated: Evaluated, sink: Sink, folder: Path | None) -> None:
         charts_of=_charts(evaluated),
         matrix=_matrix(evaluated),
         per_cell=PER_CELL,
-        is_all=len(shown) == len(evaluated.predictions.paths),
+        is_all=len(shown) == len(predictions.paths),
         provenance=provenance_rows(evaluated.provenance),
         **SIZE,
     )
     try:
         for i in shown:
-            gallery.add(_card(evaluated.predictions, i))
+            gallery.add(_card(predictions, i))
         gallery.finish()
     finally:
         gallery.close()

@@ -90,6 +90,16 @@ class Predictions(Scores):
 
     truth: Places = field(kw_only=True)  # (n,), places among the labels
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels (c)."""
+        return self.rules.names
+
+    @property
+    def n_ranked(self) -> int:
+        """All labels are known to be in order."""
+        return len(self.rules.names)
+
     def by_the_model(self) -> Predictions:
         """Return those that the model has made, without any that a file's own word decided."""
         kept = np.flatnonzero(~self.is_told)

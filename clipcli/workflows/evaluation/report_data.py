@@ -191,8 +191,11 @@ def picture_rows(evaluated: Evaluated) -> Iterator[Sequence[Cell]]:
         "reject_score",
         "reason",
     )
+    from clipcli.workflows.evaluation.predictions import Predictions
+
     predictions = evaluated.predictions
-    names = predictions.rules.names
+    assert isinstance(predictions, Predictions)  # of rows there is no more than they say
+    names = predictions.names
     for i, path in enumerate(predictions.paths):
         true, first = int(predictions.truth[i]), int(predictions.first[i])
         yield (
