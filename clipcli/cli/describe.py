@@ -41,8 +41,8 @@ class ThingOptions:
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="A model that locates (OWL-ViT, OWLv2, GLIP): everyday things that it finds are "
-            "said and counted too, with their boxes. Left out: none are.",
+            help="A model that locates (OWL-ViT, OWLv2, GLIP, Grounding DINO): everyday things "
+            "that it finds are said and counted too, with their boxes. Left out: none are.",
         ),
     ] = None
     min_score: Annotated[
@@ -51,8 +51,8 @@ class ThingOptions:
             min=0.0,
             max=1.0,
             metavar="SCORE",
-            help="Say nothing that was located with a lower score. Left out: 0.5 with GLIP, else "
-            "0.3.",
+            help="Say nothing that was located with a lower score. Left out: 0.5 with GLIP, 0.4 "
+            "with Grounding DINO and its like, else 0.3.",
             show_default=False,
         ),
     ] = None

@@ -64,7 +64,8 @@ class LocateQuery:
             min=0.0,
             max=1.0,
             metavar="SCORE",
-            help="List no box with a lower score. Left out: 0.1 with OWL-ViT and OWLv2, else 0.5.",
+            help="List no box with a lower score. Left out: 0.1 with OWL-ViT and OWLv2, 0.3 with "
+            "Grounding DINO and its like, else 0.5.",
             show_default=False,
         ),
     ] = None
@@ -82,7 +83,7 @@ class LocateQuery:
             max=1.0,
             metavar="OVERLAP",
             help="Drop a box that overlaps a better one of its label by more; 1 keeps all. Left "
-            "out: 0.6 with GLIP, else 0.5.",
+            "out: 0.6 with GLIP, 1 with Grounding DINO and its like, else 0.5.",
             show_default=False,
         ),
     ] = None
@@ -191,7 +192,7 @@ def _locate(
     if opened.method == "coarse":
         session.notes.say(
             "coarse boxes, from heat maps: for better ones name a model that locates "
-            "(OWL-ViT, OWLv2 or GLIP) with --model"
+            "(OWL-ViT, OWLv2, GLIP or Grounding DINO) with --model"
         )
     labels = list(question.phrases)
     page = heading(session, question.in_words(), opened.model)

@@ -22,6 +22,10 @@ def load_locator(
         from clipcli.encoder.torch.locators.glip_runner import GlipRunner
 
         return GlipRunner.load(source, device, precision)
+    if source.kind in ("mm-grounding-dino", "grounding-dino"):
+        from clipcli.encoder.torch.locators.grounding_runner import GroundingRunner
+
+        return GroundingRunner.load(source, device, precision)
     from clipcli.encoder.torch.locators.owl_runner import OwlRunner
 
     return OwlRunner.load(source, device, precision)

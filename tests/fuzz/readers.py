@@ -530,6 +530,13 @@ def read_a_locator(path: Path) -> None:
     from clipcli.models.formats.json_reader import read_object
     from clipcli.models.formats.preprocessor import read_openclip_preprocess
     from clipcli.models.formats.tokenizer_files import read_siglip_tokens
+    from clipcli.models.locators.grounding import (
+        grounding_preprocessing,
+        is_grounding,
+        may_share_heads,
+        read_grounding,
+    )
+    from clipcli.models.locators.grounding_keys import grounding_tensors
     from clipcli.models.locators.owl import is_owl, owl_tensors, read_owl
     from clipcli.models.locators.source import owl_preprocessing
 
@@ -537,6 +544,12 @@ def read_a_locator(path: Path) -> None:
     if path.name == "owl.json":
         if is_owl(data):
             owl_tensors(read_owl(data))
+    elif path.name == "grounding.json":
+        if is_grounding(data):
+            may_share_heads(data)
+            grounding_tensors(read_grounding(data))
+    elif path.name == "resizing.json":
+        grounding_preprocessing(path)
     elif path.name == "siglip.json":
         if huggingface.is_huggingface(data) and huggingface.model_type(data) != "clip":
             tokens = read_siglip_tokens(path.parent, huggingface.siglip_vocab_size(data))
@@ -551,6 +564,14 @@ def locator_seeds() -> Iterator[tuple[str, bytes]]:
     text, image = {"num_hidden_layers": 2}, {"image_size": 768, "patch_size": 32}
     owl = {"model_type": "owlvit", "projection_dim": 64, "text_config": text}
     yield "owl.json", json.dumps(owl | {"vision_config": image}).encode()
+    swin = {"model_type": "swin", "depths": [1, 1], "num_heads": [1, 2], "out_indices": [1, 2]}
+    grounding = {"model_type": "mm-grounding-dino", "backbone_config": swin, "encoder_layers": 1}
+    yield "grounding.json", json.dumps(grounding | {"num_feature_levels": 3}).encode()
+    resizing = {"size": {"shortest_edge": 800, "longest_edge": 1333}, "resample": 2}
+    yield (
+        "resizing.json",
+        json.dumps(resizing | {"image_mean": [0.5] * 3, "image_std": [0.2] * 3}).encode(),
+    )
     siglip = {"model_type": "siglip", "text_config": {"vocab_size": 32000, "hidden_size": 64}}
     siglip |= {"vision_config": {"hidden_size": 64, "image_size": 224, "patch_size": 16}}
     yield "siglip.json", json.dumps(siglip).encode()

@@ -60,6 +60,7 @@ SHARDS = {  # an index stands for all of these
 }
 CLIP_TOKENIZERS = ((MERGES_NAME, IDS_NAME), (TOKENIZER_NAME,), (MERGES_NAME,))
 SIGLIP_TOKENIZERS = ((TOKENIZER_NAME,), *((name,) for name in SENTENCEPIECE_NAMES))
+WORDPIECE_TOKENIZERS = ((TOKENIZER_NAME,), ("vocab.txt",))
 SIGLIP_EXTRAS = (SETTINGS_NAME, "special_tokens_map.json")
 
 
@@ -117,7 +118,12 @@ class CatalogEntry:
 
 
 def wanted_files(
-    repository: str, layout: Layout, available: Iterable[str], *, is_siglip: bool = False
+    repository: str,
+    layout: Layout,
+    available: Iterable[str],
+    *,
+    is_siglip: bool = False,
+    is_bert: bool = False,  # the text tower: its tokenizer's file is another one
 ) -> tuple[str, ...]:
     """Choose what to download from a repository: configuration, weights once, tokenizer once.
 
@@ -134,6 +140,7 @@ def wanted_files(
         if index in SHARDS:
             weights += sorted(name for name in there if SHARDS[index].fullmatch(name))
     choices = SIGLIP_TOKENIZERS if is_siglip else CLIP_TOKENIZERS
+    choices = WORDPIECE_TOKENIZERS if is_bert else choices
     tokenizer = next((choice for choice in choices if there.issuperset(choice)), ())
     for what, found in (("configuration", config), ("weights", weights), ("tokenizer", tokenizer)):
         if not found:

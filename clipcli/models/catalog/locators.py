@@ -28,7 +28,7 @@ class LocatorEntry:
     """A published model that locates."""
 
     name: str
-    kind: str  # owlvit, owlv2 or glip
+    kind: str  # owlvit, owlv2, glip, mm-grounding-dino or grounding-dino
     aliases: tuple[str, ...]
     repository: str  # on the hub: ``owner/name``
     weights: str  # the one file that is wanted of a GLIP repository; empty: a whole folder
@@ -57,7 +57,8 @@ class LocatorEntry:
         """
         names = set(available)
         if not self.weights:
-            return wanted_files(self.repository, "huggingface", names)
+            is_bert = self.kind.endswith("grounding-dino")
+            return wanted_files(self.repository, "huggingface", names, is_bert=is_bert)
         if self.weights not in names:
             raise ModelError(f"{self.repository}: {self.weights} is missing from its files")
         return (self.weights,)

@@ -25,6 +25,14 @@ from clipcli.models.locators.glip import (
     picture_sides,
     read_glip,
 )
+from clipcli.models.locators.grounding import (
+    GroundingArchitecture,
+    grounding_preprocessing,
+    is_grounding,
+    may_share_heads,
+    read_grounding,
+)
+from clipcli.models.locators.grounding_keys import grounding_plan
 from clipcli.models.locators.owl import OwlArchitecture, is_owl, owl_tensors, read_owl
 from clipcli.models.resolve import chosen_model, find_model
 from clipcli.models.store import Installed
@@ -32,7 +40,8 @@ from clipcli.models.store_pointer import LOCATOR
 from clipcli.models.tokenizer.vocabulary import TOKENIZER_NAME
 from clipcli.strict_json import short
 
-Kind: TypeAlias = Literal["owlvit", "owlv2", "glip"]
+Kind: TypeAlias = Literal["owlvit", "owlv2", "glip", "mm-grounding-dino", "grounding-dino"]
+AnyLocator: TypeAlias = OwlArchitecture | GlipArchitecture | GroundingArchitecture
 WORDPIECE_NAMES = (TOKENIZER_NAME, "vocab.txt")
 GLIP_HEAD = "rpn.head."
 CHECKPOINTS = (".pth", ".pt", ".bin", ".safetensors")
@@ -45,16 +54,16 @@ class LocatorSource:
     path: Path
     name: str
     kind: Kind
-    architecture: OwlArchitecture | GlipArchitecture
+    architecture: AnyLocator
     plan: Mapping[str, JoinedTensor]
     tokenizer_path: Path
     preprocessing: Preprocessing | None  # None: GLIP's, which goes by ``sides``
     fingerprint: str
-    sides: tuple[int, int] = (SHORT_PX, LONG_PX)  # of GLIP's pictures: the short one, the long one
+    sides: tuple[int, int] = (SHORT_PX, LONG_PX)  # of pictures, if not square: short and long
 
 
 def open_locator(path: Path, vocabulary: Path | None = None) -> LocatorSource:
-    """Open a folder of OWL-ViT or OWLv2, or a GLIP checkpoint.
+    """Open a folder of OWL-ViT, OWLv2 or Grounding DINO, or a GLIP checkpoint.
 
     GLIP's vocabulary lies beside its weights, unless ``vocabulary`` says where.
 
@@ -71,11 +80,14 @@ def open_locator(path: Path, vocabulary: Path | None = None) -> LocatorSource:
         data = read_object(config)
         if is_owl(data):
             return _open_owl(folder)
+        if is_grounding(data):
+            return _open_grounding(folder)
         if data.values.get("model_type") == MODEL_TYPE:
             return _open_glip(path, picture_sides(data))
         kind = data.values.get("model_type")
         raise ModelError(
-            f"{config}: model_type is {kind!r}; models that locate are 'owlvit', 'owlv2' and GLIP",
+            f"{config}: model_type is {kind!r}; models that locate are 'owlvit', 'owlv2', "
+            "'mm-grounding-dino', 'grounding-dino' and GLIP",
         )
     return _open_glip(path, vocabulary=vocabulary)
 
@@ -117,6 +129,28 @@ def owl_preprocessing(path: Path, size: int) -> Preprocessing:
     )
 
 
+def _open_grounding(folder: Path) -> LocatorSource:
+    data = read_object(folder / huggingface.CONFIG_NAME)
+    architecture = read_grounding(data)
+    weights, preprocessor = huggingface.find_weights(folder), find_preprocessor(folder)
+    vocabulary = next((folder / n for n in WORDPIECE_NAMES if (folder / n).is_file()), None)
+    for what, found in (
+        ("weights (model.safetensors)", weights),
+        ("preprocessor_config.json", preprocessor),
+        ("vocabulary (tokenizer.json or vocab.txt)", vocabulary),
+    ):
+        if found is None:
+            raise ModelError(f"{folder}: its {what} is missing", hint=f"put it into {folder}")
+    assert weights
+    assert preprocessor
+    assert vocabulary
+    preprocessing, long_px = grounding_preprocessing(preprocessor)
+    plan = grounding_plan(architecture, read_weights(weights), is_shared=may_share_heads(data))
+    kind: Kind = "mm-grounding-dino" if architecture.is_mm else "grounding-dino"
+    sides = (preprocessing.size, long_px)
+    return _source(folder, kind, architecture, plan, vocabulary, preprocessing, sides)
+
+
 def _open_glip(
     path: Path,
     sides: tuple[int, int] = (SHORT_PX, LONG_PX),
@@ -147,7 +181,7 @@ def _only_checkpoint(folder: Path) -> Path:
 def _source(
     path: Path,
     kind: Kind,
-    architecture: OwlArchitecture | GlipArchitecture,
+    architecture: AnyLocator,
     plan: Mapping[str, JoinedTensor],
     tokenizer_path: Path,
     preprocessing: Preprocessing | None,
@@ -206,7 +240,8 @@ def is_locator(path: Path) -> bool:
     config = folder / huggingface.CONFIG_NAME
     if config.is_file():
         data = read_object(config)
-        return is_owl(data) or data.values.get("model_type") == MODEL_TYPE
+        is_folder = is_owl(data) or is_grounding(data)
+        return is_folder or data.values.get("model_type") == MODEL_TYPE
     if path.is_dir():
         files = [p for p in path.iterdir() if p.suffix in CHECKPOINTS and p.is_file()]
         path = files[0] if len(files) == 1 else path

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 SURE = 0.6  # probability from which a label is said
 MOST_NEUTRAL = 0.5  # share of the neutral words beside the labels up to which they are believed
-SURE_BOX = {"glip": 0.5, "owlvit": 0.3, "owlv2": 0.3}  # score from which a box is said, by kind
+# The score from which a box is said, by the kind of model.
+SURE_BOX = {
+    "glip": 0.5,
+    "owlvit": 0.3,
+    "owlv2": 0.3,
+    "mm-grounding-dino": 0.4,
+    "grounding-dino": 0.4,
+}
 MOST_THINGS = 20  # boxes a picture
 UNSURE = "nothing in it was recognised with confidence"
 

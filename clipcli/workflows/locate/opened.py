@@ -24,9 +24,15 @@ if TYPE_CHECKING:
 
 COARSE_MIN_SCORE = 0.5
 # By kind: the lowest score of a box that is listed, and the overlap beyond which one is dropped;
-# OWL-ViT's authors keep every patch's box.
-USUAL = {"glip": (0.5, 0.6), "owlvit": (0.1, 0.5), "owlv2": (0.1, 0.5)}
-FUSED = ("glip",)  # they look at a picture with the question in mind
+# OWL-ViT's authors keep every patch's box, and Grounding DINO's all: its queries see each other.
+USUAL = {
+    "glip": (0.5, 0.6),
+    "owlvit": (0.1, 0.5),
+    "owlv2": (0.1, 0.5),
+    "mm-grounding-dino": (0.3, 1.0),
+    "grounding-dino": (0.3, 1.0),
+}
+UNFUSED = ("owlvit", "owlv2")  # they look at a picture before they know the question
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +154,7 @@ def _memory(session: Session, source: LocatorSource, question: Question, rules: 
         seen = (None if exact else ENOUGH_PX, *more)
         return ByteFacts(kind, source.name, source.fingerprint, precision, exact, decoder, seen)
 
-    sights = None if source.kind in FUSED else facts("places")
+    sights = facts("places") if source.kind in UNFUSED else None
     return Memory(session.image_cache, facts("boxes", *asked), sights)
 
 

@@ -1,4 +1,4 @@
-"""GLIP's captions: names or a sentence, cut into what BERT reads at once."""
+"""GLIP's and Grounding DINO's captions: names or a sentence, cut into what BERT reads at once."""
 
 from __future__ import annotations
 
@@ -20,6 +20,20 @@ MOST_NAMES, CHUNK = 80, 40
 
 
 @dataclass(frozen=True, slots=True)
+class CaptionRules:
+    """How a model likes its captions."""
+
+    reader: str  # the model, for errors
+    most_tokens: int = MOST_TOKENS
+    ending: str = ""  # what has to close a caption
+    stops: str = ""  # characters that cut a caption, and so may not stand within a name
+    lowers: bool = False  # whether names are written small before the tokenizer sees them
+
+
+GLIP_RULES = CaptionRules("GLIP")
+
+
+@dataclass(frozen=True, slots=True)
 class Caption:
     """One text for BERT, and which of its tokens make up which of the question's phrases."""
 
@@ -31,8 +45,8 @@ class Caption:
 class WordPiece:
     """BERT's tokenizer, from the model's folder."""
 
-    def __init__(self, path: Path, vocab_size: int) -> None:
-        self._tokenizer = _read(path)
+    def __init__(self, path: Path, vocab_size: int, rules: CaptionRules = GLIP_RULES) -> None:
+        self._tokenizer, self._rules = _read(path, rules.reader), rules
         n = self._tokenizer.get_vocab_size()
         if n != vocab_size:
             raise ModelError(f"{path}: has {n:,} tokens, the text tower {vocab_size:,}")
@@ -46,34 +60,60 @@ class WordPiece:
             If a name or the sentence is longer than the model reads.
         """
         if question.sentence:
-            encoding = self._tokenizer.encode(question.sentence)
-            if len(encoding.ids) > MOST_TOKENS:
-                raise UsageError(
-                    f"the sentence has {len(encoding.ids)} tokens, and GLIP reads {MOST_TOKENS}",
-                    hint="cut it into several",
-                )
-            phrases = range(len(question.phrases))
-            return [_caption(encoding, question.spans, phrases)]
-        names = question.phrases
+            return [self._of_sentence(question)]
+        names = [self._name(name) for name in question.phrases]
         most = len(names) if len(names) <= MOST_NAMES else CHUNK
         return self._of_names(names, range(len(names)), most)
+
+    def token_id(self, token: str) -> int | None:
+        """Return a token's number, if there is such a token."""
+        number: int | None = self._tokenizer.token_to_id(token)
+        return number
+
+    def _of_sentence(self, question: Question) -> Caption:
+        sentence, rules = question.sentence.rstrip(), self._rules
+        ending = "" if sentence.endswith(tuple(rules.stops)) else rules.ending
+        encoding = self._tokenizer.encode(sentence + ending)
+        if len(encoding.ids) > rules.most_tokens:
+            raise UsageError(
+                f"the sentence has {len(encoding.ids)} tokens, and {rules.reader} reads "
+                f"{rules.most_tokens}",
+                hint="cut it into several",
+            )
+        return self._caption(encoding, question.spans, range(len(question.phrases)))
+
+    def _name(self, name: str) -> str:
+        for stop in self._rules.stops:
+            name = name.replace(stop, " ")
+        return name.lower() if self._rules.lowers else name
 
     def _of_names(self, names: Sequence[str], indices: range, most: int) -> list[Caption]:
         captions: list[Caption] = []
         for start in range(0, len(indices), most):
             part = indices[start : start + most]
             text, spans = _joined([names[i] for i in part])
-            encoding = self._tokenizer.encode(text)
-            if len(encoding.ids) <= MOST_TOKENS:
-                captions.append(_caption(encoding, spans, part))
+            encoding = self._tokenizer.encode(text + self._rules.ending)
+            if len(encoding.ids) <= self._rules.most_tokens:
+                captions.append(self._caption(encoding, spans, part))
             elif len(part) == 1:
                 raise UsageError(
-                    f"label {names[part[0]]!r} has {len(encoding.ids)} tokens, and GLIP reads "
-                    f"{MOST_TOKENS}"
+                    f"label {names[part[0]]!r} has {len(encoding.ids)} tokens, and "
+                    f"{self._rules.reader} reads {self._rules.most_tokens}"
                 )
             else:
                 captions += self._of_names(names, part, (len(part) + 1) // 2)
         return captions
+
+    def _caption(
+        self, encoding: Encoding, spans: Sequence[tuple[int, int]], phrases: Sequence[int]
+    ) -> Caption:
+        tokens = tuple(_tokens_of(encoding, span) for span in spans)
+        for phrase, found in zip(phrases, tokens, strict=True):
+            if not found:
+                raise UsageError(
+                    f"phrase {phrase + 1} has no token that {self._rules.reader} knows"
+                )
+        return Caption(tuple(encoding.ids), tuple(phrases), tokens)
 
 
 def _joined(names: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
@@ -83,16 +123,6 @@ def _joined(names: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
         spans.append((start, start + len(name)))
         start += len(name) + len(SEPARATOR)
     return SEPARATOR.join(names), spans
-
-
-def _caption(
-    encoding: Encoding, spans: Sequence[tuple[int, int]], phrases: Sequence[int]
-) -> Caption:
-    tokens = tuple(_tokens_of(encoding, span) for span in spans)
-    for phrase, found in zip(phrases, tokens, strict=True):
-        if not found:
-            raise UsageError(f"phrase {phrase + 1} has no token that GLIP knows")
-    return Caption(tuple(encoding.ids), tuple(phrases), tokens)
 
 
 def _tokens_of(encoding: Encoding, span: tuple[int, int]) -> tuple[int, ...]:
@@ -105,12 +135,13 @@ def _tokens_of(encoding: Encoding, span: tuple[int, int]) -> tuple[int, ...]:
     )
 
 
-def _read(path: Path) -> Tokenizer:
+def _read(path: Path, reader: str) -> Tokenizer:
     try:
         from tokenizers import BertWordPieceTokenizer, Tokenizer
     except ImportError as error:
         raise MissingExtraError(
-            "GLIP needs the tokenizers library", hint='install it: pip install "clipcli[siglip]"'
+            f"{reader} needs the tokenizers library",
+            hint='install it: pip install "clipcli[siglip]"',
         ) from error
     try:
         if path.suffix == ".json":

@@ -1,18 +1,34 @@
-"""Swin, the image tower of GLIP: attention in windows that shift.
+"""Swin, the image tower of GLIP and Grounding DINO: attention in windows that shift.
 
 Liu et al. 2021 (arXiv:2103.14030). Module names are those of GLIP's released files.
 """
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clipcli.models.locators.glip import GlipArchitecture
-
 PATCH = 4  # pixels
 OTHER_REGION = -100.0  # added between cells that lie side by side only because of the shift
+
+
+class SwinShape(Protocol):
+    """The sizes of an image tower."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def depths(self) -> tuple[int, ...]: ...
+
+    @property
+    def heads(self) -> tuple[int, ...]: ...
+
+    @property
+    def window(self) -> int: ...
 
 
 class WindowAttention(nn.Module):
@@ -106,10 +122,11 @@ class SwinStage(nn.Module):
 
 
 class Swin(nn.Module):
-    """Pixels to maps at strides 8, 16 and 32."""
+    """Pixels to maps at strides 4, 8, 16 and 32, or from a later stage on."""
 
-    def __init__(self, shape: GlipArchitecture) -> None:
+    def __init__(self, shape: SwinShape, first: int = 1) -> None:
         super().__init__()
+        self.first = first
         n = len(shape.depths)
         widths = [shape.width * 2**i for i in range(n)]
         self.patch_embed = nn.ModuleDict(
@@ -124,11 +141,11 @@ class Swin(nn.Module):
                 zip(widths, shape.depths, shape.heads, strict=True)
             )
         )
-        for i in range(1, n):  # the first stage's map is not used
+        for i in range(first, n):
             self.add_module(f"norm{i}", nn.LayerNorm(widths[i]))
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
-        """Return maps of all stages but the first: (n, 3, h, w) -> each (n, d, h/s, w/s)."""
+        """Return maps of all stages from ``first`` on: (n, 3, h, w) -> each (n, d, h/s, w/s)."""
         height, width = pixels.shape[2:]
         pixels = F.pad(pixels, (0, -width % PATCH, 0, -height % PATCH))
         x = self.patch_embed["proj"](pixels).permute(0, 2, 3, 1)  # (n, h/4, w/4, d)
@@ -136,7 +153,7 @@ class Swin(nn.Module):
         maps = []
         for i, stage in enumerate(self.layers):
             out, x = stage(x)
-            if i > 0:
+            if i >= self.first:
                 norm = self.get_submodule(f"norm{i}")
                 maps.append(norm(out).permute(0, 3, 1, 2))  # (n, d, h, w)
         return maps
