@@ -82,6 +82,7 @@ EXCEPTIONS = {
     "training.mini open": TRAINED,
     "training.text.corpus np.load": TRAINED,
     "workflows.audit.copies open": "copies that are compared block by block",
+    "workflows.audit.spooled_rows np.memmap": "a temporary file of its own",
     "workflows.diff.side_by_side json.loads": "of what it has written itself",
     "workflows.diff.side_by_side sqlite3.connect": "a new temporary database of its own",
     "workflows.doctor open": OURS,

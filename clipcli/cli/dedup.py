@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from clipcli.cli.disposal import Wish
     from clipcli.images.find import ImageFile
     from clipcli.output.html.thumbnails import ThumbnailSpool
+    from clipcli.output.request import OutputRequest
     from clipcli.pipeline.session import Session
     from clipcli.results import Skipped
     from clipcli.workflows.audit.choice import Chooser
@@ -70,6 +71,10 @@ class ChoiceOptions:
             if not folder.is_dir():
                 raise UsageError(f"--prefer {folder}: no such folder")
         return Chooser(self.strategy, [os.path.realpath(each) for each in self.prefer or ()])
+
+    def given(self) -> str:
+        """Return the option that was given, "" if none was: each is about files."""
+        return "--prefer" if self.prefer else "" if self.strategy == "best" else "--strategy"
 
     def check(self, chooser: Chooser, found: Sequence[ImageFile | Skipped]) -> None:
         """Refuse folders that hold none of the pictures.
@@ -180,16 +185,37 @@ def dedup(
 
     One copy of each stays, and is compared again before another goes.
     """
-    from clipcli.cli.conclude import conclude, note_files
-    from clipcli.cli.disposal import carry_out
-    from clipcli.output.html.thumbnails import spooled
-    from clipcli.output.report import send
+    from clipcli.cli.dedup_archived import dedup_archived
+    from clipcli.pipeline.inputs import Inputs
+    from clipcli.pipeline.sources import is_source
     from clipcli.workflows.audit.copies_report import FORMATS
-    from clipcli.workflows.audit.disposal import roots_of, states_of
 
     wish, chooser = actions.wish(), choice.chooser()
     request = output.guarded_request(FORMATS)
     session = model.session(paths.inputs(), notes)
+    if any(map(is_source, session.inputs.paths)):
+        refused = f"--{wish.action}" if wish else choice.given()
+        told = dedup_archived(session, request, output, refused)
+        if not isinstance(told, tuple):
+            return told
+        session = model.session(Inputs(told), notes)
+    return _dedup_files(session, choice, chooser, wish, request, output)
+
+
+def _dedup_files(
+    session: Session,
+    choice: ChoiceOptions,
+    chooser: Chooser,
+    wish: Wish | None,
+    request: OutputRequest,
+    output: FindingsOutput,
+) -> ExitCode:
+    from clipcli.cli.conclude import conclude, note_files
+    from clipcli.cli.disposal import carry_out
+    from clipcli.output.html.thumbnails import spooled
+    from clipcli.output.report import send
+    from clipcli.workflows.audit.disposal import roots_of, states_of
+
     found = list(session.find_files())
     choice.check(chooser, found)
     names = [entry.path for entry in found]

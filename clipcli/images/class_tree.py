@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ SPLIT_NAMES = frozenset(
 NO_SPLITS = "none"  # in place of names: there are no splits
 # What archives, disks and servers put beside one's own folders.
 JUNK = frozenset({"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"})
+URL = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 NAMED = 6  # folders or classes in a note; the rest is a count
 
 
@@ -198,7 +200,8 @@ def _folders(folder: str) -> list[str]:
 def _read_table(table: Path) -> ClassTree:
     rows: dict[str, Place] = {}
     for line, cell, place in rows_of_table(table, PATH_COLUMNS):
-        path = os.path.join(table.parent, cell)  # noqa: PTH118 - as find_images joins
+        # A URL is no path beside the table; whoever reads it gets the picture behind it.
+        path = cell if URL.match(cell) else os.path.join(table.parent, cell)  # noqa: PTH118
         if path in rows:
             raise InputError(f"{table}:{line}: {cell!r} appears twice")
         rows[path] = place

@@ -43,12 +43,12 @@ class Inputs:
             yield from (_standard_input(),) if has_picture else read_source(path, report)
         if paths or self.from_file is not None:
             found = find_images(paths, from_file=self.from_file, null=self.null, report=report)
-            yield from map(_fetched, found)
+            yield from map(fetched, found)
 
     def _find_paths(self, paths: list[str], report: FindReport) -> Iterator[Input]:
         if paths:
             found = find_images(paths, null=self.null, report=report)
-            yield from map(_fetched, found)
+            yield from map(fetched, found)
 
     @property
     def can_be_walked_twice(self) -> bool:
@@ -97,7 +97,7 @@ def _standard_input() -> ImageData:
     return ImageData(STANDARD_INPUT, partial(read_whole, sys.stdin.buffer))
 
 
-def _fetched(entry: ImageFile | Skipped) -> Input:
+def fetched(entry: ImageFile | Skipped) -> Input:
     """Return a line of a list that is a URL as the picture behind it."""
     if isinstance(entry, Skipped) and URL.match(entry.path):
         return ImageData(entry.path, partial(fetch, entry.path))

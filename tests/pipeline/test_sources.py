@@ -289,7 +289,8 @@ def test_commands_that_need_files_say_so(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     tar = write_tar(tmp_path / "a.tar", contents)
-    more = ["--labels", "cat, dog", "--into", str(tmp_path / "into")] if command == "sort" else []
+    sorting = ["--labels", "cat, dog", "--into", str(tmp_path / "into")]
+    more = sorting if command == "sort" else ["--trash", "--yes"]
 
     code = run([command, str(tar), *more])
 

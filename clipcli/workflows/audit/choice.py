@@ -161,7 +161,8 @@ class Chooser:
         found = []
         for i, measures in zip(group, told, strict=True):
             path = dataset.paths[i]
-            mtime_ns, birth_ns, is_link = _times(path)
+            is_file = dataset.are_files  # of what lies in an archive only the pixels are known
+            mtime_ns, birth_ns, is_link = _times(path) if is_file else (_NEVER, 0, False)
             n_pixels = measures.width * measures.height if measures else 0
             is_raw = measures is not None and measures.is_raw
             found.append(
@@ -172,10 +173,10 @@ class Chooser:
                     is_link=is_link,
                     mtime_ns=mtime_ns,
                     birth_ns=birth_ns,
-                    preference=self.preference(path),
+                    preference=self.preference(path) if is_file else 0,
                     is_large=is_raw or n_pixels >= LARGE * most,
-                    companions=len(self._companions.of(real_path(path))),
-                    metadata=0 if are_exact else n_metadata(path),
+                    companions=len(self._companions.of(real_path(path))) if is_file else 0,
+                    metadata=0 if are_exact or not is_file else n_metadata(path),
                 )
             )
         return found

@@ -21,6 +21,7 @@ from clipcli.workflows.audit.crops import crop_pairs
 from clipcli.workflows.audit.dataset import Dataset
 from clipcli.workflows.audit.findings import ACROSS_CLASSES, ACROSS_SPLITS, Finding
 from clipcli.workflows.audit.prints import LEAST_CONTRAST, pooled, prints_of
+from clipcli.workflows.audit.vector_copies import LEAST_COSINE, pairs_above
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,6 +83,14 @@ def exact_groups(paths: Sequence[str]) -> list[list[int]]:
     return sorted(group for group in by_content.values() if len(group) > 1)
 
 
+def same_contents(contents: Sequence[bytes]) -> list[list[int]]:
+    """Return groups of pictures with the same bytes, by hashes of them."""
+    by_content: dict[bytes, list[int]] = defaultdict(list)
+    for i, digest in enumerate(contents):
+        by_content[digest].append(i)
+    return [group for group in by_content.values() if len(group) > 1]
+
+
 def _digest(path: str) -> bytes | None:
     digest = hashlib.blake2b(digest_size=16)
     try:
@@ -102,6 +111,9 @@ def near_groups(dataset: Dataset) -> list[list[int]]:
         for i, j in _near_pairs(dataset, greys, is_flat):
             groups.join(i, j)
         for i, j in crop_pairs(greys, is_flat, groups.are_joined):
+            groups.join(i, j)
+    elif not dataset.are_files:
+        for i, j in pairs_above(dataset.vectors, LEAST_COSINE):
             groups.join(i, j)
     return groups.several()
 
@@ -144,13 +156,15 @@ def _is_near(
 def duplicates(dataset: Dataset, chooser: Chooser | None = None) -> list[Finding]:
     """Return a finding for every picture that has a copy; the one to keep is suggested."""
     chooser = chooser or Chooser()
-    exact = exact_groups(dataset.paths)
+    are_files = dataset.are_files
+    exact = exact_groups(dataset.paths) if are_files else same_contents(dataset.contents)
     choices = [chooser.choose(dataset, group, are_exact=True) for group in exact]
     found = _findings(dataset, exact, choices, "exact-duplicate", 1)
     # Copies with the same bytes count as one picture here: one finding is enough.
     spare = {i for choice in choices for i in choice.reasons if i != choice.kept}
     left = sorted(set(range(len(dataset))) - spare)
-    near = [[left[i] for i in group] for group in near_groups(dataset.keep(left))]
+    others = dataset.keep(left) if spare else dataset  # which would copy all vectors
+    near = [[left[i] for i in group] for group in near_groups(others)]
     choices = [_with_originals(dataset, chooser.choose(dataset, group)) for group in near]
     return found + _findings(dataset, near, choices, "near-duplicate", len(exact) + 1)
 

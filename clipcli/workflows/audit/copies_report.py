@@ -106,11 +106,13 @@ class CopiesReport:
         gallery = Gallery(
             *(sink, SETTINGS, folder), review=Review(), title=title, lead=lead, provenance=facts
         )
-        measures = dict(zip(self.dataset.paths, self.dataset.measures, strict=True))
+        # Of vectors alone nobody knows how large the pictures are.
+        measures = dict(zip(self.dataset.paths, self.dataset.measures, strict=False))
         vectors = dict(zip(self.dataset.paths, self.dataset.vectors, strict=True))
         try:
             for one in self.copies:
-                size = f"{measures[one.path].width} x {measures[one.path].height}"
+                known = measures.get(one.path)
+                size = f"{known.width} x {known.height}" if known else ""
                 gallery.add(replace(self._card(one, size), vector=vectors[one.path]))
             gallery.finish()
         finally:
@@ -121,12 +123,13 @@ class CopiesReport:
         return Card(
             one.path,
             title=f"{one.group}: {suggestion}",
-            note=f"{one.why}; {size}",
+            note=f"{one.why}; {size}" if size else one.why,
             tone="good" if suggestion == "keep" else "",
             thumbnail=self.thumbnails.url(one.path) if self.thumbnails else None,
             facets={"kind": (one.kind,), "suggestion": (suggestion,)},
             numbers={"size": one.score},
-            facts=(("kind", one.kind), ("why", one.why), ("size", f"{size} pixels")),
+            facts=(("kind", one.kind), ("why", one.why))
+            + ((("size", f"{size} pixels"),) if size else ()),
             group=str(one.group),
         )
 

@@ -32,6 +32,9 @@ class Dataset:
     vectors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     measures: list[Measures] = field(default_factory=list)  # n, or none
     broken: list[tuple[Skipped, Place]] = field(default_factory=list)
+    # Where pictures are no files: hashes of their bytes (n); none where only vectors are here.
+    contents: list[bytes] = field(default_factory=list)
+    are_files: bool = True
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -51,4 +54,6 @@ class Dataset:
             self.vectors[list(indices)],
             [self.measures[i] for i in indices] if self.measures else [],
             self.broken,
+            [self.contents[i] for i in indices] if self.contents else [],
+            self.are_files,
         )

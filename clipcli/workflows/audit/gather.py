@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from clipcli.output.html.thumbnails import ThumbnailSpool
     from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.embed import Embedded
+    from clipcli.pipeline.inputs import Input
     from clipcli.pipeline.session import Session
     from clipcli.workflows.audit.dataset import Dataset
 
@@ -33,6 +34,47 @@ class Gathering:
     classes: tuple[str, ...]
     place_of: Callable[[str], Place]
     spool: ThumbnailSpool | None
+
+    def gather_passing(self, found: Iterable[Input]) -> Dataset:
+        """Return what :meth:`gather` does of pictures that pass once: in archives, behind URLs.
+
+        Of pictures of which only vectors are here, there are no measures. The vectors wait in a
+        temporary file, since there may be millions.
+        """
+        from clipcli.output.html.thumbnails import encode
+        from clipcli.workflows.audit.dataset import Dataset
+        from clipcli.workflows.audit.measures import Measured
+        from clipcli.workflows.audit.spooled_rows import SpooledRows
+        from clipcli.workflows.audit.watched import Watch
+
+        dataset = Dataset(self.classes, are_files=False)
+        make = encode if self.spool is not None else None
+        watch = Watch(self.session.model.decoding().max_pixels, make)
+        rows = SpooledRows(self.session.encoder.config.architecture.embed_dim)
+        entries = self.session.tally(self.session.embedded(watch.inputs(found)), are_shown=True)
+        with self.session.notes.progress(self.session.total()) as advance:
+            for place, entry in enumerate(entries):
+                seen = watch.of(place)
+                told = seen.measured if seen else None
+                broken = entry if isinstance(entry, Skipped) else told
+                if isinstance(broken, Skipped):
+                    dataset.broken.append((broken, self.place_of(broken.path)))
+                elif not isinstance(entry, Skipped):
+                    dataset.paths.append(entry.path)
+                    dataset.places.append(self.place_of(entry.path))
+                    rows.append(entry.row)
+                    if seen and isinstance(told, Measured):
+                        dataset.contents.append(seen.content)
+                        dataset.measures.append(told.measures)
+                        if self.spool is not None:
+                            self.spool.add(entry.path, told.thumbnail)
+                advance()
+        if not dataset.paths:
+            raise InputError(f"{self.session.inputs.in_words()}: no picture could be read")
+        if len(dataset.measures) < len(dataset):  # vectors among them, which have none
+            dataset.measures, dataset.contents = [], []
+        dataset.vectors = rows.all()
+        return dataset
 
     def gather(self, found: list[ImageFile | Skipped]) -> Dataset:
         """Return all that can be known of the pictures without their labels' meaning."""

@@ -58,16 +58,19 @@ class Measures:
         return max(self.width, self.height) / self.short_px
 
 
-def measure(path: str, *, max_pixels: int) -> tuple[Measures, Image]:
+def measure(source: str | bytes, *, max_pixels: int) -> tuple[Measures, Image]:
     """Decode a picture small, and measure it; the picture is returned for a thumbnail.
+
+    ``source`` is a path, or the content of a file.
 
     Raises
     ------
     ImageError
         With the reason in a few words.
     """
-    decoded = decode(path, max_pixels=max_pixels, at_least_px=SIDE_PX)
-    return replace(measures_of(decoded), n_bytes=Path(path).stat().st_size), decoded.image
+    decoded = decode(source, max_pixels=max_pixels, at_least_px=SIDE_PX)
+    n_bytes = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
+    return replace(measures_of(decoded), n_bytes=n_bytes), decoded.image
 
 
 def measures_of(decoded: Decoded) -> Measures:
