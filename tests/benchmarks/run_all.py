@@ -65,6 +65,9 @@ SECTIONS = {
     "tokenizer": Section("Tokenizer", "bench_tokenizer.py", reads_inputs=False),
     "training": Section("Training", "bench_training.py", reads_inputs=False),
     "loading": Section("Loading", "bench_loading.py", reads_inputs=False),
+    "grounding": Section(
+        "Grounding DINO", "bench_grounding.py", quick=("--rounds", "2"), reads_inputs=False
+    ),
 }
 TITLE = "# Results"
 PREAMBLE = """{title}

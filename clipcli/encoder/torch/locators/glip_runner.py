@@ -13,7 +13,7 @@ from clipcli.encoder.locator import Boxes, Question
 from clipcli.encoder.torch.device import PRECISIONS, resolve_device, resolve_precision
 from clipcli.encoder.torch.locators.glip import Glip
 from clipcli.encoder.torch.locators.glip_boxes import level_boxes, merge
-from clipcli.encoder.torch.locators.glip_text import Caption, WordPiece
+from clipcli.encoder.torch.locators.glip_text import AskedCaptions, WordPiece
 from clipcli.encoder.torch.locators.loading import build_strictly
 from clipcli.encoder.torch.tensors import gather
 from clipcli.models.locators.glip import LONG_PX, SHORT_PX, GlipArchitecture
@@ -44,8 +44,8 @@ class GlipRunner:
         self._dtype = PRECISIONS[precision]
         self._network = network.eval().to(device)
         network.backbone["body"].to(self._dtype)
-        self._tokenizer, self._sides = tokenizer, sides
-        self._asked: tuple[Question, list[tuple[Caption, Tensor]]] | None = None
+        self._sides = sides
+        self.asked = AskedCaptions(tokenizer, self._embed)
 
     @classmethod
     def load(cls, source: LocatorSource, device: str, precision: str) -> GlipRunner:
@@ -60,13 +60,8 @@ class GlipRunner:
         return cls(network, tokenizer, place, precision, source.sides)
 
     def check(self, question: Question) -> None:
-        """Refuse names or a sentence that are longer than BERT reads.
-
-        Raises
-        ------
-        UsageError
-        """
-        self._tokenizer.captions(question)
+        """Refuse names or a sentence that are longer than BERT reads."""
+        self.asked.check(question)
 
     @torch.inference_mode()
     def locate(
@@ -82,7 +77,7 @@ class GlipRunner:
         maps = [each.float() for each in network.backbone["body"](x)]
         levels = network.backbone["fpn"](maps)
         found = []
-        for caption, text in self._texts(question):
+        for caption, text in self.asked.captions(question):
             for i, level in enumerate(network.read(levels, text)):
                 boxes, scores, labels = level_boxes(network, i, level, caption.tokens, size)
                 phrases = torch.tensor(caption.phrases, device=labels.device)
@@ -93,14 +88,8 @@ class GlipRunner:
         ratio = np.array([width / size[1], height / size[0]] * 2, np.float32)
         return Boxes(merged[0][keep] * ratio, merged[1][keep], merged[2][keep])
 
-    def _texts(self, question: Question) -> list[tuple[Caption, Tensor]]:
-        """Return the question's captions, embedded; those of the last question are remembered."""
-        if self._asked is None or self._asked[0] != question:
-            captions = self._tokenizer.captions(question)
-            ids = [torch.tensor(caption.ids, device=self.device) for caption in captions]
-            texts = [self._network.encode_text(each) for each in ids]
-            self._asked = (question, list(zip(captions, texts, strict=True)))
-        return self._asked[1]
+    def _embed(self, ids: tuple[int, ...]) -> Tensor:
+        return self._network.encode_text(torch.tensor(ids, device=self.device))
 
 
 def normalised(

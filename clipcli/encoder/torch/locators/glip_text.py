@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from clipcli.encoder.locator import Question
 from clipcli.errors import MissingExtraError, ModelError, UsageError
@@ -13,6 +13,7 @@ from clipcli.errors import MissingExtraError, ModelError, UsageError
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
+Embedded = TypeVar("Embedded")
 MOST_TOKENS = 256
 SEPARATOR = ". "
 # The published figures have COCO's 80 names in one caption, and LVIS's 1,203 in chunks of 40.
@@ -114,6 +115,36 @@ class WordPiece:
                     f"phrase {phrase + 1} has no token that {self._rules.reader} knows"
                 )
         return Caption(tuple(encoding.ids), tuple(phrases), tokens)
+
+
+class AskedCaptions(Generic[Embedded]):
+    """Captions and what the text tower makes of them; those of the last question are kept."""
+
+    def __init__(self, tokenizer: WordPiece, embed: Callable[[tuple[int, ...]], Embedded]) -> None:
+        self._tokenizer, self._embed = tokenizer, embed
+        self._question: Question | None = None
+        self._captions: list[tuple[Caption, Embedded]] = []
+
+    def check(self, question: Question) -> None:
+        """Refuse names or a sentence that are longer than BERT reads.
+
+        Raises
+        ------
+        UsageError
+        """
+        self._tokenizer.captions(question)
+
+    def captions(self, question: Question) -> list[tuple[Caption, Embedded]]:
+        """Return a question's captions, embedded."""
+        if self._question != question:
+            captions = self._tokenizer.captions(question)
+            self._captions = [(caption, self._embed(caption.ids)) for caption in captions]
+            self._question = question
+        return self._captions
+
+    def forget(self) -> None:
+        """Embed the next question anew, even if it is the last one again."""
+        self._question = None
 
 
 def _joined(names: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:

@@ -14,7 +14,7 @@ from clipcli.encoder.boxes import suppress
 from clipcli.encoder.locator import Boxes, Question
 from clipcli.encoder.torch.device import PRECISIONS, resolve_device, resolve_precision
 from clipcli.encoder.torch.locators.glip_boxes import label_scores
-from clipcli.encoder.torch.locators.glip_text import Caption, CaptionRules, WordPiece
+from clipcli.encoder.torch.locators.glip_text import AskedCaptions, CaptionRules, WordPiece
 from clipcli.encoder.torch.locators.grounding import GroundingDino
 from clipcli.encoder.torch.locators.grounding_layers import Text
 from clipcli.encoder.torch.locators.loading import build_strictly
@@ -48,10 +48,9 @@ class GroundingRunner:
         self._dtype = PRECISIONS[precision]
         self._network = network.eval().to(device)
         network.backbone.to(self._dtype)
-        self._tokenizer, self._preprocessing = tokenizer, preprocessing
-        self._long_px = long_px
+        self._preprocessing, self._long_px = preprocessing, long_px
         self._closers = frozenset(map(tokenizer.token_id, CLOSERS)) - {None}
-        self._asked: tuple[Question, list[tuple[Caption, Text]]] | None = None
+        self.asked = AskedCaptions(tokenizer, self._embed)
 
     @classmethod
     def load(cls, source: LocatorSource, device: str, precision: str) -> GroundingRunner:
@@ -68,13 +67,8 @@ class GroundingRunner:
         return cls(network, tokenizer, preprocessing, source.sides[1], place, precision)
 
     def check(self, question: Question) -> None:
-        """Refuse names or a sentence that are longer than BERT reads.
-
-        Raises
-        ------
-        UsageError
-        """
-        self._tokenizer.captions(question)
+        """Refuse names or a sentence that are longer than BERT reads."""
+        self.asked.check(question)
 
     @torch.inference_mode()
     def locate(
@@ -88,7 +82,7 @@ class GroundingRunner:
         pixels = torch.from_numpy(self.pixels(picture)).to(self.device, self._dtype)
         scene = self._network.encode_image(pixels)
         found = []
-        for caption, text in self._texts(question):
+        for caption, text in self.asked.captions(question):
             logits, boxes = self._network.read(scene, text)
             scores = label_scores(logits, caption.tokens)  # (q, c)
             queries, labels = (scores > min_score).nonzero().unbind(1)
@@ -106,15 +100,7 @@ class GroundingRunner:
         normed = (x - np.array(told.mean, np.float32)) / np.array(told.std, np.float32)
         return np.ascontiguousarray(normed.transpose(2, 0, 1)[None])
 
-    def _texts(self, question: Question) -> list[tuple[Caption, Text]]:
-        """Return the question's captions, embedded; those of the last question are remembered."""
-        if self._asked is None or self._asked[0] != question:
-            captions = self._tokenizer.captions(question)
-            texts = [self._encode(caption.ids) for caption in captions]
-            self._asked = (question, list(zip(captions, texts, strict=True)))
-        return self._asked[1]
-
-    def _encode(self, ids: Sequence[int]) -> Text:
+    def _embed(self, ids: tuple[int, ...]) -> Text:
         mask, places = phrases_apart(ids, self._closers)
         on_device = (x.to(self.device) for x in (torch.tensor(ids), mask, places))
         return self._network.encode_text(*on_device)

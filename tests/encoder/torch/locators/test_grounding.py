@@ -62,7 +62,7 @@ def reference(model: Any, folder: Path, picture: Any, text: Any) -> Any:
 
 @torch.inference_mode()
 def read(runner: GroundingRunner, picture: Any, question: Question) -> tuple[Any, Any, Any]:
-    ((caption, text),) = runner._texts(question)
+    ((caption, text),) = runner.asked.captions(question)
     scene = runner._network.encode_image(torch.from_numpy(runner.pixels(picture)))
     return caption, *runner._network.read(scene, text)
 
