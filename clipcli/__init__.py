@@ -16,9 +16,9 @@ from clipcli.version import __version__
 if TYPE_CHECKING:
     from clipcli.labels.label_set import Label, LabelSet
     from clipcli.pipeline.classifier import Classifier
+    from clipcli.pipeline.locating.run import Box, Located
     from clipcli.results import Classified, LabelScore, Skipped
     from clipcli.workflows.locate.api import Locator
-    from clipcli.workflows.locate.run import Box, Located
 
 __all__ = [
     "Box",
@@ -34,13 +34,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Box": "workflows.locate.run",
+    "Box": "pipeline.locating.run",
     "Classified": "results",
     "Classifier": "pipeline.classifier",
     "Label": "labels.label_set",
     "LabelScore": "results",
     "LabelSet": "labels.label_set",
-    "Located": "workflows.locate.run",
+    "Located": "pipeline.locating.run",
     "Locator": "workflows.locate.api",
     "Skipped": "results",
 }

@@ -87,7 +87,7 @@ EXCEPTIONS = {
     "workflows.diff.side_by_side sqlite3.connect": "a new temporary database of its own",
     "workflows.doctor open": OURS,
     "workflows.fleet.splitting tarfile.open": "headers alone, each of bounded length",
-    "workflows.locate.run read()": "a picture in memory, whose source has bounded it",
+    "pipeline.locating.run read()": "a picture in memory, whose source has bounded it",
     "workflows.sorting.continuous read()": "Journal.read, which looks at the length first",
     "workflows.journal.filestate open": "a regular file, read block by block",
     "workflows.journal.filestate os.open": "a regular file, or a folder to be synchronised",

@@ -90,10 +90,10 @@ def _finder(session: Session, things: ThingOptions) -> Finder:
     from clipcli.images.find import find_images
     from clipcli.labels.label_set import load_label_set
     from clipcli.models.locators.source import find_locator
+    from clipcli.pipeline.locating.opened import open_for
+    from clipcli.pipeline.locating.run import Located
     from clipcli.pipeline.session import Session
     from clipcli.workflows.asking.describing import ASPECTS, MOST_THINGS, SURE_BOX, Thing
-    from clipcli.workflows.locate.opened import open_for
-    from clipcli.workflows.locate.run import Located
 
     source = find_locator(things.locator)
     if source is None:

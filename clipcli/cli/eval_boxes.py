@@ -28,11 +28,11 @@ def eval_boxes(
     from clipcli.encoder.locator import Question
     from clipcli.output.report import send
     from clipcli.pipeline.inputs import Inputs
+    from clipcli.pipeline.locating.opened import open_for
     from clipcli.pipeline.provenance import now
     from clipcli.workflows.locate.annotations import read_annotations
     from clipcli.workflows.locate.boxes_report import FORMATS, BoxesReport
     from clipcli.workflows.locate.judging import judge, paths_of
-    from clipcli.workflows.locate.opened import open_for
     from clipcli.workflows.locate.precision import MOST
 
     if not is_alone:

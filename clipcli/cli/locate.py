@@ -15,8 +15,8 @@ from clipcli.errors import ExitCode
 if TYPE_CHECKING:
     from clipcli.encoder.locator import Question
     from clipcli.output.request import OutputRequest
+    from clipcli.pipeline.locating.opened import Opened
     from clipcli.pipeline.session import Session
-    from clipcli.workflows.locate.opened import Opened
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def locate(
     clipcli locate photos/ --labels 'cat, dog' --model owlvit/ --yolo boxes/
     """
     from clipcli.pipeline.inputs import Inputs
-    from clipcli.workflows.locate.opened import open_for
+    from clipcli.pipeline.locating.opened import open_for
     from clipcli.workflows.locate.question import asked
     from clipcli.workflows.locate.writers import FORMATS
 
@@ -182,9 +182,9 @@ def _locate(
 ) -> ExitCode:
     from clipcli.cli.conclude import conclude_inputs, note_cache, note_files
     from clipcli.cli.headings import heading
+    from clipcli.pipeline.locating.run import Located
     from clipcli.pipeline.provenance import now
     from clipcli.workflows.locate.datasets import write_crops
-    from clipcli.workflows.locate.run import Located
     from clipcli.workflows.locate.writers import BoxOutputs
 
     started = now()

@@ -12,7 +12,7 @@ from clipcli.strict_json import Bounds, read_json
 from clipcli.workflows.locate.precision import Guess, Key, Truth
 
 if TYPE_CHECKING:
-    from clipcli.workflows.locate.run import Located
+    from clipcli.pipeline.locating.run import Located
 
 
 # COCO's own instances of 2017: 118,000 pictures, 860,000 boxes with outlines, 450 MB.

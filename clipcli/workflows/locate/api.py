@@ -14,12 +14,12 @@ from clipcli.labels.label_set import LabelSet, load_label_set
 from clipcli.labels.phrases import phrases_of
 from clipcli.pipeline.image_data import in_memory
 from clipcli.pipeline.inputs import Inputs
+from clipcli.pipeline.locating.opened import open_for
 from clipcli.pipeline.session import ModelSettings, Session
-from clipcli.workflows.locate.opened import open_for
 
 if TYPE_CHECKING:
+    from clipcli.pipeline.locating.run import Located
     from clipcli.results import Skipped
-    from clipcli.workflows.locate.run import Located
 
 
 class Locator:

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 from clipcli.errors import OutputExistsError, UsageError
 from clipcli.images.upright import open_upright
 from clipcli.output.files import NewFile, output_error
-from clipcli.workflows.locate.run import Box, Located
+from clipcli.pipeline.locating.run import Box, Located
 
 UNSAFE = re.compile(r"[^\w.-]+")
 LONGEST_NAME = 60  # characters of a label in a crop's name

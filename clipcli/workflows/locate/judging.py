@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipcli.errors import InputError
+from clipcli.pipeline.locating.run import Located, Method
 from clipcli.results import Skipped
 from clipcli.workflows.locate.annotations import Annotations, guesses_of, pointing
 from clipcli.workflows.locate.precision import Precision, average_precision
-from clipcli.workflows.locate.run import Located, Method
 
 MISSING_SHOWN = 3
 

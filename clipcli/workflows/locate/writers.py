@@ -19,9 +19,9 @@ from clipcli.output.files import NewFile
 from clipcli.output.report import json_bytes, tsv_bytes
 from clipcli.output.request import BESIDE, OutputRequest, StandardOutput, write_meta
 from clipcli.output.text import visible
+from clipcli.pipeline.locating.run import Located, record
 from clipcli.results import Skipped
 from clipcli.version import __version__
-from clipcli.workflows.locate.run import Located, record
 
 if TYPE_CHECKING:
     from PIL.Image import Image

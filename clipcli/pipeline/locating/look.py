@@ -8,13 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from clipcli.encoder.locator import Boxes, Question, Unfused
-from clipcli.workflows.locate.memory import Answer, Seen
+from clipcli.pipeline.locating.memory import Answer, Seen
 
 if TYPE_CHECKING:
     from clipcli.encoder.locator import LocatingModel
     from clipcli.images.upright import Upright
-    from clipcli.workflows.locate.coarse import CoarseLocator
-    from clipcli.workflows.locate.memory import Memory
+    from clipcli.pipeline.locating.coarse import CoarseLocator
+    from clipcli.pipeline.locating.memory import Memory
 
 
 @dataclass(frozen=True, slots=True)

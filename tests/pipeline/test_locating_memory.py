@@ -15,8 +15,8 @@ from clipcli import Locator, Skipped
 from clipcli.cli.app import run
 from clipcli.encoder.locator import Boxes, Sight
 from clipcli.encoder.torch.locators.owl_runner import OwlRunner
-from clipcli.workflows.locate import opened
-from clipcli.workflows.locate.memory import (
+from clipcli.pipeline.locating import opened
+from clipcli.pipeline.locating.memory import (
     Answer,
     Seen,
     pack_answer,

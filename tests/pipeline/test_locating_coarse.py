@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clipcli.encoder.boxes import overlaps, suppress
-from clipcli.workflows.locate.coarse import regions
+from clipcli.pipeline.locating.coarse import regions
 
 
 def test_two_bright_regions_are_two_boxes() -> None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from clipcli.encoder.locator import Boxes, Question
     from clipcli.images.find import ImageFile
     from clipcli.pipeline.inputs import Input
-    from clipcli.workflows.locate.look import Look
-    from clipcli.workflows.locate.memory import Answer, Memory
+    from clipcli.pipeline.locating.look import Look
+    from clipcli.pipeline.locating.memory import Answer, Memory
 
 Method: TypeAlias = Literal["model", "coarse"]
 ENOUGH_PX = 1600  # a large JPEG may be decoded at a reduced size, down to this

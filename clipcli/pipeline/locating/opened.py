@@ -10,12 +10,12 @@ from clipcli.cache.kept_bytes import ByteFacts
 from clipcli.encoder.load_locator import load_locator
 from clipcli.encoder.locator import Question
 from clipcli.models.locators.source import find_locator
+from clipcli.pipeline.locating.coarse import CoarseLocator
+from clipcli.pipeline.locating.look import BoxRules, CoarseLook, Look, ModelLook
+from clipcli.pipeline.locating.memory import Memory
+from clipcli.pipeline.locating.run import ENOUGH_PX, Located, Method, locate
 from clipcli.pipeline.provenance import now, versions
 from clipcli.results import Skipped
-from clipcli.workflows.locate.coarse import CoarseLocator
-from clipcli.workflows.locate.look import BoxRules, CoarseLook, Look, ModelLook
-from clipcli.workflows.locate.memory import Memory
-from clipcli.workflows.locate.run import ENOUGH_PX, Located, Method, locate
 
 if TYPE_CHECKING:
     from clipcli.models.locators.source import LocatorSource

@@ -1,0 +1,1 @@
+"""Locating: pictures and phrases in, boxes out."""
