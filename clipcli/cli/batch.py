@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from clipcli.cli.groups import DecisionOptions, LabelOptions, NoteOptions, UncachedModelOptions
+from clipcli.cli.locate_query import LocateQuery
 from clipcli.cli.option_groups import Command, grouped
 from clipcli.errors import ExitCode, UsageError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Classify or embed millions of pictures, in parts.",
+    help="Classify, embed or locate in millions of pictures, in parts.",
 )
 KINDS = ("auto", "folder", "tar", "parquet", "list")
 
@@ -225,7 +226,8 @@ def classify(
         budget.budget(),
         workers.crew(model.device),
     )
-    return run_batch(session, asked, LabelQuestion.of(classifier), is_dry=into.plan)
+    question, fingerprint = LabelQuestion.of(classifier), session.encoder.config.fingerprint
+    return run_batch(session, asked, question, fingerprint, is_dry=into.plan)
 
 
 def embed(
@@ -253,11 +255,54 @@ def embed(
         budget.budget(),
         workers.crew(model.device),
     )
-    return run_batch(session, asked, None, is_dry=into.plan)
+    fingerprint = session.encoder.config.fingerprint
+    return run_batch(session, asked, None, fingerprint, is_dry=into.plan)
+
+
+def locate(
+    inputs: SourceOptions,
+    query: LocateQuery,
+    model: UncachedModelOptions,
+    workers: WorkerOptions,
+    budget: BudgetOptions,
+    into: IntoOptions,
+    notes: NoteOptions,
+) -> ExitCode:
+    """Draw boxes around things in each picture; go on where it was stopped.
+
+    clipcli batch locate 'shard-{0000..0099}.tar' -l 'cat, dog' --into boxes
+    clipcli batch locate s3://b/photos/ --text 'a red car' -m owlv2 --into out
+    """
+    from clipcli.cli.batch_run import BatchRequest, run_batch
+    from clipcli.errors import LabelSetError
+    from clipcli.pipeline.inputs import Inputs
+    from clipcli.pipeline.locating.opened import open_for
+    from clipcli.workflows.fleet.recipe import BoxQuestion
+    from clipcli.workflows.locate.question import asked as asked_for
+
+    if query.labels is None and query.text is None:
+        raise LabelSetError(
+            "nothing was named to be located",
+            hint="--labels 'cat, dog', or --text 'a dog. a red ball'",
+        )
+    session = model.session(Inputs(()), notes)
+    _, question = asked_for((), query.labels, query.text, has_list=False)
+    opened = open_for(session, question, query.min_score, query.top, query.nms)
+    asked = BatchRequest(
+        "locate",
+        into.into,
+        inputs.named(),
+        inputs.columns(),
+        budget.budget(),
+        workers.crew(model.device),
+    )
+    boxes = BoxQuestion.of(opened)
+    return run_batch(session, asked, boxes, opened.fingerprint, is_dry=into.plan)
 
 
 app.command(cls=Command)(grouped(classify))
 app.command(cls=Command)(grouped(embed))
+app.command(cls=Command)(grouped(locate))
 
 
 @app.command(cls=Command)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from clipcli.pipeline.session import Reporter, Session
     from clipcli.workflows.fleet.crew import Crew
     from clipcli.workflows.fleet.progress import FleetBudget, Tally
-    from clipcli.workflows.fleet.recipe import LabelQuestion, Recipe, Task
+    from clipcli.workflows.fleet.recipe import BoxQuestion, LabelQuestion, Recipe, Task
     from clipcli.workflows.fleet.runner import Runner
     from clipcli.workflows.fleet.survey import Sources
 
@@ -37,9 +37,14 @@ class BatchRequest:
 
 
 def run_batch(
-    session: Session, asked: BatchRequest, question: LabelQuestion | None, *, is_dry: bool
+    session: Session,
+    asked: BatchRequest,
+    question: LabelQuestion | BoxQuestion | None,
+    fingerprint: str,
+    *,
+    is_dry: bool,
 ) -> ExitCode:
-    """FleetPlan, do what is left, and say how it went.
+    """Plan, do what is left, and say how it went.
 
     Raises
     ------
@@ -48,7 +53,7 @@ def run_batch(
     from clipcli.workflows.fleet.begin import begin
     from clipcli.workflows.fleet.run import FleetRun
 
-    recipe, notes = _recipe(session, asked, question), session.notes
+    recipe, notes = _recipe(session, asked, question, fingerprint), session.notes
     begun = begin(recipe, asked.sources, is_dry=is_dry)
     if begun.report.ignored:
         notes.say(f"{in_words(begun.report.left_out)}; no picture by ending or content")
@@ -70,13 +75,17 @@ def run_batch(
     return _conclude(notes, tally)
 
 
-def _recipe(session: Session, asked: BatchRequest, question: LabelQuestion | None) -> Recipe:
+def _recipe(
+    session: Session,
+    asked: BatchRequest,
+    question: LabelQuestion | BoxQuestion | None,
+    fingerprint: str,
+) -> Recipe:
     from clipcli.models.resolve import chosen_model
     from clipcli.workflows.fleet.recipe import Recipe
 
     # Other machines have no settings of this user's: what serves here is named.
     model = replace(session.model, model=chosen_model(session.model.model).spec, no_cache=True)
-    fingerprint = session.encoder.config.fingerprint
     return Recipe(asked.task, model, fingerprint, asked.into, asked.columns, question)
 
 

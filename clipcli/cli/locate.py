@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clipcli.cli import options
 from clipcli.cli.groups import ModelOptions, NoteOptions, OutputOptions, PathOptions
+from clipcli.cli.locate_query import LocateQuery
 from clipcli.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -29,61 +29,6 @@ class LocatePaths(PathOptions):
             metavar="PATHS [TEXT]",
             help="Pictures, folders, patterns, or - for a list on standard input; and last, in "
             "quotes, a text that names things, unless --labels or --text does.",
-            show_default=False,
-        ),
-    ] = None
-
-
-@dataclass(frozen=True)
-class LocateQuery:
-    """What is looked for, and which boxes are listed."""
-
-    HEADING: ClassVar = "Query"
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            "--labels",
-            "-l",
-            metavar="SET",
-            help="A label file, names with commas between them, or a built-in set. Left out: the "
-            "phrases of a text.",
-            callback=options.own_label_set,
-        ),
-    ] = None
-    text: Annotated[
-        str | None,
-        typer.Option(
-            "--text",
-            metavar="TEXT",
-            help="Things in words, between full stops or commas. Left out: the last of PATHS.",
-        ),
-    ] = None
-    min_score: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            metavar="SCORE",
-            help="List no box with a lower score. Left out: 0.1 with OWL-ViT and OWLv2, 0.3 with "
-            "Grounding DINO and its like, else 0.5.",
-            show_default=False,
-        ),
-    ] = None
-    top: Annotated[
-        int,
-        typer.Option(
-            "--top-k", "--top", "-k", min=1, metavar="N", help="How many boxes to list a picture."
-        ),
-    ] = 100
-    nms: Annotated[
-        float | None,
-        typer.Option(
-            "--nms",
-            min=0.0,
-            max=1.0,
-            metavar="OVERLAP",
-            help="Drop a box that overlaps a better one of its label by more; 1 keeps all. Left "
-            "out: 0.6 with GLIP, 1 with Grounding DINO and its like, else 0.5.",
             show_default=False,
         ),
     ] = None
@@ -188,7 +133,7 @@ def _locate(
     from clipcli.workflows.locate.writers import BoxOutputs
 
     started = now()
-    found = session.find_files()
+    found = session.find_files() if _opens_again(request, output) else session.find()[0]
     if opened.method == "coarse":
         session.notes.say(
             "coarse boxes, from heat maps: for better ones name a model that locates "
@@ -217,6 +162,12 @@ def _locate(
     note_files(session, request)
     note_cache(session, session.image_cache.problem)
     return conclude_inputs(session)
+
+
+def _opens_again(request: OutputRequest, output: LocateOutput) -> bool:
+    """Tell whether pictures are opened a second time, to be drawn on, or named as files."""
+    names = {request.format, *(name for _, name in request.files)}
+    return bool(names & {"png", "html"}) or any((output.yolo, output.voc, output.crops))
 
 
 def _write_datasets(output: LocateOutput, kept: list[Any], labels: list[str]) -> None:

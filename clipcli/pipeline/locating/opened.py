@@ -65,6 +65,16 @@ class Opened:
         finally:
             self.memory.close()
 
+    def load(self) -> None:
+        """Load the model, where that was not needed yet.
+
+        Raises
+        ------
+        ModelError, DeviceError, UsageError
+        """
+        if isinstance(self.look, ModelLook):
+            assert self.look.locator
+
     def place(self) -> tuple[str, str]:
         """Return the device and precision of what had to be looked at; ``cache``: nothing had."""
         if not isinstance(self.look, ModelLook):

@@ -12,12 +12,14 @@ from clipcli.pipeline.session import ModelSettings
 
 if TYPE_CHECKING:
     from clipcli.encoder.encoder import Encoder
+    from clipcli.encoder.locator import Question
     from clipcli.labels.label_set import LabelSet
     from clipcli.pipeline.calibration import Calibration
     from clipcli.pipeline.classifier import Classifier
+    from clipcli.pipeline.locating.opened import Opened
     from clipcli.pipeline.probe import Probe
 
-Task: TypeAlias = Literal["classify", "embed"]
+Task: TypeAlias = Literal["classify", "embed", "locate"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,36 @@ class LabelQuestion:
 
 
 @dataclass(frozen=True)
+class BoxQuestion:
+    """What a model is asked that locates, and which of its boxes are listed."""
+
+    question: Question
+    min_score: float
+    top: int
+    nms: float
+    method: str
+
+    @classmethod
+    def of(cls, opened: Opened) -> BoxQuestion:
+        """Return what is asked of an open model."""
+        rules = opened.rules
+        return cls(opened.question, rules.min_score, rules.top, rules.nms, opened.method)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what of it decides the rows, as JSON data."""
+        question = self.question
+        return {
+            "phrases": list(question.phrases),
+            "sentence": question.sentence,
+            "spans": [list(span) for span in question.spans],
+            "min_score": self.min_score,
+            "top": self.top,
+            "nms": self.nms,
+            "method": self.method,
+        }
+
+
+@dataclass(frozen=True)
 class Recipe:
     """All that a worker needs besides the shard; it travels to other machines."""
 
@@ -74,7 +106,7 @@ class Recipe:
     fingerprint: str
     into: str
     columns: TableColumns = field(default_factory=TableColumns)
-    question: LabelQuestion | None = None
+    question: LabelQuestion | BoxQuestion | None = None
 
     def facts(self) -> dict[str, Any]:
         """Return what of it decides the rows, as JSON data."""
@@ -109,19 +141,41 @@ class Recipe:
 
         model = self.model
         encoder = load_encoder(model.model, model.device, model.precision, model.backend)
-        if encoder.config.fingerprint != self.fingerprint:
+        self._check(encoder.config.fingerprint)
+        return encoder
+
+    def _check(self, fingerprint: str) -> None:
+        if fingerprint != self.fingerprint:
             raise ModelError(
-                f"{model.model}: on this worker is another model of this name",
+                f"{self.model.model}: on this worker is another model of this name",
                 hint="give --model as a path or a name that means the same on every machine",
             )
-        return encoder
+
+    def open_locating(self) -> Opened:
+        """Open what locates here, as :meth:`open_encoder` does.
+
+        Raises
+        ------
+        ModelError, DeviceError, UsageError
+        """
+        from clipcli.pipeline.inputs import Inputs
+        from clipcli.pipeline.locating.opened import open_for
+        from clipcli.pipeline.session import Session
+        from clipcli.pipeline.silence import Silence
+
+        asked = self.question
+        assert isinstance(asked, BoxQuestion)
+        session = Session(Inputs(()), replace(self.model, no_cache=True), Silence())
+        opened = open_for(session, asked.question, asked.min_score, asked.top, asked.nms)
+        self._check(opened.fingerprint)
+        return opened
 
     def open_classifier(self, encoder: Encoder) -> Classifier:
         """Return a classifier that answers as the one of the machine that began the run."""
         from clipcli.pipeline.classifier import Classifier
 
         asked, model = self.question, replace(self.model, no_cache=True)
-        assert asked is not None
+        assert isinstance(asked, LabelQuestion)
         classifier = Classifier(
             asked.label_set if asked.probe is None else None,
             top_k=asked.top_k,

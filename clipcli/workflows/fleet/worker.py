@@ -8,18 +8,17 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from clipcli.errors import ClipcliError, ImageError, InputError, OutputError
 from clipcli.images.find import FindReport, ImageFile
-from clipcli.output.formats import ParquetDocument
-from clipcli.output.vectors import VectorDocument
 from clipcli.pipeline.archives import TableColumns, TablePart, TarPart, table_pictures, tar_pictures
 from clipcli.pipeline.image_data import ImageData
 from clipcli.pipeline.remote import URL, fetch, in_words, open_binary
-from clipcli.results import Provenance, Skipped
+from clipcli.results import Skipped
+from clipcli.workflows.fleet.jobs import Job, job_of
 from clipcli.workflows.fleet.part import KEY, PartFacts
 from clipcli.workflows.fleet.plan import unpack_paths
 from clipcli.workflows.fleet.recipe import Recipe
@@ -27,8 +26,6 @@ from clipcli.workflows.fleet.shard import Shard
 from clipcli.workflows.fleet.store import PartStore, open_store
 
 if TYPE_CHECKING:
-    from clipcli.encoder.encoder import Encoder
-    from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.inputs import Input
 
 REASONS_COUNTED = 20  # of skipped pictures, a shard
@@ -60,12 +57,8 @@ class Worker:
         self.n_done = 0  # pictures, for who looks on
 
     @cached_property
-    def _encoder(self) -> Encoder:
-        return self._recipe.open_encoder()
-
-    @cached_property
-    def _classifier(self) -> Classifier:
-        return self._recipe.open_classifier(self._encoder)
+    def _job(self) -> Job:
+        return job_of(self._recipe)
 
     def do(self, shard: Shard) -> ShardOutcome:
         """Write a shard's part, or say why that could not be done; only bugs are raised."""
@@ -93,7 +86,7 @@ class Worker:
     def rows(self, shard: Shard, names: list[str] | None = None) -> Iterator[Any]:
         """Yield a shard's rows without writing them; ``names`` are those of a list not written."""
         found = self._names(shard) if names is None else names
-        yield from self._results(_read(shard, self._recipe.columns, found, FindReport()))
+        yield from self._job.results(_read(shard, self._recipe.columns, found, FindReport()))
 
     def _names(self, shard: Shard) -> list[str]:
         """Return the names that a list consists of; an archive has none."""
@@ -108,9 +101,9 @@ class Worker:
         report, reasons = FindReport(), Counter[str]()
         n = n_skipped = 0
         sink = _Memory()
-        document = self._open_document(sink)
+        document = self._job.open_document(sink)
         inputs = _read(shard, self._recipe.columns, self._names(shard), report)
-        for result in self._results(inputs):
+        for result in self._job.results(inputs):
             document.write(result)
             n += 1
             self.n_done += 1
@@ -122,38 +115,9 @@ class Worker:
             raise ValueError(f"has {n:,} rows where {shard.n_units:,} were counted")
         facts = PartFacts(self._plan_hash, shard.etag, n, n_skipped, report.ignored)
         document.note(KEY, facts.to_json())
-        self._finish(document, {"ok": n - n_skipped, "skipped": n_skipped})
+        self._job.finish(document, {"ok": n - n_skipped, "skipped": n_skipped})
         self._store.write(shard.part, sink.getvalue())
         return facts, dict(reasons)
-
-    def _open_document(self, sink: _Memory) -> Any:
-        if self._recipe.task == "embed":
-            return VectorDocument(sink, self._encoder.config.architecture.embed_dim)
-        return ParquetDocument(sink)
-
-    def _results(self, inputs: Iterator[Input]) -> Iterator[Any]:
-        if self._recipe.task == "classify":
-            yield from self._classifier.classify_found(inputs)
-            return
-        from clipcli.pipeline.embed import embed
-
-        model = replace(self._recipe.model, no_cache=True)
-        for block in embed(inputs, self._encoder, model.decoding()):
-            yield from block
-
-    def _finish(self, document: Any, counts: dict[str, int]) -> None:
-        """Write where the rows come from; without times, so that a shard done twice is the same."""
-        from clipcli.pipeline.provenance import describe, describe_vectors
-
-        if self._recipe.task == "classify":
-            provenance: Provenance = describe(self._classifier, "", counts)
-            document.finish(replace(provenance, finished=""), None)
-            return
-        model = replace(self._recipe.model, no_cache=True)
-        fields = describe_vectors(
-            self._encoder, model.image_cache(), "", counts, is_exact=model.exact
-        )
-        document.finish(fields | {"finished": "", "error": None})
 
 
 class _Memory(io.BytesIO):

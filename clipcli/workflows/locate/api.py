@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from clipcli.encoder.locator import Question
@@ -16,6 +15,7 @@ from clipcli.pipeline.image_data import in_memory
 from clipcli.pipeline.inputs import Inputs
 from clipcli.pipeline.locating.opened import open_for
 from clipcli.pipeline.session import ModelSettings, Session
+from clipcli.pipeline.silence import Silence
 
 if TYPE_CHECKING:
     from clipcli.pipeline.locating.run import Located
@@ -73,7 +73,7 @@ class Locator:
         no_cache: bool = False,
     ) -> None:
         settings = ModelSettings(model, device, precision, exact, no_cache=no_cache)
-        self._session = Session(Inputs(()), settings, _Silent())
+        self._session = Session(Inputs(()), settings, Silence())
         question = _question(labels, text)
         self._opened = open_for(self._session, question, min_score, top, nms)
 
@@ -120,21 +120,3 @@ def _question(labels: LabelSet | str | Iterable[str] | None, text: str | None) -
     if not names:
         raise LabelSetError("there is no label to be located")
     return Question.of_names(names)
-
-
-class _Silent:
-    """A library says nothing."""
-
-    def say(self, text: str) -> None: ...
-
-    def detail(self, text: str) -> None: ...
-
-    def summary(self, lines: Iterable[str]) -> None: ...
-
-    def wait_for(self, describe: Callable[[], str]) -> None: ...
-
-    def progress(
-        self, count: Callable[[], int] | None, *, is_wanted: bool = True
-    ) -> AbstractContextManager[Callable[[], None]]:
-        del count, is_wanted
-        return nullcontext(lambda: None)
