@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from clipcli.encoder.locator import Question
@@ -18,6 +19,7 @@ MOST_TOKENS = 256
 SEPARATOR = ". "
 # The published figures have COCO's 80 names in one caption, and LVIS's 1,203 in chunks of 40.
 MOST_NAMES, CHUNK = 80, 40
+SHOWN = 60  # characters of a label, in an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class WordPiece:
                 captions.append(self._caption(encoding, spans, part))
             elif len(part) == 1:
                 raise UsageError(
-                    f"label {names[part[0]]!r} has {len(encoding.ids)} tokens, and "
+                    f"label {shorten(names[part[0]], SHOWN)!r} has {len(encoding.ids)} tokens, and "
                     f"{self._rules.reader} reads {self._rules.most_tokens}"
                 )
             else:

@@ -259,5 +259,7 @@ def test_many_long_names_are_cut_into_captions_that_fit(words: WordPiece) -> Non
 
 @pytest.mark.parametrize("names", [["cat", "dog " * 300], ["."], ["cat", "?."]])
 def test_a_name_that_cannot_be_read_is_refused(words: WordPiece, names: list[str]) -> None:
-    with pytest.raises(UsageError, match=r"Grounding DINO (reads 256|knows)"):
+    with pytest.raises(UsageError, match=r"Grounding DINO (reads 256|knows)") as caught:
         words.captions(Question.of_names(names))
+
+    assert len(str(caught.value)) < 150
