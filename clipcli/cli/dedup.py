@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clipcli.workflows.audit.choice import Chooser
     from clipcli.workflows.audit.copies_report import CopiesReport
     from clipcli.workflows.audit.disposal import Disposal
+    from clipcli.workflows.audit.index_choice import IndexChoice
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,33 @@ class ChoiceOptions:
                     f"--prefer {folder}: none of the pictures lies in it",
                     hint=f"name it among the inputs: clipcli dedup {folder} …",
                 )
+
+
+@dataclass(frozen=True)
+class IndexOptions:
+    """How near copies are searched."""
+
+    HEADING: ClassVar = "Decision"
+    index: Annotated[
+        str,
+        typer.Option(
+            "--index",
+            metavar="KIND",
+            help="How near copies are found: exact (each is compared with each), or faiss (an "
+            "index, faster among many; misses a few). Left out: exact below 100,000 pictures.",
+        ),
+    ] = "auto"
+
+    def choice(self) -> IndexChoice:
+        """Return it as a search takes it.
+
+        Raises
+        ------
+        UsageError, MissingExtraError
+        """
+        from clipcli.workflows.audit.index_choice import checked_choice
+
+        return checked_choice(self.index)
 
 
 @dataclass(frozen=True)
@@ -170,6 +198,7 @@ class DisposalOptions:
 def dedup(
     paths: PathOptions,
     choice: ChoiceOptions,
+    search: IndexOptions,
     actions: DisposalOptions,
     model: ModelOptions,
     output: FindingsOutput,
@@ -190,22 +219,23 @@ def dedup(
     from clipcli.pipeline.sources import is_source
     from clipcli.workflows.audit.copies_report import FORMATS
 
-    wish, chooser = actions.wish(), choice.chooser()
+    wish, chooser, index = actions.wish(), choice.chooser(), search.choice()
     request = output.guarded_request(FORMATS)
     session = model.session(paths.inputs(), notes)
     if any(map(is_source, session.inputs.paths)):
         refused = f"--{wish.action}" if wish else choice.given()
-        told = dedup_archived(session, request, output, refused)
+        told = dedup_archived(session, request, output, index, refused)
         if not isinstance(told, tuple):
             return told
         session = model.session(Inputs(told), notes)
-    return _dedup_files(session, choice, chooser, wish, request, output)
+    return _dedup_files(session, choice, chooser, index, wish, request, output)
 
 
 def _dedup_files(
     session: Session,
     choice: ChoiceOptions,
     chooser: Chooser,
+    index: IndexChoice,
     wish: Wish | None,
     request: OutputRequest,
     output: FindingsOutput,
@@ -224,7 +254,7 @@ def _dedup_files(
         wish.check(roots)
     states = states_of(names) if wish else {}
     with spooled(is_wanted=request.wants("html")) as spool:
-        report = _dedup(session, found, chooser, spool, is_guarded=output.guard_formulas)
+        report = _dedup(session, found, chooser, index, spool, is_guarded=output.guard_formulas)
         send(report, request)
         note_files(session, request)
     outcome = conclude(session)
@@ -236,6 +266,7 @@ def _dedup(
     session: Session,
     found: list[ImageFile | Skipped],
     chooser: Chooser,
+    index: IndexChoice,
     spool: ThumbnailSpool | None,
     *,
     is_guarded: bool,
@@ -245,12 +276,14 @@ def _dedup(
     from clipcli.workflows.audit.copies import duplicates
     from clipcli.workflows.audit.copies_report import CopiesReport
     from clipcli.workflows.audit.gather import Gathering
+    from clipcli.workflows.audit.index_choice import uses_index
 
     started = now()
     dataset = Gathering(session, (), lambda _: Place(None), spool).gather(found)
     for skipped, _ in dataset.broken:
         session.notes.say(f"skipped {skipped.path}: {skipped.reason}")
-    copies = tuple(duplicates(dataset, chooser))
+    by_index = uses_index(index, len(dataset), session.notes.say)
+    copies = tuple(duplicates(dataset, chooser, by_index=by_index))
     provenance = session.vector_provenance(started)
     source = session.inputs.in_words()
     return CopiesReport(dataset, copies, provenance, spool, is_guarded, source)

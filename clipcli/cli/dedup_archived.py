@@ -10,10 +10,15 @@ if TYPE_CHECKING:
     from clipcli.cli.groups import FindingsOutput
     from clipcli.output.request import OutputRequest
     from clipcli.pipeline.session import Session
+    from clipcli.workflows.audit.index_choice import IndexChoice
 
 
 def dedup_archived(
-    session: Session, request: OutputRequest, output: FindingsOutput, refused: str
+    session: Session,
+    request: OutputRequest,
+    output: FindingsOutput,
+    index: IndexChoice,
+    refused: str,
 ) -> ExitCode | tuple[str, ...]:
     """Say which pictures are copies; or, of a batch over files that are here, which may be.
 
@@ -21,6 +26,8 @@ def dedup_archived(
     ----------
     session, request, output
         As for files.
+    index
+        How copies are found among many.
     refused
         The option that does not go with pictures that are no files; "" if there is none.
 
@@ -43,6 +50,7 @@ def dedup_archived(
     from clipcli.workflows.audit.copies import duplicates
     from clipcli.workflows.audit.copies_report import CopiesReport
     from clipcli.workflows.audit.gather import Gathering
+    from clipcli.workflows.audit.index_choice import uses_index
     from clipcli.workflows.audit.vector_copies import are_here, worth_a_look
 
     started, source = now(), session.inputs.in_words()
@@ -51,8 +59,9 @@ def dedup_archived(
     found, _ = session.find()
     with spooled(is_wanted=request.wants("html")) as spool:
         dataset = Gathering(session, (), lambda _: Place(None), spool).gather_passing(found)
+        by_index = uses_index(index, len(dataset), session.notes.say)
         is_here = not dataset.measures and are_here(dataset)
-        if is_here and (chosen := worth_a_look(dataset)):
+        if is_here and (chosen := worth_a_look(dataset, by_index=by_index)):
             session.notes.say(
                 f"{several(len(chosen), 'picture')} of {len(dataset):,} may have copies by their "
                 "vectors, and are looked at"
@@ -62,7 +71,7 @@ def dedup_archived(
             raise _no_files(source, refused)
         for skipped, _ in dataset.broken:
             session.notes.say(f"skipped {skipped.path}: {skipped.reason}")
-        copies = tuple(duplicates(dataset, Chooser()))
+        copies = tuple(duplicates(dataset, Chooser(), by_index=by_index))
         provenance = session.vector_provenance(started)
         guarded = output.guard_formulas
         send(CopiesReport(dataset, copies, provenance, spool, guarded, source), request)

@@ -20,6 +20,7 @@ from clipcli.workflows.audit.choice import Chooser, ChosenCopy
 from clipcli.workflows.audit.crops import crop_pairs
 from clipcli.workflows.audit.dataset import Dataset
 from clipcli.workflows.audit.findings import ACROSS_CLASSES, ACROSS_SPLITS, Finding
+from clipcli.workflows.audit.index_choice import neighbours
 from clipcli.workflows.audit.prints import LEAST_CONTRAST, pooled, prints_of
 from clipcli.workflows.audit.vector_copies import LEAST_COSINE, pairs_above
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 RULES = ((0.88, -1.0), (0.8, 0.9))
 LEAST_ALIKE = min(prints for prints, _ in RULES)
 PRINT_CELLS = 16  # along a side of the prints that are compared
-ROWS_AT_ONCE = 1024  # of a matrix product against all pictures
+PAIRS_AT_ONCE = 1024  # of vectors that are compared
 CHUNK_BYTES = 2**20
 # Near copies that are kept beside another.
 A_RAW, WITH_ITS_RAW = "a raw photograph", "beside its raw photograph"
@@ -102,40 +103,41 @@ def _digest(path: str) -> bytes | None:
     return digest.digest()
 
 
-def near_groups(dataset: Dataset) -> list[list[int]]:
-    """Return groups of pictures that look the same, exact copies among them."""
+def near_groups(dataset: Dataset, *, by_index: bool = False) -> list[list[int]]:
+    """Return groups of pictures that look the same, exact copies among them.
+
+    Parameters
+    ----------
+    by_index
+        What to compare is found by an index, which is worth it among many.
+    """
     groups = _Groups(len(dataset))
     if dataset.measures:
         greys = np.stack([m.miniature for m in dataset.measures])  # (n, s, s)
         is_flat = np.array([m.contrast < LEAST_CONTRAST for m in dataset.measures])
-        for i, j in _near_pairs(dataset, greys, is_flat):
+        for i, j in _near_pairs(dataset, greys, is_flat, by_index=by_index):
             groups.join(i, j)
-        for i, j in crop_pairs(greys, is_flat, groups.are_joined):
+        for i, j in crop_pairs(greys, is_flat, groups.are_joined, by_index=by_index):
             groups.join(i, j)
     elif not dataset.are_files:
-        for i, j in pairs_above(dataset.vectors, LEAST_COSINE):
+        for i, j in pairs_above(dataset.vectors, LEAST_COSINE, by_index=by_index):
             groups.join(i, j)
     return groups.several()
 
 
 def _near_pairs(
-    dataset: Dataset, greys: NDArray[np.uint8], is_flat: NDArray[np.bool_]
+    dataset: Dataset, greys: NDArray[np.uint8], is_flat: NDArray[np.bool_], *, by_index: bool
 ) -> Iterator[tuple[int, int]]:
-    """Yield pairs i < j whose wholes look the same; memory holds a block of products at a time."""
-    sides = [prints_of(pooled(side, PRINT_CELLS)) for side in (greys, greys[:, :, ::-1])]
-    plain = sides[0]  # (n, p)
+    """Yield pairs i < j whose wholes look the same."""
+    plain, mirrored = (
+        prints_of(pooled(side, PRINT_CELLS)) for side in (greys, greys[:, :, ::-1])
+    )  # (n, p) each
     plain[is_flat] = 0
-    for start in range(0, len(plain), ROWS_AT_ONCE):
-        block = plain[start : start + ROWS_AT_ONCE]
-        for other in sides:
-            alike = block @ other[start:].T  # (b, n - start)
-            rows, columns = np.nonzero(alike >= LEAST_ALIKE)
-            is_after = columns > rows
-            rows, columns = rows[is_after], columns[is_after]
-            found = alike[rows, columns]
-            rows, columns = rows + start, columns + start
-            is_near = _is_near(found, dataset.vectors, rows, columns)
-            yield from zip(rows[is_near].tolist(), columns[is_near].tolist(), strict=True)
+    among = neighbours(plain, by_index=by_index)
+    for side in (plain, mirrored):
+        for one, two, alike in among.pairs(side, LEAST_ALIKE):
+            is_near = _is_near(alike, dataset.vectors, one, two)
+            yield from zip(one[is_near].tolist(), two[is_near].tolist(), strict=True)
 
 
 def _is_near(
@@ -145,15 +147,17 @@ def _is_near(
     columns: NDArray[np.intp],
 ) -> NDArray[np.bool_]:
     result = np.zeros(len(rows), bool)
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        part = slice(start, start + ROWS_AT_ONCE)
+    for start in range(0, len(rows), PAIRS_AT_ONCE):
+        part = slice(start, start + PAIRS_AT_ONCE)
         cosines = np.einsum("nd,nd->n", vectors[rows[part]], vectors[columns[part]])
         for least_alike, least_cosine in RULES:
             result[part] |= (alike[part] >= least_alike) & (cosines >= least_cosine)
     return result
 
 
-def duplicates(dataset: Dataset, chooser: Chooser | None = None) -> list[Finding]:
+def duplicates(
+    dataset: Dataset, chooser: Chooser | None = None, *, by_index: bool = False
+) -> list[Finding]:
     """Return a finding for every picture that has a copy; the one to keep is suggested."""
     chooser = chooser or Chooser()
     are_files = dataset.are_files
@@ -164,7 +168,7 @@ def duplicates(dataset: Dataset, chooser: Chooser | None = None) -> list[Finding
     spare = {i for choice in choices for i in choice.reasons if i != choice.kept}
     left = sorted(set(range(len(dataset))) - spare)
     others = dataset.keep(left) if spare else dataset  # which would copy all vectors
-    near = [[left[i] for i in group] for group in near_groups(others)]
+    near = [[left[i] for i in group] for group in near_groups(others, by_index=by_index)]
     choices = [_with_originals(dataset, chooser.choose(dataset, group)) for group in near]
     return found + _findings(dataset, near, choices, "near-duplicate", len(exact) + 1)
 

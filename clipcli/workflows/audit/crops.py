@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clipcli.workflows.audit.index_choice import neighbours
+from clipcli.workflows.audit.neighbours import NONE, Neighbours
 from clipcli.workflows.audit.prints import WHOLE, Part, pooled, rooted_prints_of, windows
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ LARGEST_CUT = 0.2  # that an edge is moved to
 CELLS = 16  # along a side of the prints that are compared
 COARSE_CELLS = 8  # and of those that say what to compare
 NEIGHBOURS = 16  # that each picture is compared with, and as many of the mirrored ones
-ROWS_AT_ONCE = 256  # of a matrix product against all pictures
 
 Inset = tuple[Part, Part]  # down, across
 
@@ -50,17 +51,22 @@ INSETS = _insets()  # 30
 
 
 def crop_pairs(
-    greys: NDArray[np.uint8], is_flat: NDArray[np.bool_], is_known: Callable[[int, int], bool]
+    greys: NDArray[np.uint8],
+    is_flat: NDArray[np.bool_],
+    is_known: Callable[[int, int], bool],
+    *,
+    by_index: bool = False,
 ) -> Iterator[tuple[int, int]]:
     """Yield pairs of miniatures (n, s, s) of which one is most of the other, or of its mirror.
 
-    Flat pictures (n,) are in no pair, and pairs that are known are not looked at.
+    Flat pictures (n,) are in no pair, and pairs that are known are not looked at. ``by_index``:
+    what to compare is found by an index.
     """
     if len(greys) < 2:
         return
-    coarse = _prints(greys, COARSE_CELLS, is_flat)  # (n, q)
+    among = neighbours(_prints(greys, COARSE_CELLS, is_flat), by_index=by_index)
     sides = [
-        (_prints(side, CELLS, is_flat), _partners(coarse, _prints(side, COARSE_CELLS, is_flat)))
+        (_prints(side, CELLS, is_flat), _partners(among, _prints(side, COARSE_CELLS, is_flat)))
         for side in (greys, greys[:, :, ::-1])
     ]
     down = windows([part for part, _ in INSETS], greys.shape[1], CELLS)  # (30, c, s)
@@ -85,27 +91,15 @@ def _prints(
     return prints
 
 
-def _partners(coarse: NDArray[np.float32], other: NDArray[np.float32]) -> list[NDArray[np.intp]]:
+def _partners(among: Neighbours, coarse: NDArray[np.float32]) -> list[NDArray[np.intp]]:
     """Return for each picture those nearest to it, and those that it is nearest to."""
-    nearest = _nearest(coarse, other)  # (n, k)
-    n, k = nearest.shape
-    one, two = np.repeat(np.arange(n), k), nearest.ravel()
+    nearest = among.nearest(coarse, NEIGHBOURS)  # (n, k)
+    n = len(nearest)
+    one, place = np.nonzero(nearest != NONE)
+    two = nearest[one, place]
     pairs = np.unique(np.concatenate([one * n + two, two * n + one]))
     owners, partners = np.divmod(pairs, n)
     return np.split(partners, np.cumsum(np.bincount(owners, minlength=n))[:-1])
-
-
-def _nearest(coarse: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Return the most alike of the others' rows for each row (n, k), not itself."""
-    n = len(coarse)
-    k = min(NEIGHBOURS, n - 1)
-    result = np.empty((n, k), np.intp)
-    for start in range(0, n, ROWS_AT_ONCE):
-        alike = coarse[start : start + ROWS_AT_ONCE] @ other.T  # (b, n)
-        rows = np.arange(len(alike))
-        alike[rows, rows + start] = -2  # itself: below all cosines
-        result[start : start + ROWS_AT_ONCE] = np.argpartition(alike, n - k, axis=1)[:, n - k :]
-    return result
 
 
 def _fits(picture: NDArray[np.float32], whole: NDArray[np.float32], inset: Inset) -> bool:

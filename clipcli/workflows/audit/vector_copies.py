@@ -6,10 +6,9 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from clipcli.images.key_truth import MEMBER
 from clipcli.pipeline.remote import URL
+from clipcli.workflows.audit.index_choice import neighbours
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,19 +20,14 @@ if TYPE_CHECKING:
 LEAST_COSINE = 0.95
 # Where the pictures are files here, these are looked at: all but a few copies pass it.
 WORTH_A_LOOK = 0.8
-ROWS_AT_ONCE = 1024
 
 
-def pairs_above(vectors: NDArray[Any], least: float) -> Iterator[tuple[int, int]]:
-    """Yield pairs i < j of unit rows (n, d) whose cosine is at least that; a block at a time."""
-    for start in range(0, len(vectors), ROWS_AT_ONCE):
-        block = vectors[start : start + ROWS_AT_ONCE]
-        for other in range(start, len(vectors), ROWS_AT_ONCE):
-            cosines = block @ vectors[other : other + ROWS_AT_ONCE].T  # (b, b)
-            rows, columns = np.nonzero(cosines >= least)
-            rows, columns = rows + start, columns + other
-            is_after = columns > rows
-            yield from zip(rows[is_after].tolist(), columns[is_after].tolist(), strict=True)
+def pairs_above(
+    vectors: NDArray[Any], least: float, *, by_index: bool = False
+) -> Iterator[tuple[int, int]]:
+    """Yield pairs i < j of unit rows (n, d) whose cosine is at least that; some of them twice."""
+    for one, two, _ in neighbours(vectors, by_index=by_index).pairs(vectors, least):
+        yield from zip(one.tolist(), two.tolist(), strict=True)
 
 
 def are_here(dataset: Dataset) -> bool:
@@ -43,9 +37,9 @@ def are_here(dataset: Dataset) -> bool:
     )
 
 
-def worth_a_look(dataset: Dataset) -> list[str]:
+def worth_a_look(dataset: Dataset, *, by_index: bool = False) -> list[str]:
     """Return the paths of pictures that have another one near enough to be copies, in order."""
     found: set[int] = set()
-    for pair in pairs_above(dataset.vectors, WORTH_A_LOOK):
+    for pair in pairs_above(dataset.vectors, WORTH_A_LOOK, by_index=by_index):
         found.update(pair)
     return [dataset.paths[i] for i in sorted(found)]

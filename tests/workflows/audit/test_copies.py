@@ -116,7 +116,7 @@ def test_blocks_give_what_one_product_gives(
     paths = [saved(scene(i % 7), tmp_path / f"{i}.png") for i in range(20)]
     whole = near_groups(dataset_of(paths))
 
-    monkeypatch.setattr("clipcli.workflows.audit.copies.ROWS_AT_ONCE", 3)
+    monkeypatch.setattr("clipcli.workflows.audit.neighbours.ROWS_AT_ONCE", 3)
 
     assert near_groups(dataset_of(paths)) == whole
     assert whole == [[i, i + 7, i + 14] if i < 6 else [6, 13] for i in range(7)]

@@ -157,7 +157,7 @@ def test_blocks_give_what_one_product_gives(
     images = [*photos[:8], *(cut(4, 0, 0, 4)(photo) for photo in photos[:8])]
     whole = pairs_among(images)
 
-    monkeypatch.setattr("clipcli.workflows.audit.crops.ROWS_AT_ONCE", 3)
+    monkeypatch.setattr("clipcli.workflows.audit.neighbours.ROWS_AT_ONCE", 3)
 
     assert pairs_among(images) == whole
     assert len(whole) == 8
