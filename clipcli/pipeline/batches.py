@@ -14,7 +14,14 @@ from typing import Any, TypeVar
 
 from clipcli.errors import ImageError, InputError, UsageError
 from clipcli.pipeline.archives import open_table
-from clipcli.pipeline.remote import URL, file_system, in_words, open_binary, open_seekable
+from clipcli.pipeline.remote import (
+    URL,
+    WEB,
+    file_system,
+    in_words,
+    open_binary,
+    open_seekable,
+)
 from clipcli.results import Skipped
 from clipcli.strict_json import Bounds, JsonError, parse_json
 
@@ -150,9 +157,8 @@ def _plan_of(name: str, place: str) -> bytes | None:
     """Return the bytes of the plan in a place that may be a batch's."""
     if not URL.match(place):
         return _read(f"{place}/{PLAN}") if is_local_batch(place) else None
-    is_web = place.lower().startswith(("http://", "https://"))
     # A web server is asked only where the name says that it is a folder: most URLs are pictures.
-    if is_web and not name.endswith("/"):
+    if _is_web(place) and not name.endswith("/"):
         return None
     return _read(f"{place}/{PLAN}")
 
@@ -161,17 +167,27 @@ def _whole(place: str, raw: bytes) -> BatchOutput:
     task, plan = _facts(place, raw)
     numbers = _shards(place)
     if _read(f"{place}/{SUCCESS}") is None:
-        n = sum(one.endswith(".parquet") for one in _names(f"{place}/{DATA}"))
-        raise UsageError(
-            f"{place}: this batch is not finished: {n:,} of {len(numbers):,} parts are there",
-            hint=f"run it again, it goes on from there; or name {place}/{DATA} for those parts",
-        )
+        raise _unfinished(place, len(numbers))
     failed = _names(f"{place}/{FAILED}") if _document(f"{place}/{SUCCESS}").get("failed") else []
     without = {one.partition(".")[0] for one in failed}
     parts = [f"{place}/{DATA}/part-{i:05}.parquet" for i in numbers if f"{i:05}" not in without]
     return BatchOutput(
         place, task, plan, tuple(parts), tuple(f"{place}/{FAILED}/{one}" for one in failed)
     )
+
+
+def _unfinished(place: str, n_parts: int) -> UsageError:
+    if _is_web(place):  # such a server has no list of what is there
+        return UsageError(f"{place}: this batch is not finished", hint="wait until it is")
+    n = sum(one.endswith(".parquet") for one in _names(f"{place}/{DATA}"))
+    return UsageError(
+        f"{place}: this batch is not finished: {n:,} of {n_parts:,} parts are there",
+        hint=f"run it again, it goes on from there; or name {place}/{DATA} for those parts",
+    )
+
+
+def _is_web(place: str) -> bool:
+    return place.lower().startswith(WEB)
 
 
 def _facts(place: str, raw: bytes) -> tuple[str, str]:
@@ -222,6 +238,8 @@ def _is_absent(error: Exception) -> bool:
 def _names(place: str) -> list[str]:
     """Return the names in a folder, in order; none where there is no such folder."""
     try:
+        if _is_web(place):
+            return []
         if not URL.match(place):
             return sorted(os.listdir(place))  # noqa: PTH208 - names are wanted
         system, path = file_system(place)

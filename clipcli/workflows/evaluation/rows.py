@@ -230,7 +230,8 @@ def _predictions(
         raise InputError(
             f"{source.name}: no row names the label of {len(unnamed):,} of {len(rows.classes):,} "
             f"classes: {shown}{more}",
-            hint="give --labels as that run did, with these as names or synonyms",
+            hint="give --labels as that run did, with these as names or synonyms; or --truth "
+            "FILE.csv, if the folders are no classes",
         )
     else:
         names = tuple(natural_sort(rows.names))

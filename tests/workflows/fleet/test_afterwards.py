@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +188,48 @@ def test_shards_that_failed_are_skipped_records(
         "status": "skipped",
         "reason": "its shard failed: its worker died",
     }
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[str]:
+    """Serve the test's folder."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None: ...
+
+    handler = functools.partial(Quiet, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_address[1]}"
+        running.shutdown()
+
+
+def test_a_batch_behind_a_web_server_is_read_by_the_name_of_its_folder(
+    folder: Path, batch: Batch, fake_model: FakeEncoder, web: str, tmp_path: Path, capsys: Capture
+) -> None:
+    assert fake_model
+    batch(folder, "--shard-size", "10", into=tmp_path / "one")
+    same = run(["diff", f"{web}/one/", str(tmp_path / "one")])
+    (tmp_path / "one" / "_SUCCESS").unlink()
+
+    unfinished = run(["diff", f"{web}/one/", str(tmp_path / "one")])
+
+    assert (same, unfinished) == (0, 2)
+    assert "this batch is not finished" in capsys.readouterr().err
+
+
+def test_a_table_of_urls_is_audited(
+    folder: Path, fake_model: FakeEncoder, web: str, tmp_path: Path, capsys: Capture
+) -> None:
+    assert fake_model
+    names = [path.name for path in sorted(folder.iterdir())]
+    for name, before in (("here.csv", f"{folder}/"), ("there.csv", f"{web}/folder/")):
+        rows = [f"{before}{one},{'low' if int(one[:3]) < 12 else 'high'}" for one in names]
+        (tmp_path / name).write_text("path,label\n" + "\n".join(rows), encoding="utf-8")
+
+    here = lines_of(capsys, "audit", tmp_path / "here.csv", "--no-cache")
+    there = lines_of(capsys, "audit", tmp_path / "there.csv", "--no-cache")
+
+    found = [(one["kind"], Path(one["path"]).name, one["detail"]) for one in there]
+    assert found == [(one["kind"], Path(one["path"]).name, one["detail"]) for one in here]
+    assert any(kind == "broken" for kind, *_ in found)

@@ -118,6 +118,36 @@ def test_an_object_that_was_replaced_is_done_again(
     assert len(downloaded(bucket, "out", tmp_path)) == 3
 
 
+def test_what_lies_in_a_store_is_compared_judged_and_audited(
+    bucket: Any,
+    contents: dict[str, bytes],
+    make_tar: MakeTar,
+    batch: Batch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    members = {f"{'ab'[i % 2]}/{name}": data for i, (name, data) in enumerate(contents.items())}
+    bucket.pipe_file(f"{BUCKET}/a.tar", make_tar("a.tar", members).read_bytes())
+    source, one, vectors = (f"s3://{BUCKET}/{name}" for name in ("a.tar", "one", "vectors"))
+    batch(source, "--shard-size", 10, into=one)
+    run(["batch", "embed", source, "--into", vectors, "--max-skipped", "50%"])
+    (tmp_path / "truth.csv").write_text("key,label\na/000.png,red\n", encoding="utf-8")
+    capsys.readouterr()
+
+    codes = [
+        run(["diff", one, one]),
+        run(["eval", one, "--truth", str(tmp_path / "truth.csv")]),
+        run(["audit", vectors, "--format", "jsonl"]),
+        run(["dedup", vectors]),
+        run(["search", vectors, "red", "--top", "1"]),
+    ]
+
+    told = capsys.readouterr()
+    assert codes == [0, 5, 5, 5, 5]
+    assert "pictures\t1" in told.out
+    assert f'"kind": "broken", "path": "{source}::b/007.png"' in told.out
+
+
 class Faulty(http.server.BaseHTTPRequestHandler):
     """Passes requests on, except for each fourth, which it answers with 503, late."""
 
