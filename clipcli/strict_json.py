@@ -12,9 +12,8 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from clipcli.errors import ClipcliError
 from clipcli.files import read_regular
@@ -33,8 +32,7 @@ class JsonError(ValueError):
         self.fact, self.line = fact, line
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(NamedTuple):
     """How much JSON is plausible in one place."""
 
     n_bytes: int = 16 * 1024**2

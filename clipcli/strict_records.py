@@ -14,7 +14,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from clipcli.errors import ClipcliError
 from clipcli.strict_json import short
@@ -30,8 +30,7 @@ SCALARS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Between:
+class Between(NamedTuple):
     """Bounds of a number, both included; stands in ``Annotated``."""
 
     least: float

@@ -10,7 +10,6 @@ import json
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from clipcli.cache import codec
@@ -31,8 +30,7 @@ KEPT_AT_ONCE = 512  # values
 KEPT_FOR_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What vectors and reasons depend on, besides pictures and precision."""
 
     model: str

@@ -9,7 +9,6 @@ import json
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -49,8 +48,7 @@ VALUE = (bytes, type(None))
 ROW_TYPES = (int, int, int, int, int, int, VALUE, VALUE)  # of FIND_FILES
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What the store has for a picture; one of the two values, or none, is there."""
 
     content: int

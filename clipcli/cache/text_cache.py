@@ -13,9 +13,8 @@ import json
 import os
 import stat
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from clipcli.files import open_regular, write_atomically
 from clipcli.strict_json import parse_json
@@ -29,16 +28,14 @@ DIGEST_BYTES = 32  # sha256
 MAX_BYTES = 1024**2  # the widest rows have 6 kB
 
 
-@dataclass(frozen=True, slots=True)
-class CutPrompt:
+class CutPrompt(NamedTuple):
     """A prompt that was longer than the model's context and lost its end."""
 
     prompt: str
     n_tokens: int  # before the cut, start and end tokens included
 
 
-@dataclass(frozen=True, slots=True)
-class TextRow:
+class TextRow(NamedTuple):
     """A label's row (d,), float32, unit length, and what there is to tell about its prompts."""
 
     row: NDArray[np.float32]

@@ -30,19 +30,14 @@ def classified(
     ``change`` is done to each of them before, and what is ``known`` wins.
     """
     from clipcli.cli.conclude import conclude, note_files, reason_of
-    from clipcli.cli.headings import heading_of
-    from clipcli.output.html.reviewing import Review
     from clipcli.output.results import Outputs
     from clipcli.output.summary import Summary, stderr_encoding
     from clipcli.output.table import RANKED_IMAGES
-    from clipcli.pipeline.known_answers import tell_left_over
     from clipcli.pipeline.provenance import now
 
     found, is_handful = session.find(RANKED_IMAGES)
-    request = replace(request, heading=heading_of(session, classifier))
     if request.wants("html"):
-        review = request.review or Review()
-        request = replace(request, review=replace(review, labels=classifier.label_set.names))
+        request = _for_page(request, session, classifier)
         classifier.keeps_vectors = True
     outputs = Outputs(
         request,
@@ -60,7 +55,10 @@ def classified(
             for result in session.tally(results, are_shown=outputs.has_table):
                 outputs.write(result)
                 advance()
-        tell_left_over(known, session.notes.say)
+        if known is not None:
+            from clipcli.pipeline.known_answers import tell_left_over
+
+            tell_left_over(known, session.notes.say)
         outputs.finish(session.provenance(classifier, started))
     except BaseException as error:
         outputs.end_early(session.provenance(classifier, started), reason_of(error))
@@ -69,3 +67,12 @@ def classified(
         session.notes.summary(summary.lines(stderr_encoding()))
     note_files(session, request, summary.in_words())
     return conclude(session, classifier)
+
+
+def _for_page(request: OutputRequest, session: Session, classifier: Classifier) -> OutputRequest:
+    """Say what a page shows, and which labels it offers for its review."""
+    from clipcli.cli.headings import heading_of
+    from clipcli.output.html.reviewing import Review
+
+    review = replace(request.review or Review(), labels=classifier.label_set.names)
+    return replace(request, heading=heading_of(session, classifier), review=review)

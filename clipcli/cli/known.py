@@ -34,6 +34,8 @@ class KnownOptions:
         ------
         DecisionsError
         """
+        if self.decisions is None:
+            return None
         from clipcli.pipeline.known_answers import open_known
 
         return open_known(self.decisions)

@@ -15,7 +15,7 @@ from clipcli.models.store_pointer import LOCATOR, Pointer
 
 if TYPE_CHECKING:
     from clipcli.models.locators.source import LocatorSource
-    from clipcli.models.open import ModelSource
+    from clipcli.models.source import ModelSource
 
 HEADER = ("NAME", "STATE", "MB", "PIXELS", "IMAGENET", "LICENCE")
 MB = 1e6

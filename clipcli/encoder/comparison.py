@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from clipcli.encoder.check_images import PROMPTS, check_pixels
 from clipcli.errors import DeviceError
-from clipcli.models.open import ModelSource
+from clipcli.models.source import ModelSource
 
 if TYPE_CHECKING:
     import numpy as np

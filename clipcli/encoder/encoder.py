@@ -24,8 +24,8 @@ from clipcli.encoder.engines import (
 )
 from clipcli.models.config import ModelConfig, TextTransformer
 from clipcli.models.folder import ModelFolder
-from clipcli.models.open import ModelSource, source_of
 from clipcli.models.resolve import open_named
+from clipcli.models.source import ModelSource, source_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -21,7 +21,7 @@ from clipcli.cache.text_cache import default_folder
 from clipcli.errors import DeviceError, MissingExtraError, ModelError
 from clipcli.files import write_atomically
 from clipcli.models.folder import builtin_model_folder
-from clipcli.models.open import ModelSource
+from clipcli.models.source import ModelSource
 from clipcli.process import processor_features
 from clipcli.strict_json import read_json
 

@@ -24,7 +24,7 @@ from clipcli.cache.text_cache import default_folder, prepare_folder
 from clipcli.cache.upkeep import EXPORTS
 from clipcli.encoder.comparison import COMPARISON_NAME, Comparison
 from clipcli.errors import MissingExtraError, ModelError
-from clipcli.models.open import ModelSource
+from clipcli.models.source import ModelSource
 from clipcli.strict_json import read_json
 from clipcli.strict_records import ReadingRules, read_record
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from clipcli.errors import ModelError
 from clipcli.files import write_atomically
 from clipcli.models.config import Preprocessing
-from clipcli.models.open import ModelSource
+from clipcli.models.source import ModelSource
 from clipcli.strict_json import read_json
 
 if TYPE_CHECKING:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clipcli.images.deep import deep_to_8_bit, is_deep
-
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
 def to_rgb(image: Image) -> Image:
     """Return the picture in mode RGB, transparency on white, deep greys scaled to 8 bits."""
-    if is_deep(image):
-        image = deep_to_8_bit(image)
+    if image.mode != "RGB":
+        from clipcli.images.deep import deep_to_8_bit, is_deep
+
+        if is_deep(image):
+            image = deep_to_8_bit(image)
     if image.has_transparency_data:
         return _on_white(image)
     return image if image.mode == "RGB" else image.convert("RGB")

@@ -11,7 +11,6 @@ import importlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeAlias
@@ -40,8 +39,6 @@ from clipcli.images.mending import is_filled_up, mend
 from clipcli.images.notes import RAW_PREVIEW
 from clipcli.images.profiles import to_srgb
 from clipcli.images.quiet import keep_libtiff_quiet, keep_pillow_quiet
-from clipcli.images.raw import UndevelopedError, develop
-from clipcli.images.raw_preview import find_preview
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -59,8 +56,7 @@ _LACKING = ("not available", "not installed")  # what Pillow says where it was b
 _MIN_BYTES_LIMIT = 256 * 2**20  # but small pictures may carry large metadata
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """A picture in mode RGB, upright; ``box`` is the part of ``image`` that is the picture.
 
     That is all of it, unless a JPEG was reduced by k and its sides are no multiples of k: then the
@@ -149,7 +145,7 @@ def _decode_stream(stream: BinaryIO, how: _How) -> Decoded:
             with suppress(Exception):  # then it was something else, and the first failure says what
                 whole = io.BytesIO(mended.content)
                 decoded = _decode_kind(kind, whole, how)
-                return replace(decoded, note_number=mended.note_number)
+                return decoded._replace(note_number=mended.note_number)
             raise
 
 
@@ -186,6 +182,9 @@ def _decode_kind(kind: Kind, stream: BinaryIO, how: _How) -> Decoded:
 
 def _decode_raw(stream: BinaryIO, how: _How) -> Decoded:
     """Develop a raw photograph, or read its preview; never its thumbnail."""
+    from clipcli.images.raw import UndevelopedError, develop
+    from clipcli.images.raw_preview import find_preview
+
     try:
         image, n_pixels = develop(stream, max_pixels=how.max_pixels, at_least_px=how.at_least_px)
     except UndevelopedError:
@@ -194,7 +193,7 @@ def _decode_raw(stream: BinaryIO, how: _How) -> Decoded:
             raise
         how = how._replace(orientation=preview.orientation)
         decoded = _decode_kind(JPEG, io.BytesIO(preview.content), how)
-        return replace(decoded, note_number=RAW_PREVIEW, is_raw=True, is_lossless=True)
+        return decoded._replace(note_number=RAW_PREVIEW, is_raw=True, is_lossless=True)
     box = (0.0, 0.0, float(image.width), float(image.height))
     return Decoded(image, box, n_pixels, is_raw=True, is_lossless=True)
 

@@ -7,13 +7,12 @@ price of reading a few bytes.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 HEAD_BYTES = 512  # enough for every signature, and to tell text from binary data
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """One format; ``reader`` is the class in ``module`` that opens it and nothing else."""
 
     name: str  # as a reason shows it: "truncated JPEG"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from os import PathLike
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from clipcli.images.decode import MAX_PIXELS, decode
 from clipcli.images.notes import with_origin
@@ -23,8 +22,7 @@ OVERSAMPLING = 2
 LEAST_PX = 192
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """A picture (s, s, 3) uint8, and how many pixels it has by its header."""
 
     pixels: NDArray[np.uint8]
@@ -81,7 +79,7 @@ def load(
     """
     loaded, is_raw = _loaded(source, preprocessing, exact, max_pixels, convert_profiles)
     number = with_origin(loaded.note_number, read_origin(source, is_raw=is_raw))
-    return replace(loaded, note_number=number)
+    return loaded._replace(note_number=number)
 
 
 def _loaded(

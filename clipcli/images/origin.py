@@ -9,9 +9,8 @@ is no evidence: a photograph must not be taken for anything else.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from clipcli.images.colour import to_rgb
 from clipcli.images.decode import reader_of
@@ -57,8 +56,7 @@ _MM_PER_INCH = 25.4
 _SLACK = 0.006  # of a sheet's side
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What the file says besides its pixels."""
 
     certain: int  # flags that need no look at the pixels

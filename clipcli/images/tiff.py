@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from clipcli.errors import several
 
@@ -65,8 +65,7 @@ class Directory:
             yield begin, n_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
+class _Layout(NamedTuple):
     """How numbers are written: byte order, and whether offsets have 64 bits."""
 
     order: str

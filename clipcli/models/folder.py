@@ -12,8 +12,9 @@ import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from clipcli.cache.file_hashes import remembered_digest
 from clipcli.errors import ModelError, OutputError, OutputExistsError
@@ -44,8 +45,7 @@ MAX_LOG_SCALE = 20.0  # trained models stop at log(100) = 4.6
 ENVIRONMENT = "CLIPCLI_MODEL"
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFolder:
+class ModelFolder(NamedTuple):
     """A model folder that is whole, as far as can be known without loading the weights."""
 
     path: Path
@@ -77,7 +77,7 @@ def open_model_folder(path: Path) -> ModelFolder:
     _check_there(path, WEIGHTS_NAME)
     _check_there(path, folder.vocabulary_path.name)
     _check_logits(folder)
-    return replace(folder, config=replace(config, fingerprint=_true_fingerprint(folder)))
+    return folder._replace(config=replace(config, fingerprint=_true_fingerprint(folder)))
 
 
 def claimed_fingerprint(path: Path) -> str:

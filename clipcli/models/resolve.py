@@ -5,9 +5,8 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from clipcli.errors import ModelError
 from clipcli.files import write_atomically
@@ -16,11 +15,10 @@ from clipcli.models.store import Installed, find_installed, installed_models
 from clipcli.strict_json import read_json
 
 if TYPE_CHECKING:
-    from clipcli.models.open import ModelSource
+    from clipcli.models.source import ModelSource
 
 
-@dataclass(frozen=True, slots=True)
-class ModelChoice:
+class ModelChoice(NamedTuple):
     """Which model was asked for, and who asked."""
 
     spec: str

@@ -13,9 +13,9 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from clipcli.errors import ModelError
 from clipcli.models.folder import BUILTIN, CONFIG_NAME, builtin_model_folder
@@ -28,15 +28,14 @@ from clipcli.models.store_pointer import (
 )
 
 if TYPE_CHECKING:
-    from clipcli.models.open import ModelSource
+    from clipcli.models.source import ModelSource
 
 STORE_ENVIRONMENT = "CLIPCLI_MODELS"
 RACES = 5  # as often another process may be quicker
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
+class Installed(NamedTuple):
     """A model that is here under a name."""
 
     name: str
@@ -81,7 +80,7 @@ class Installed:
             If its files are gone, or are not whole.
         """
         source = self._open()
-        return replace(source, config=replace(source.config, name=self.name))
+        return source._replace(config=replace(source.config, name=self.name))
 
     def _open(self) -> ModelSource:
         from clipcli.models.open import open_model

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from clipcli.errors import ImageError, InputError, UsageError
-from clipcli.pipeline.archives import open_table
 from clipcli.pipeline.remote import (
     URL,
     WEB,
@@ -69,6 +68,8 @@ class BatchOutput:
         InputError
             If a part is missing, damaged, or of another batch.
         """
+        from clipcli.pipeline.archives import open_table
+
         for name in self.parts:
             try:
                 with open_seekable(name) as stream, open_table(name, stream) as table:
@@ -200,6 +201,8 @@ def _facts(place: str, raw: bytes) -> tuple[str, str]:
 
 def _shards(place: str) -> list[int]:
     """Return the numbers of all shards."""
+    from clipcli.pipeline.archives import open_table
+
     name = f"{place}/{SHARDS}"
     try:
         with open_seekable(name) as stream, open_table(name, stream) as table:

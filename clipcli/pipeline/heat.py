@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from clipcli.encoder.torch.dense_runner import DenseRunner
-    from clipcli.models.open import ModelSource
+    from clipcli.models.source import ModelSource
     from clipcli.pipeline.classifier import Classifier
 
 

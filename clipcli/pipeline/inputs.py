@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from clipcli.errors import UsageError
 from clipcli.images.find import FindReport, ImageFile, find_images
@@ -22,8 +21,7 @@ from clipcli.results import Skipped
 Input: TypeAlias = "ImageFile | ImageData | Skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(NamedTuple):
     """Files, folders, patterns, ``-`` for standard input (a list, or a picture), and a file."""
 
     paths: tuple[str, ...]

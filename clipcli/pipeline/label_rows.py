@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from clipcli.cache.text_cache import CutPrompt, TextCache, TextRow, text_key
 from clipcli.encoder.encoder import TEXT_PRECISION
@@ -31,8 +30,7 @@ REPORT_EACH_S = 5.0  # how often somebody who waits for very many labels hears o
 Report: TypeAlias = Callable[[int, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class LabelRows:
+class LabelRows(NamedTuple):
     """The classifier (c + r, d), float32, unit rows: c labels, then r reject prompts."""
 
     classifier: NDArray[np.float32]

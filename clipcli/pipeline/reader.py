@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import os
 import time
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeAlias
 
 from clipcli.cache.identity import (
@@ -40,8 +39,7 @@ WHOLE_FILE_BYTES = 32 * 2**20  # read at once, hashed and decoded; larger files 
 Pixels: TypeAlias = "NDArray[np.uint8]"  # (s, s, 3)
 
 
-@dataclass(frozen=True, slots=True)
-class Embedded:
+class Embedded(NamedTuple):
     """An image's path and its embedding (d,), float32, unit length."""
 
     path: str
@@ -59,8 +57,7 @@ class Embedded:
         return origin_of(self.note_number)
 
 
-@dataclass(frozen=True, slots=True)
-class DecodeOptions:
+class DecodeOptions(NamedTuple):
     """How pictures are read: ``exact`` forgoes the short cut for large JPEGs.
 
     ``convert_profiles`` converts colours to sRGB by the picture's own profile.
@@ -71,8 +68,7 @@ class DecodeOptions:
     convert_profiles: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Fresh:
+class Fresh(NamedTuple):
     """A decoded picture (s, s, 3), and what to keep its vector under, if it may be kept."""
 
     path: str
@@ -137,7 +133,7 @@ class Reader:
                 self._cache.keep_reason(error.message, content, None)
             raise
         fresh = self._fresh(path, loaded)
-        return replace(fresh, n_pixels=loaded.n_pixels, content=content)
+        return fresh._replace(n_pixels=loaded.n_pixels, content=content)
 
     def _read(self, path: str, stream: BinaryIO) -> Fresh | Embedded | Skipped:
         taken = _take(path, stream, self._options.max_pixels)

@@ -16,11 +16,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from clipcli.errors import ImageError, UsageError
 from clipcli.images.kinds import has_picture_ending
-from clipcli.pipeline.archives import table_pictures, tar_pictures
 from clipcli.pipeline.batches import BatchOutput, find_batch, is_local_batch
 from clipcli.pipeline.image_data import ImageData
 from clipcli.pipeline.remote import URL, fetch, in_words, open_binary
-from clipcli.pipeline.vector_tables import vectors_of
 from clipcli.results import Skipped
 
 if TYPE_CHECKING:
@@ -66,6 +64,9 @@ def read_source(spec: str, report: FindReport) -> Iterator[ImageData | Skipped]:
         If a batch is not one of vectors, or a part of it is damaged.
     """
     from http.client import HTTPException
+
+    from clipcli.pipeline.archives import table_pictures, tar_pictures
+    from clipcli.pipeline.vector_tables import vectors_of
 
     for name in expand(spec):
         kind, target = kind_of_source(name)

@@ -19,7 +19,7 @@ from clipcli.errors import ModelError
 from clipcli.models.config import Architecture, EfficientNetLite, ModelConfig, Preprocessing
 from clipcli.models.formats.efficientnet import Trunk
 from clipcli.models.formats.tensor_map import complain
-from clipcli.models.open import ModelSource
+from clipcli.models.source import ModelSource
 
 IMAGE_SIZE = 224  # pixels; what Lite0 was trained with, and near enough for its sisters
 HIDDEN_WIDTH = 1024

@@ -21,8 +21,8 @@ from clipcli.models.folder import (
     open_model_folder,
 )
 from clipcli.models.locators.source import open_installed
-from clipcli.models.open import ModelSource
 from clipcli.models.resolve import find_model
+from clipcli.models.source import ModelSource
 from clipcli.models.store import Installed, folder_size, free_bytes, installed_models, store_folder
 from clipcli.output import text as rows
 from clipcli.pipeline.provenance import versions

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from clipcli.models.open import ModelSource
+    from clipcli.models.source import ModelSource
 
 REFERENCE = ("torch", "fp32")
 ROUNDS = 3

@@ -10,7 +10,8 @@ from clipcli.encoder import selfcheck
 from clipcli.errors import ModelError, OutputError
 from clipcli.models.catalog.catalog import find_entry
 from clipcli.models.config import Activation
-from clipcli.models.open import ModelSource, open_model
+from clipcli.models.open import open_model
+from clipcli.models.source import ModelSource
 from clipcli.models.store import Installed, check_name, new_folder, prepare_store, store_folder
 
 

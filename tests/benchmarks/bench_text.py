@@ -80,7 +80,7 @@ def model_source(path: str | Path) -> Any:
     from clipcli.models.config import ModelConfig, Preprocessing
     from clipcli.models.formats.safetensors import read_tensor_table
     from clipcli.models.formats.tensor_map import StoredTensor, as_they_are
-    from clipcli.models.open import ModelSource
+    from clipcli.models.source import ModelSource
 
     path = Path(path)
     table = {name: StoredTensor(path, place) for name, place in read_tensor_table(path).items()}

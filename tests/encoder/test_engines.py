@@ -9,7 +9,8 @@ import pytest
 from clipcli.encoder import engines
 from clipcli.encoder.engines import choose_engine, remember
 from clipcli.models.folder import builtin_model_folder
-from clipcli.models.open import ModelSource, open_model
+from clipcli.models.open import open_model
+from clipcli.models.source import ModelSource
 
 PLAIN, FAST = frozenset({"avx2"}), frozenset({"avx2", "avx512_bf16"})
 

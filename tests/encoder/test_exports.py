@@ -13,7 +13,8 @@ import pytest
 from clipcli.encoder import exports
 from clipcli.encoder.comparison import COMPARISON_NAME, Comparison
 from clipcli.encoder.exports import ONNX, SEAL_NAME, Target, is_ready, obtain
-from clipcli.models.open import ModelSource, open_model
+from clipcli.models.open import open_model
+from clipcli.models.source import ModelSource
 
 GRAPH, WEIGHTS = b"a graph", bytes(range(256)) * 40
 Damage = Callable[[Path], object]

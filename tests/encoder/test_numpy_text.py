@@ -32,7 +32,7 @@ from clipcli.models.config import (
 from clipcli.models.folder import builtin_model_folder, open_model_folder
 from clipcli.models.formats.safetensors import read_tensor_table, write_tensors
 from clipcli.models.formats.tensor_map import StoredTensor, as_they_are
-from clipcli.models.open import ModelSource, source_of
+from clipcli.models.source import ModelSource, source_of
 from tests.conftest import ROOT
 from tests.encoder.states import read_state
 from tests.encoder.torch.conftest import ARCHITECTURES, TEXT, make_restless
@@ -130,7 +130,7 @@ def test_the_bundled_models_rows_are_those_of_torch() -> None:
     tokenizer = source.read_tokenizer()
     prompts = ["a photo of a cat.", "a photo of a cat", "", "naïve café 山", "x" * 300]
     ids = [tokenizer.tokenize(prompt).ids for prompt in prompts]
-    weights = replace(source, path=builtin_model_folder() / "model.safetensors")
+    weights = source._replace(path=builtin_model_folder() / "model.safetensors")
 
     rows = NumpyTextTower(source).encode(ids)
 

@@ -21,7 +21,7 @@ from clipcli.encoder.numpy_text.tensors import TensorReader
 from clipcli.errors import ModelError
 from clipcli.models.config import AnyArchitecture, SiglipArchitecture
 from clipcli.models.formats.tensor_map import complain, is_weightless
-from clipcli.models.open import ModelSource
+from clipcli.models.source import ModelSource
 from clipcli.process import usable_cores
 from clipcli.vectors import unit_rows
 

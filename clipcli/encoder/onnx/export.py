@@ -13,7 +13,8 @@ from pathlib import Path
 
 from clipcli.encoder.comparison import compare_to_torch
 from clipcli.encoder.onnx.runner import GRAPH_NAME, OnnxTower, images_at_once
-from clipcli.models.open import ModelSource, open_model
+from clipcli.models.open import open_model
+from clipcli.models.source import ModelSource
 
 PLAIN_NAME = "plain.onnx"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clipcli.encoder.check_images import calibration_pixels
 from clipcli.encoder.onnx.runner import FINGERPRINT, INPUT
 from clipcli.models.config import EfficientNetLite, ModifiedResNet
-from clipcli.models.open import ModelSource
+from clipcli.models.source import ModelSource
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,7 @@ from clipcli.errors import DeviceError, ModelError
 from clipcli.models.config import VisionTransformer
 from clipcli.models.folder import builtin_model_folder
 from clipcli.models.formats.tensor_map import TensorPlan
-from clipcli.models.open import ModelSource
+from clipcli.models.source import ModelSource
 from clipcli.process import usable_cores
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from clipcli.encoder.check_images import calibration_pixels, check_pixels
 from clipcli.encoder.comparison import Comparison, compare_to_torch, images_per_s
 from clipcli.models.config import EfficientNetLite, ModifiedResNet
-from clipcli.models.open import ModelSource
+from clipcli.models.source import ModelSource
 
 if TYPE_CHECKING:
     import numpy as np

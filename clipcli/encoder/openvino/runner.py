@@ -11,7 +11,7 @@ from clipcli.encoder import exports
 from clipcli.encoder.exports import OPENVINO
 from clipcli.encoder.openvino.export import HINTS, compiled, unit_rows
 from clipcli.errors import DeviceError, ModelError
-from clipcli.models.open import ModelSource
+from clipcli.models.source import ModelSource
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,7 +10,7 @@ from clipcli.errors import ModelError
 from clipcli.files import read_regular
 from clipcli.models.config import ModelConfig, SiglipArchitecture
 from clipcli.models.folder import ModelFolder, write_model_folder
-from clipcli.models.open import ModelSource
+from clipcli.models.source import ModelSource
 from clipcli.models.tokenizer.vocabulary import Vocabulary, read_vocabulary
 
 

@@ -18,7 +18,7 @@ from clipcli.models.config import EfficientNetLite, ModifiedResNet
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from clipcli.models.open import ModelSource
+    from clipcli.models.source import ModelSource
 
 STRIDE = 32  # pixels a place, of convolutional towers
 # Short sides, in the model's own: larger pictures have more places, up to where the tower no longer

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from clipcli.encoder.torch.fold import PIXEL_UNIT
 from clipcli.encoder.torch.load import load_model
 from clipcli.encoder.torch.runner import pixel_scale, prepare_tower
-from clipcli.models.open import ModelSource
+from clipcli.models.source import ModelSource
 
 
 class PixelsToEmbeddings(nn.Module):

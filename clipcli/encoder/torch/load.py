@@ -17,7 +17,7 @@ from clipcli.models.config import Architecture, SiglipArchitecture
 from clipcli.models.folder import ModelFolder
 from clipcli.models.formats.safetensors import RawTensor
 from clipcli.models.formats.tensor_map import complain, is_weightless
-from clipcli.models.open import ModelSource, source_of
+from clipcli.models.source import ModelSource, source_of
 
 STORED_TYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 

@@ -22,7 +22,7 @@ from clipcli.encoder.torch.onnx_folding import fold_norms, fold_pads
 from clipcli.encoder.torch.tensors import gather
 from clipcli.models.folder import WEIGHTS_NAME
 from clipcli.models.formats.safetensors import ITEM_BYTES
-from clipcli.models.open import ModelSource
+from clipcli.models.source import ModelSource
 
 if TYPE_CHECKING:
     from onnx import GraphProto

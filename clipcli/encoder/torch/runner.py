@@ -28,7 +28,7 @@ from clipcli.encoder.torch.vision import VisionTower
 from clipcli.errors import DeviceError, ModelError
 from clipcli.models.config import Preprocessing
 from clipcli.models.folder import ModelFolder
-from clipcli.models.open import ModelSource
+from clipcli.models.source import ModelSource
 
 Item = TypeVar("Item")
 Rows = NDArray[np.float32]

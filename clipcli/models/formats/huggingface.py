@@ -7,6 +7,7 @@ take, which is part of the format: published SigLIP configurations say hardly mo
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clipcli.errors import ModelError
 from clipcli.models.config import (
@@ -17,7 +18,9 @@ from clipcli.models.config import (
     VisionTransformer,
 )
 from clipcli.models.formats.json_reader import JsonObject
-from clipcli.models.formats.tokenizer_files import SiglipTokens
+
+if TYPE_CHECKING:
+    from clipcli.models.formats.tokenizer_files import SiglipTokens
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAMES = (

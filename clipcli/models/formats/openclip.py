@@ -68,7 +68,7 @@ def in_our_names(file: WeightsFile) -> WeightsFile:
     table: dict[str, StoredTensor] = {
         name.removeprefix(TEXT_PREFIX): stored for name, stored in file.table.items()
     }
-    return replace(file, table=table)
+    return file._replace(table=table)
 
 
 def infer_architecture(file: WeightsFile, activation: Activation) -> Architecture:

@@ -12,10 +12,9 @@ import math
 import os
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from clipcli.errors import ModelError
 from clipcli.files import open_regular
@@ -49,8 +48,7 @@ IMPOSTORS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RawTensor:
+class RawTensor(NamedTuple):
     """A tensor as it is stored: ``dtype`` as safetensors names it, bytes in row-major order."""
 
     dtype: str
@@ -58,8 +56,7 @@ class RawTensor:
     data: bytes | memoryview
 
 
-@dataclass(frozen=True, slots=True)
-class TensorPlace:
+class TensorPlace(NamedTuple):
     """What a file says about one tensor, and where in the file its bytes are."""
 
     dtype: str

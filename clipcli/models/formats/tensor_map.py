@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from clipcli.errors import ModelError
 from clipcli.files import open_regular
@@ -34,8 +33,7 @@ MAX_SHARDS = 1000
 SAFETENSORS_START = b"\0\0\0\0\0{"  # from the fourth byte on: a header of less than 16 MB
 
 
-@dataclass(frozen=True, slots=True)
-class StoredTensor:
+class StoredTensor(NamedTuple):
     """A tensor in a file."""
 
     path: Path
@@ -45,8 +43,7 @@ class StoredTensor:
 Table: TypeAlias = Mapping[str, StoredTensor]
 
 
-@dataclass(frozen=True, slots=True)
-class JoinedTensor:
+class JoinedTensor(NamedTuple):
     """One of our tensors, made of stored ones: ``parts`` joined along their first axis."""
 
     names: tuple[str, ...]  # the parts' names in the file, for errors
@@ -58,8 +55,7 @@ class JoinedTensor:
 TensorPlan: TypeAlias = Mapping[str, JoinedTensor]  # our names
 
 
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
+class TensorSpec(NamedTuple):
     """What one of our tensors is made of in a foreign layout, whether it is there or not."""
 
     names: tuple[str, ...]
@@ -67,8 +63,7 @@ class TensorSpec:
     is_flat: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WeightsFile:
+class WeightsFile(NamedTuple):
     """The tensors of one file, or of the shards that an index joins."""
 
     path: Path

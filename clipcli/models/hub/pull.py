@@ -29,7 +29,8 @@ from clipcli.models.hub.download import (
 )
 from clipcli.models.hub.errors import in_words
 from clipcli.models.hub.listing import COMMIT, Listing, ask_for_listing
-from clipcli.models.open import ModelSource, open_model
+from clipcli.models.open import open_model
+from clipcli.models.source import ModelSource
 from clipcli.models.store import Installed, check_name, free_bytes, install_pointer, prepare_store
 from clipcli.models.store_pointer import INDEX_ENDING, Pointer, PulledFile
 from clipcli.models.tokenizer.vocabulary import SENTENCEPIECE_NAMES

@@ -6,7 +6,7 @@ heads on the image tower's patches.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from clipcli.models.config import Architecture, VisionTransformer
@@ -80,7 +80,7 @@ def owl_tensors(architecture: OwlArchitecture) -> dict[str, TensorSpec]:
     ]
     prefix = "owlv2" if architecture.has_objectness else "owlvit"
     towers = {
-        f"clip.{ours}": replace(want, names=tuple(_in_owl(name, prefix) for name in want.names))
+        f"clip.{ours}": want._replace(names=tuple(_in_owl(name, prefix) for name in want.names))
         for ours, want in huggingface_clip(architecture.clip).items()
     }
     return towers | {name: TensorSpec((name,)) for name in own}

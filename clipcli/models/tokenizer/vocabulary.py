@@ -8,9 +8,7 @@ end-of-text. Only a ``vocab.json`` may say otherwise.
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,6 +141,9 @@ def _read_lines(path: Path) -> list[str]:
 
 def _read_file(path: Path) -> bytes:
     """Return a file's bytes, unpacked where they are packed; within bounds either way."""
+    import gzip
+    import zlib
+
     try:
         with open_regular(path) as file:
             stream = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file

@@ -20,7 +20,7 @@ from torch import Tensor
 from clipcli.encoder.torch.load import load_model
 from clipcli.errors import InputError, UsageError
 from clipcli.files import read_regular
-from clipcli.models.open import ModelSource
+from clipcli.models.source import ModelSource
 from clipcli.training.objectives import pad_tokens
 
 MAX_BYTES = 1024**3  # of texts; ten million fit

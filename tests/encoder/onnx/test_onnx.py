@@ -34,7 +34,8 @@ from clipcli.models.config import (
     VisionTransformer,
 )
 from clipcli.models.folder import builtin_model_folder, write_model_folder
-from clipcli.models.open import ModelSource, open_model
+from clipcli.models.open import open_model
+from clipcli.models.source import ModelSource
 from clipcli.models.tokenizer.vocabulary import Vocabulary
 from tests.encoder.torch.reference import build_clip, save_clip
 from tests.encoder.torch.test_layouts import save_siglip
