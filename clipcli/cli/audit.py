@@ -71,7 +71,7 @@ def audit(
     from clipcli.output.html.thumbnails import spooled
     from clipcli.output.report import send
     from clipcli.pipeline.inputs import Inputs
-    from clipcli.pipeline.sources import is_source
+    from clipcli.pipeline.source_names import is_source
     from clipcli.workflows.audit.findings import check_selectors, selected
     from clipcli.workflows.audit.report import FORMATS, AuditReport
 
@@ -87,8 +87,7 @@ def audit(
         actions.check(tree, is_alone=is_alone)
         if actions.apply is not None:
             return apply_decisions(tree, actions, notes.notes())
-    session = model.session(Inputs((source,)), notes)
-    session.start_early()
+    session = model.session(Inputs((source,)), notes, begun=model.begin((source,)))
     with spooled(is_wanted=request.wants("html")) as spool:
         audited = (
             _audit_archived(session, source, truth, labels, spool)
@@ -160,7 +159,7 @@ def _audit(
 ) -> tuple[Audit, dict[str, Any]]:
     from clipcli.pipeline.inputs import fetched
     from clipcli.pipeline.provenance import now
-    from clipcli.pipeline.remote import URL
+    from clipcli.pipeline.source_names import URL
     from clipcli.workflows.audit.gather import Gathering, class_classifier
 
     started = now()

@@ -54,8 +54,7 @@ def classify(
     clipcli classify photos/ --labels animals
     clipcli classify photos/ --labels 'cat, dog' -o results.csv -o sheet.html
     """
-    session = model.session(paths.inputs(), notes)
-    session.start_early()
+    begun = model.begin(paths.paths)
 
     from clipcli.cli.classified import classified
     from clipcli.cli.open_classifier import TOP_K, open_classifier
@@ -74,6 +73,7 @@ def classify(
             hint="add -o FILE.html, or ask `clipcli explain`",
         )
     known = reviewed.known()
+    session = model.session(paths.inputs(), notes, begun=begun)
     classifier = open_classifier(session, labels, decisions, top_k=decision.top_k or TOP_K)
     if known is not None:
         known.check_labels(classifier.label_set.names)

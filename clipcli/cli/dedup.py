@@ -216,7 +216,7 @@ def dedup(
     """
     from clipcli.cli.dedup_archived import dedup_archived
     from clipcli.pipeline.inputs import Inputs
-    from clipcli.pipeline.sources import is_source
+    from clipcli.pipeline.source_names import is_source
     from clipcli.workflows.audit.copies_report import FORMATS
 
     wish, chooser, index = actions.wish(), choice.chooser(), search.choice()

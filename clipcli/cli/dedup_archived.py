@@ -81,9 +81,7 @@ def dedup_archived(
 
 def _may_be_files(session: Session) -> bool:
     """Tell whether the pictures may be files of this machine: where a batch was made of them."""
-    from clipcli.pipeline.batches import is_local_batch
-    from clipcli.pipeline.remote import URL
-    from clipcli.pipeline.sources import kind_of_source
+    from clipcli.pipeline.source_names import URL, is_local_batch, kind_of_source
 
     return all(
         is_local_batch(path) or (bool(URL.match(path)) and kind_of_source(path)[0] == "picture")

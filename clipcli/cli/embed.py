@@ -35,8 +35,7 @@ def embed(
     from clipcli.output.vectors import check_vector_target
 
     check_vector_target(output, overwrite=overwrite)
-    session = model.session(paths.inputs(), notes)
-    session.start_early()
+    session = model.session(paths.inputs(), notes, begun=model.begin(paths.paths))
     return _embed(session, output, overwrite=overwrite)
 
 

@@ -12,9 +12,7 @@ FORMATS = ("table", "tsv", "csv", "json")
 
 def are_rows(source: str) -> bool:
     """Tell whether a source holds answers and not pictures."""
-    from clipcli.pipeline.batches import is_local_batch
-    from clipcli.pipeline.remote import URL
-    from clipcli.pipeline.sources import PARQUET_ENDINGS
+    from clipcli.pipeline.source_names import PARQUET_ENDINGS, URL, is_local_batch
 
     return (
         bool(URL.match(source))

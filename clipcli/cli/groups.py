@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from clipcli.cli.progress import Notes
     from clipcli.images.find import FindReport
     from clipcli.output.request import OutputRequest
-    from clipcli.pipeline import session as sessions
     from clipcli.pipeline.decisions import Decisions
     from clipcli.pipeline.inputs import Inputs
+    from clipcli.pipeline.model_settings import ModelSettings, OpenedModel
     from clipcli.pipeline.session import Session
     from clipcli.workflows.journal.records import Action
 
@@ -150,18 +150,28 @@ class UncachedModelOptions:
     convert_profiles: options.ConvertProfiles = False
     max_pixels: options.MaxPixels = 200.0
 
+    def begin(self, paths: Sequence[str] | None) -> OpenedModel | None:
+        """Begin to load the model, where its pictures are files: an archive may hold vectors."""
+        from clipcli.pipeline.source_names import is_source
+
+        return None if not paths or any(map(is_source, paths)) else self.options().begin()
+
     def session(
-        self, inputs: Inputs, notes: NoteOptions, report: FindReport | None = None
+        self,
+        inputs: Inputs,
+        notes: NoteOptions,
+        report: FindReport | None = None,
+        begun: OpenedModel | None = None,
     ) -> Session:
-        """Return a session over inputs with this model."""
+        """Return a session over inputs with this model, which may have been begun with."""
         from clipcli.images.find import FindReport
         from clipcli.pipeline.session import Session
 
-        return Session(inputs, self.options(), notes.notes(), report or FindReport())
+        return Session(inputs, self.options(), notes.notes(), report or FindReport(), begun)
 
-    def options(self) -> sessions.ModelSettings:
+    def options(self) -> ModelSettings:
         """Return them as a session takes them."""
-        from clipcli.pipeline.session import ModelSettings
+        from clipcli.pipeline.model_settings import ModelSettings
 
         return ModelSettings(
             model=self.model,

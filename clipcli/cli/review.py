@@ -59,8 +59,7 @@ def review(
         review=Review(first_order=LEAST_SURE_FIRST, is_begun=True),
     )
     decisions, known = decision.decisions(), reviewed.known()
-    session = model.session(paths.inputs(), notes)
-    session.start_early()
+    session = model.session(paths.inputs(), notes, begun=model.begin(paths.paths))
     classifier = open_classifier(session, labels, decisions, top_k=decision.top_k or TOP_K)
     if known is not None:
         known.check_labels(classifier.label_set.names)

@@ -125,8 +125,8 @@ def search(
         query.like or (),
         has_list=paths.from_file is not None,
     )
-    session = model.session(Inputs(places, paths.from_file, paths.null), notes)
-    session.start_early()
+    begun = model.begin(places)
+    session = model.session(Inputs(places, paths.from_file, paths.null), notes, begun=begun)
     search_request = search_request.with_templates(query.templates)
     return _search(session, search_request, request, query.top, query.min_similarity)
 

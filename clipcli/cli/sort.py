@@ -126,8 +126,8 @@ def sort(
     watched = InputWatch(_spelt(source), places, wishes.companions(places.source))
     if action == "hardlink":
         check_hard_links(watched.places)
-    session = model.session(Inputs((watched.typed,)), notes, report=FindReport(links=[]))
-    session.start_early()
+    inputs, begun = Inputs((watched.typed,)), model.begin((watched.typed,))
+    session = model.session(inputs, notes, report=FindReport(links=[]), begun=begun)
     classifier = open_classifier(session, labels, Decisions(min_prob))
     plan = _make_plan(session, classifier, watched, wishes, request)
     return _sort(session, plan, watched, into, wishes)

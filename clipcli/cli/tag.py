@@ -113,12 +113,12 @@ def tag(
         check_askable("write keywords?", is_agreed=actions.yes)
     if actions.remove and (labels != LabelOptions() or reviewed != KnownOptions()):
         raise UsageError("--remove takes no labels", hint="drop one of the two")
-    session = model.session(paths.inputs(), notes)
+    begun = None if actions.remove else model.begin(paths.paths)
+    session = model.session(paths.inputs(), notes, begun=begun)
     planner = TagPlanner(Sidecars(actions.naming), embed=actions.embed)
     if actions.remove:
         outcome = _look_for_removals(session, planner)
     else:
-        session.start_early()
         _classify(session, labels, decisions, reviewed.known(), planner)
         outcome = conclude(session)
     return _carry_out(session, planner.plan, actions, outcome)

@@ -23,7 +23,7 @@ from clipcli.encoder.engines import (
     usual_engine,
 )
 from clipcli.models.config import ModelConfig, TextTransformer
-from clipcli.models.folder import ModelFolder
+from clipcli.models.fingerprint import ModelFolder
 from clipcli.models.resolve import open_named
 from clipcli.models.source import ModelSource, source_of
 

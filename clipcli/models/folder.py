@@ -6,26 +6,23 @@ preprocessing and the scoring. They travel together and are never guessed apart.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from clipcli.cache.file_hashes import remembered_digest
 from clipcli.errors import ModelError, OutputError, OutputExistsError
-from clipcli.files import PACKAGE, open_regular
+from clipcli.files import PACKAGE
 from clipcli.models.config import ModelConfig, SiglipArchitecture
 from clipcli.models.config_file import canonical_numbers, config_to_dict, read_config
+from clipcli.models.fingerprint import ModelFolder, compute_fingerprint, shipped_fingerprint
 from clipcli.models.formats.safetensors import (
-    CHUNK_BYTES,
     RawTensor,
     read_number,
-    read_open,
     read_tensor_table,
     write_tensors,
 )
@@ -43,15 +40,6 @@ CARD_NAME = "MODEL_CARD.md"
 BUILTIN = "mini"
 MAX_LOG_SCALE = 20.0  # trained models stop at log(100) = 4.6
 ENVIRONMENT = "CLIPCLI_MODEL"
-
-
-class ModelFolder(NamedTuple):
-    """A model folder that is whole, as far as can be known without loading the weights."""
-
-    path: Path
-    config: ModelConfig
-    weights_path: Path
-    vocabulary_path: Path
 
 
 def builtin_model_folder() -> Path:
@@ -92,36 +80,19 @@ def _true_fingerprint(folder: ModelFolder) -> str:
     if ids_path.exists():
         files.append(ids_path)
     facts = b"clipcli folder\n" + canonical_numbers(folder.config)
-    return remembered_digest(files, facts, lambda: compute_fingerprint(folder))
+    return remembered_digest(files, facts, lambda: _fingerprint(folder))
+
+
+def _fingerprint(folder: ModelFolder) -> str:
+    # Anybody can write a file that says what is shipped.
+    is_builtin = folder.path == builtin_model_folder()
+    return (shipped_fingerprint(folder) if is_builtin else None) or compute_fingerprint(folder)
 
 
 def tokenizer_name(config: ModelConfig) -> str:
     """Return what a model folder's tokenizer is called."""
     is_siglip = isinstance(config.architecture, SiglipArchitecture)
     return TOKENIZER_NAME if is_siglip else MERGES_NAME
-
-
-def compute_fingerprint(folder: ModelFolder) -> str:
-    """Return the sha256, in hex, of all that vectors and scores depend on.
-
-    Weights, tokenizer and numeric configuration count; card, provenance and templates do not (the
-    prompts themselves stand in every key where they matter). Reads the weights as a stream.
-    """
-    digest = hashlib.sha256(b"clipcli model 1\n")
-    try:
-        weights = folder.weights_path
-        with open_regular(weights) as file:
-            for name, place in sorted(read_tensor_table(weights).items()):
-                entry = json.dumps([name, place.dtype, place.shape]).encode("ascii")
-                _add(digest, entry, place.end - place.begin, read_open(weights, file, place))
-        for path in (folder.vocabulary_path, folder.vocabulary_path.with_name(IDS_NAME)):
-            if path.exists():
-                _add(digest, path.name.encode("utf-8"), path.stat().st_size, _pieces(path))
-    except OSError as error:
-        raise ModelError(f"{folder.path}: {error.strerror or error}") from error
-    numbers = canonical_numbers(folder.config)
-    _add(digest, b"numbers", len(numbers), [numbers])
-    return digest.hexdigest()
 
 
 def write_model_folder(
@@ -251,16 +222,3 @@ def _check_logits(folder: ModelFolder) -> None:
 def _check_there(path: Path, name: str) -> None:
     if not (path / name).is_file():
         raise ModelError(f"{path}: not a whole model folder: {name} is missing")
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    with open_regular(path) as file:
-        while piece := file.read(CHUNK_BYTES):
-            yield piece
-
-
-def _add(digest: hashlib._Hash, name: bytes, size: int, pieces: Iterable[bytes]) -> None:
-    """Hash one named part, with both lengths, so that no two lists of parts hash alike."""
-    digest.update(f"{len(name)} {size}\n".encode("ascii") + name)
-    for piece in pieces:
-        digest.update(piece)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from clipcli.errors import ModelError
 from clipcli.models.config import Activation, ModelConfig, SiglipArchitecture
-from clipcli.models.folder import ModelFolder
+from clipcli.models.fingerprint import ModelFolder
 from clipcli.models.formats.safetensors import read_tensor_table
 from clipcli.models.formats.tensor_map import StoredTensor, TensorPlan, as_they_are
 from clipcli.models.tokenizer.vocabulary import read_vocabulary

@@ -19,8 +19,8 @@ from typing import Any, BinaryIO
 from clipcli.errors import InputError
 from clipcli.files import LongLineError, bounded_lines
 from clipcli.output.parquet_results import provenance_of, records_of, table_records
-from clipcli.pipeline.batches import find_batch, is_local_batch
-from clipcli.pipeline.remote import URL
+from clipcli.pipeline.batches import find_batch
+from clipcli.pipeline.source_names import URL, is_local_batch
 from clipcli.strict_csv import CsvError, read_named_rows
 from clipcli.strict_json import LINE, Bounds, parse_json, read_json
 

@@ -192,7 +192,8 @@ def _in_cell(path: str, value: Any) -> ImageData | Skipped:
 
 
 def _behind_url(path: str, value: Any) -> ImageData | Skipped:
-    from clipcli.pipeline.remote import URL, fetch
+    from clipcli.pipeline.remote import fetch
+    from clipcli.pipeline.source_names import URL
 
     if isinstance(value, str) and URL.match(value):
         return ImageData(path, partial(fetch, value))

@@ -13,22 +13,15 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from clipcli.errors import ImageError, InputError, UsageError
-from clipcli.pipeline.remote import (
-    URL,
-    WEB,
-    file_system,
-    in_words,
-    open_binary,
-    open_seekable,
-)
+from clipcli.pipeline.remote import WEB, file_system, in_words, open_binary, open_seekable
+from clipcli.pipeline.source_names import DATA, ENDS, PLAN, URL, above, is_local_batch, last
 from clipcli.results import Skipped
 from clipcli.strict_json import Bounds, JsonError, parse_json
 
-PLAN, SHARDS, SUCCESS = "_plan.json", "_shards.parquet", "_SUCCESS"
-DATA, FAILED = "data", "failed"  # folders
+SHARDS, SUCCESS = "_shards.parquet", "_SUCCESS"
+FAILED = "failed"  # a folder
 PART_KEY = "clipcli.part"  # in a part's metadata: what it was made from
 NOT_FOUND = 404
-ENDS = "/" + os.sep  # of a folder's name
 BOUNDS = Bounds(n_bytes=16 * 2**20)
 WROTE = {"classify": "results", "embed": "vectors", "locate": "boxes"}
 
@@ -108,27 +101,6 @@ class BatchOutput:
             )
 
 
-def is_local_batch(name: str) -> bool:
-    """Tell whether a folder is a batch's output, or that one's folder of parts."""
-    try:
-        return _is_file(name, PLAN) or (_last(name) == DATA and _is_file(_above(name), PLAN))
-    except ValueError:  # a NUL character
-        return False
-
-
-def _is_file(folder: str, name: str) -> bool:
-    return os.path.isfile(os.path.join(folder, name))  # noqa: PTH113, PTH118 - as it was written
-
-
-def _above(place: str) -> str:
-    """Return the folder that a folder or URL lies in."""
-    return os.path.dirname(place.rstrip(ENDS)) or "."  # noqa: PTH120 - a URL as well
-
-
-def _last(place: str) -> str:
-    return os.path.basename(place.rstrip(ENDS))  # noqa: PTH119
-
-
 def find_batch(name: str) -> BatchOutput | None:
     """Return the batch that a folder or URL holds; None where it is something else.
 
@@ -144,8 +116,8 @@ def find_batch(name: str) -> BatchOutput | None:
     plan = _plan_of(name, place)
     if plan is not None:
         return _whole(place, plan)
-    parent = _above(place)
-    plan = _plan_of(name, parent) if _last(place) == DATA else None
+    parent = above(place)
+    plan = _plan_of(name, parent) if last(place) == DATA else None
     if plan is None:
         return None
     parts = [f"{place}/{one}" for one in _names(place) if one.endswith(".parquet")]

@@ -14,8 +14,9 @@ from clipcli.images.find import FindReport, ImageFile, find_images
 from clipcli.images.kinds import sniff
 from clipcli.images.lists import STANDARD_INPUT, standard_input_head
 from clipcli.pipeline.image_data import ImageData
-from clipcli.pipeline.remote import URL, fetch, read_whole
-from clipcli.pipeline.sources import is_source, read_source
+from clipcli.pipeline.remote import fetch, read_whole
+from clipcli.pipeline.source_names import URL, is_source
+from clipcli.pipeline.sources import read_source
 from clipcli.results import Skipped
 
 Input: TypeAlias = "ImageFile | ImageData | Skipped"
@@ -54,11 +55,6 @@ class Inputs(NamedTuple):
         has_pipe = self.from_file is not None and not self.from_file.is_file()
         has_source = any(map(is_source, self.paths))
         return STANDARD_INPUT not in self.paths and not has_pipe and not has_source
-
-    @property
-    def are_files(self) -> bool:
-        """Whether all are files and folders: an archive may hold vectors in place of pictures."""
-        return bool(self.paths or self.from_file) and not any(map(is_source, self.paths))
 
     def check(self) -> None:
         """Refuse inputs that cannot be any, before the first of them is looked at.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +9,11 @@ from typing import Any, BinaryIO
 
 from clipcli.errors import ImageError, InputError, MissingExtraError, UsageError
 from clipcli.pipeline.image_data import MOST_BYTES
+from clipcli.pipeline.source_names import URL
 
 TIMEOUT_S = 30.0  # without a byte from a server
 FETCH_S = 300.0  # for a picture, however steadily its bytes drip
 FETCHED_AT_ONCE = 2**16
-URL = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 WEB = ("http://", "https://")
 COPIED_IN_MEMORY = 64 * 2**20  # of a web server's answer that is read from any place
 # For stores that would otherwise try for minutes; given to fsspec by protocol.

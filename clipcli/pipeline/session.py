@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from clipcli.errors import ClipcliError, InputError, UsageError
+from clipcli.errors import InputError, UsageError
 from clipcli.images.find import FindReport, ImageFile
 from clipcli.images.left_out import in_words
 from clipcli.pipeline.image_data import ImageData
 from clipcli.pipeline.inputs import Input, Inputs
-from clipcli.pipeline.sources import is_source
+from clipcli.pipeline.model_settings import ModelSettings, OpenedModel
+from clipcli.pipeline.source_names import is_source
 from clipcli.results import Provenance, Skipped
 
 if TYPE_CHECKING:
     from clipcli.cache.image_cache import ImageCache
-    from clipcli.cache.text_cache import TextCache
-    from clipcli.encoder.encoder import ModelEncoder
     from clipcli.labels.label_set import LabelSet
     from clipcli.pipeline.classifier import Classifier
-    from clipcli.pipeline.embed import DecodeOptions, Embedded
+    from clipcli.pipeline.embed import Embedded
     from clipcli.pipeline.timing import TimedEncoder
 
 SKIPPED_SHOWN = 10  # inputs that are named; the rest is counts
@@ -56,46 +55,6 @@ class Reporter(Protocol):
         """Show progress towards ``count()``; the context's value counts one on."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelSettings:
-    """Which model runs, and how."""
-
-    model: str | None = None
-    device: str = "auto"
-    precision: str = "auto"
-    exact: bool = False
-    max_megapixels: float = 200.0
-    no_cache: bool = False
-    backend: str = "auto"
-    convert_profiles: bool = False
-
-    def is_default(self) -> bool:
-        """Tell whether nobody said which model is to serve."""
-        from clipcli.models.resolve import chosen_model
-
-        return not chosen_model(self.model).reason
-
-    def text_cache(self) -> TextCache:
-        """Open the cache of label rows; ``no_cache`` makes one that holds nothing."""
-        from clipcli.cache.text_cache import TextCache, default_folder
-
-        return TextCache(None if self.no_cache else default_folder())
-
-    def image_cache(self) -> ImageCache:
-        """Open the cache of image vectors, as :meth:`text_cache` does that of label rows."""
-        from clipcli.cache.image_cache import ImageCache
-        from clipcli.cache.text_cache import default_folder
-
-        return ImageCache(None if self.no_cache else default_folder())
-
-    def decoding(self) -> DecodeOptions:
-        """Return how pictures are decoded."""
-        from clipcli.pipeline.embed import DecodeOptions
-
-        max_pixels = round(self.max_megapixels * 1e6)
-        return DecodeOptions(self.exact, max_pixels, self.convert_profiles)
-
-
 @dataclass
 class Session:
     """One run: its inputs, its model and caches, and how many inputs had which outcome."""
@@ -104,6 +63,7 @@ class Session:
     model: ModelSettings
     notes: Reporter
     report: FindReport = field(default_factory=FindReport)
+    begun: OpenedModel | None = None  # what was begun with the model already
     n_ok: int = 0
     n_skipped: int = 0
     reasons: Counter[str] = field(default_factory=Counter)  # of skipped inputs
@@ -112,31 +72,12 @@ class Session:
     goes_without_cache: bool = False  # and it was said
     _n_found: int = 0  # inputs, so far, by who counts them on the side
 
-    def start_early(self) -> None:
-        """Begin to load the engine, where pictures are to be encoded for sure.
-
-        The sooner, the more of it is done while the rest of the program is imported. What is wrong
-        with the model is said where it is asked for, after what is wrong with the other options.
-        """
-        if not self.inputs.are_files:
-            return
-        with suppress(ClipcliError):
-            if not self.image_cache.knows_model(self._model_encoder.config.fingerprint):
-                self._model_encoder.start_early()
-
-    @cached_property
-    def _model_encoder(self) -> ModelEncoder:
-        from clipcli.encoder.encoder import load_encoder
-
-        asked = self.model
-        return load_encoder(asked.model, asked.device, asked.precision, asked.backend)
-
     @cached_property
     def encoder(self) -> TimedEncoder:
         """The model; torch is not imported before it is needed."""
         from clipcli.pipeline.timing import TimedEncoder
 
-        encoder = self._model_encoder
+        encoder = self.begun.encoder if self.begun else self.model.open()
         if encoder.has_to_export:
             how_long = "a minute or two" if encoder.backend == "openvino" else "some seconds"
             self.notes.say(f"making the model ready for {encoder.backend}, once: {how_long}")
@@ -152,7 +93,7 @@ class Session:
     @cached_property
     def image_cache(self) -> ImageCache:
         """The image vectors that were computed before."""
-        return self.model.image_cache()
+        return self.begun.image_cache if self.begun else self.model.image_cache()
 
     def classifier(self, labels: LabelSet | None = None, **options: Any) -> Classifier:
         """Return a classifier that shares this run's model, caches and decoding.

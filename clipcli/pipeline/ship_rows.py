@@ -1,4 +1,4 @@
-"""Renewing the label rows that are shipped with the bundled model."""
+"""Renewing the label rows that are shipped with the bundled model, and the hash of its files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from clipcli.labels.label_set import builtin_label_sets, load_label_set
 from clipcli.labels.templates import choose_templates
-from clipcli.models.folder import builtin_model_folder
+from clipcli.models.fingerprint import write_shipped
+from clipcli.models.folder import builtin_model_folder, open_model_folder
 from clipcli.pipeline.label_rows import encode_missing, keyed_prompts
 from clipcli.pipeline.shipped_rows import FILE_NAME, write_rows
 
@@ -33,12 +34,13 @@ def rows_of_built_in_sets(encoder: Encoder) -> dict[str, NDArray[np.float32]]:
 
 
 def main() -> None:
-    """Renew the file of the bundled model, or write that of a folder that will be it."""
+    """Renew the files of the bundled model, or write those of a folder that will be it."""
     from clipcli.encoder.encoder import load_encoder
 
     folder = Path(sys.argv[1]) if sys.argv[1:] else builtin_model_folder()
     encoder = load_encoder(str(folder), "cpu", "fp32", "torch")
     write_rows(folder / FILE_NAME, encoder.config, rows_of_built_in_sets(encoder))
+    write_shipped(open_model_folder(folder))
 
 
 if __name__ == "__main__":

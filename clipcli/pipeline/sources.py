@@ -12,13 +12,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from clipcli.errors import ImageError, UsageError
 from clipcli.images.kinds import has_picture_ending
-from clipcli.pipeline.batches import BatchOutput, find_batch, is_local_batch
+from clipcli.pipeline.batches import BatchOutput, find_batch
 from clipcli.pipeline.image_data import ImageData
-from clipcli.pipeline.remote import URL, fetch, in_words, open_binary
+from clipcli.pipeline.remote import fetch, in_words, open_binary
+from clipcli.pipeline.source_names import Kind, kind_of_source
 from clipcli.results import Skipped
 
 if TYPE_CHECKING:
@@ -26,20 +27,7 @@ if TYPE_CHECKING:
 
 WANTS_VECTORS = "give the pictures, or what batch embed has written of them"
 MOST_SHARDS = 10_000_000
-TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-PARQUET_ENDINGS = (".parquet", ".pq")
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
-_FORCED = re.compile(r"^(tar|parquet)::")
-
-Kind: TypeAlias = Literal["tar", "parquet", "picture"]
-
-
-def is_source(path: str) -> bool:
-    """Tell whether a name stands for something else than files and folders."""
-    kind, _ = kind_of_source(path)
-    if kind is None and is_local_batch(path):
-        return True
-    return kind is not None and (bool(URL.match(path)) or kind != "picture")
 
 
 def read_source(spec: str, report: FindReport) -> Iterator[ImageData | Skipped]:
@@ -113,16 +101,3 @@ def _batch_at(kind: Kind | None, target: str) -> BatchOutput | None:
     """Return the batch behind a name; a URL that ends like a picture is none."""
     may_be = kind is None or (kind == "picture" and not has_picture_ending(target))
     return find_batch(target) if may_be else None
-
-
-def kind_of_source(spec: str) -> tuple[Kind | None, str]:
-    """Return what a name stands for, by prefix or ending, and the name without the prefix."""
-    if _FORCED.match(spec):
-        forced: Kind = "tar" if spec.startswith("tar") else "parquet"
-        return forced, _FORCED.sub("", spec)
-    name = spec.lower().partition("?")[0] if URL.match(spec) else spec.lower()
-    if name.endswith(TAR_ENDINGS):
-        return "tar", spec
-    if name.endswith(PARQUET_ENDINGS):
-        return "parquet", spec
-    return ("picture" if URL.match(spec) else None), spec

@@ -11,7 +11,8 @@ import torch
 
 from clipcli.encoder.torch.load import stored_tensors
 from clipcli.encoder.torch.resize import resize_positions
-from clipcli.models.folder import ModelFolder, write_model_folder
+from clipcli.models.fingerprint import ModelFolder
+from clipcli.models.folder import write_model_folder
 from clipcli.training.config import TrainingConfig
 from clipcli.training.init import Start
 from clipcli.training.state import TrainingState

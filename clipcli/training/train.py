@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from clipcli.errors import ClipcliError, ExitCode, OutputExistsError, UsageError
-from clipcli.models.folder import ModelFolder, open_model_folder
+from clipcli.models.fingerprint import ModelFolder
+from clipcli.models.folder import open_model_folder
 from clipcli.training.build import (
     make_budget,
     make_objective,

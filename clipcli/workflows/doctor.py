@@ -14,10 +14,10 @@ from clipcli.encoder import selfcheck
 from clipcli.errors import ClipcliError, DeviceError, ModelError
 from clipcli.files import open_regular
 from clipcli.installation import in_own_way
+from clipcli.models.fingerprint import compute_fingerprint
 from clipcli.models.folder import (
     BUILTIN,
     claimed_fingerprint,
-    compute_fingerprint,
     open_model_folder,
 )
 from clipcli.models.locators.source import open_installed

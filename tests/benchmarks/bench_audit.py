@@ -30,7 +30,8 @@ from planting import BROKEN, EXACT, NEAR, Planted, plant, shuffled
 from clipcli.cli.progress import Notes
 from clipcli.images.class_tree import read_class_tree
 from clipcli.pipeline.inputs import Inputs
-from clipcli.pipeline.session import ModelSettings, Session
+from clipcli.pipeline.model_settings import ModelSettings
+from clipcli.pipeline.session import Session
 from clipcli.workflows.audit.gather import Gathering, class_classifier, zero_shot
 from clipcli.workflows.audit.mislabelled import judge_labels
 from clipcli.workflows.evaluation.out_of_distribution import auroc

@@ -20,10 +20,9 @@ from clipcli.models.config import (
     TextTransformer,
     VisionTransformer,
 )
+from clipcli.models.fingerprint import ModelFolder, compute_fingerprint
 from clipcli.models.folder import (
-    ModelFolder,
     claimed_fingerprint,
-    compute_fingerprint,
     open_model_folder,
     write_model_folder,
 )

@@ -21,7 +21,8 @@ from clipcli.errors import ImageError, UsageError
 from clipcli.images.find import FindReport
 from clipcli.pipeline import remote
 from clipcli.pipeline.image_data import ImageData
-from clipcli.pipeline.sources import expand, is_source, read_source
+from clipcli.pipeline.source_names import is_source
+from clipcli.pipeline.sources import expand, read_source
 from clipcli.results import Skipped
 
 pytestmark = pytest.mark.usefixtures("use_tiny_model")

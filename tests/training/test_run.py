@@ -16,7 +16,7 @@ import torch
 
 from clipcli.encoder.torch.load import load_model
 from clipcli.errors import InputError, ModelError, OutputError, OutputExistsError, UsageError
-from clipcli.models.folder import ModelFolder
+from clipcli.models.fingerprint import ModelFolder
 from clipcli.training import loop
 from clipcli.training.config import TrainingConfig
 from clipcli.training.config_file import config_from_dict

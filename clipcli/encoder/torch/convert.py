@@ -9,7 +9,8 @@ from clipcli.encoder.torch.load import load_model, stored_tensors
 from clipcli.errors import ModelError
 from clipcli.files import read_regular
 from clipcli.models.config import ModelConfig, SiglipArchitecture
-from clipcli.models.folder import ModelFolder, write_model_folder
+from clipcli.models.fingerprint import ModelFolder
+from clipcli.models.folder import write_model_folder
 from clipcli.models.source import ModelSource
 from clipcli.models.tokenizer.vocabulary import Vocabulary, read_vocabulary
 

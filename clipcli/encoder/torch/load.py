@@ -14,7 +14,7 @@ from clipcli.encoder.torch.clip import CLIP
 from clipcli.encoder.torch.siglip import Siglip
 from clipcli.encoder.torch.tensors import gather
 from clipcli.models.config import Architecture, SiglipArchitecture
-from clipcli.models.folder import ModelFolder
+from clipcli.models.fingerprint import ModelFolder
 from clipcli.models.formats.safetensors import RawTensor
 from clipcli.models.formats.tensor_map import complain, is_weightless
 from clipcli.models.source import ModelSource, source_of

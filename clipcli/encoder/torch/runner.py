@@ -27,7 +27,7 @@ from clipcli.encoder.torch.siglip import Siglip, SiglipVisionTower
 from clipcli.encoder.torch.vision import VisionTower
 from clipcli.errors import DeviceError, ModelError
 from clipcli.models.config import Preprocessing
-from clipcli.models.folder import ModelFolder
+from clipcli.models.fingerprint import ModelFolder
 from clipcli.models.source import ModelSource
 
 Item = TypeVar("Item")

@@ -17,7 +17,8 @@ from clipcli.encoder.torch.device import has_fast_bf16
 from clipcli.encoder.torch.load import load_model, stored_tensors
 from clipcli.errors import InputError, ModelError, OutputExistsError
 from clipcli.models.config import Architecture, TextTransformer
-from clipcli.models.folder import ModelFolder, write_model_folder
+from clipcli.models.fingerprint import ModelFolder
+from clipcli.models.folder import write_model_folder
 from clipcli.models.resolve import open_named
 from clipcli.models.source import ModelSource
 from clipcli.models.tokenizer.clip import Tokenizer

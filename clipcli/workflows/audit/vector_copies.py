@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from clipcli.images.key_truth import MEMBER
-from clipcli.pipeline.remote import URL
+from clipcli.pipeline.source_names import URL
 from clipcli.workflows.audit.index_choice import neighbours
 
 if TYPE_CHECKING:

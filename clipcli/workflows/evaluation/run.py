@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from clipcli.errors import InputError
 from clipcli.pipeline.decisions import Decisions, decide, purpose_of
 from clipcli.pipeline.inputs import Inputs
-from clipcli.pipeline.session import ModelSettings, Reporter, Session
+from clipcli.pipeline.model_settings import ModelSettings
+from clipcli.pipeline.session import Reporter, Session
 from clipcli.results import Skipped
 from clipcli.workflows.evaluation.variants import ClassifierSettings, Variant
 

@@ -13,7 +13,7 @@ from clipcli.workflows.fleet.survey import Sources, survey
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class EarlyStart:
     """A plan, and where it is carried out."""
 
     store: PartStore
@@ -52,7 +52,7 @@ def require_fleet() -> None:
     assert pa
 
 
-def begin(recipe: Recipe, sources: Sources, *, is_dry: bool = False) -> Begun:
+def begin(recipe: Recipe, sources: Sources, *, is_dry: bool = False) -> EarlyStart:
     """Make the plan; where one was begun, go on with it or refuse.
 
     Parameters
@@ -80,4 +80,4 @@ def begin(recipe: Recipe, sources: Sources, *, is_dry: bool = False) -> Begun:
         n_changed = sum(before.etag != now.etag for before, now in pairs)
     if not is_dry and (earlier is None or n_changed):
         write_plan(store, plan, found)
-    return Begun(store, plan, found.report, found.lists, n_changed)
+    return EarlyStart(store, plan, found.report, found.lists, n_changed)

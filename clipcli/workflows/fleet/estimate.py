@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from clipcli.errors import several
-from clipcli.workflows.fleet.begin import Begun
+from clipcli.workflows.fleet.begin import EarlyStart
 from clipcli.workflows.fleet.run import parts_done
 from clipcli.workflows.fleet.worker import Worker
 
@@ -53,7 +53,7 @@ class Estimate:
                 yield f"{self.hours / n_workers:,.2f} hours with {n_workers:,} machines like it"
 
 
-def estimate(begun: Begun, worker: Worker) -> Estimate:
+def estimate(begun: EarlyStart, worker: Worker) -> Estimate:
     """Count what is left, and measure this machine's pace on the first of it."""
     plan = begun.plan
     done = parts_done(begun.store, plan)

@@ -6,7 +6,8 @@ import os
 from typing import Any, NamedTuple
 
 from clipcli.errors import InputError
-from clipcli.pipeline.remote import TIMEOUT_S, URL, file_system, in_words
+from clipcli.pipeline.remote import TIMEOUT_S, file_system, in_words
+from clipcli.pipeline.source_names import URL
 from clipcli.workflows.fleet.patience import within
 from clipcli.workflows.fleet.store import ANSWER_S
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from clipcli.errors import ModelError, UsageError
 from clipcli.pipeline.archives import TableColumns
+from clipcli.pipeline.model_settings import ModelSettings
 from clipcli.pipeline.provenance import versions
-from clipcli.pipeline.session import ModelSettings
 
 if TYPE_CHECKING:
     from clipcli.encoder.encoder import Encoder

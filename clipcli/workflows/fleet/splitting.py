@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 from clipcli.errors import ClipcliError, MissingExtraError
 from clipcli.images.tars import members_of, strict_headers
 from clipcli.pipeline.archives import open_table
-from clipcli.pipeline.remote import URL, open_binary
+from clipcli.pipeline.remote import open_binary
+from clipcli.pipeline.source_names import URL
 from clipcli.workflows.fleet.objects import Looked
 from clipcli.workflows.fleet.shard import Shard
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from clipcli.errors import ClipcliError, InputError, OutputError
-from clipcli.pipeline.remote import URL, file_system, in_words
+from clipcli.pipeline.remote import file_system, in_words
+from clipcli.pipeline.source_names import URL
 from clipcli.workflows.fleet.patience import within
 
 TEMPORARY = "_tmp"  # readers of data sets leave aside what begins with _

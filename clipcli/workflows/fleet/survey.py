@@ -17,7 +17,8 @@ from clipcli.images.find import FindReport, ImageFile, find_images
 from clipcli.images.kinds import has_picture_ending
 from clipcli.images.lists import parse_paths
 from clipcli.pipeline.remote import fetch
-from clipcli.pipeline.sources import PARQUET_ENDINGS, TAR_ENDINGS, expand, kind_of_source
+from clipcli.pipeline.source_names import PARQUET_ENDINGS, TAR_ENDINGS, kind_of_source
+from clipcli.pipeline.sources import expand
 from clipcli.results import Skipped
 from clipcli.workflows.fleet.objects import Looked, look_at, objects_in
 from clipcli.workflows.fleet.shard import Shard

@@ -16,7 +16,8 @@ from clipcli.errors import ClipcliError, ImageError, InputError, OutputError
 from clipcli.images.find import FindReport, ImageFile
 from clipcli.pipeline.archives import TableColumns, TablePart, TarPart, table_pictures, tar_pictures
 from clipcli.pipeline.image_data import ImageData
-from clipcli.pipeline.remote import URL, fetch, in_words, open_binary
+from clipcli.pipeline.remote import fetch, in_words, open_binary
+from clipcli.pipeline.source_names import URL
 from clipcli.results import Skipped
 from clipcli.workflows.fleet.jobs import Job, job_of
 from clipcli.workflows.fleet.part import KEY, PartFacts

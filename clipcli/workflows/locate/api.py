@@ -14,7 +14,8 @@ from clipcli.labels.phrases import phrases_of
 from clipcli.pipeline.image_data import in_memory
 from clipcli.pipeline.inputs import Inputs
 from clipcli.pipeline.locating.opened import open_for
-from clipcli.pipeline.session import ModelSettings, Session
+from clipcli.pipeline.model_settings import ModelSettings
+from clipcli.pipeline.session import Session
 from clipcli.pipeline.silence import Silence
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from clipcli.models.config import (
     TextTransformer,
     VisionTransformer,
 )
-from clipcli.models.folder import ModelFolder, write_model_folder
+from clipcli.models.fingerprint import ModelFolder
+from clipcli.models.folder import write_model_folder
 from clipcli.models.tokenizer.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary.from_merges([("c", "a"), ("ca", "t</w>")])  # 512 + 2 + 2 tokens

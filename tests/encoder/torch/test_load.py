@@ -19,7 +19,7 @@ from clipcli.encoder.torch.load import (
     stored_tensors,
 )
 from clipcli.errors import ModelError
-from clipcli.models.folder import ModelFolder
+from clipcli.models.fingerprint import ModelFolder
 from clipcli.models.formats.openai import RELEASED
 from clipcli.models.formats.safetensors import write_tensors
 from tests.encoder.states import build_from_state, read_state

@@ -20,7 +20,7 @@ from clipcli.encoder.torch.runner import (
 )
 from clipcli.errors import DeviceError, ModelError
 from clipcli.models.config import Architecture, Preprocessing
-from clipcli.models.folder import ModelFolder
+from clipcli.models.fingerprint import ModelFolder
 
 CPU = torch.device("cpu")
 TEXTS = [[514, 7, 9, 515], [514, 515], [514, *range(100, 118), 515], [514, 8, 515]]
