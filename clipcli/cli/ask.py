@@ -9,7 +9,7 @@ import typer
 
 from clipcli.cli import options
 from clipcli.cli.groups import ModelOptions, NoteOptions, PathOptions, ResultOutput
-from clipcli.errors import ExitCode, UsageError
+from clipcli.errors import ExitCode, LabelSetError, UsageError
 
 if TYPE_CHECKING:
     from clipcli.workflows.asking.questions import Asked
@@ -102,5 +102,11 @@ def _asked(question: str, given: AnswerOptions) -> Asked:
     from clipcli.labels.label_set import load_label_set
     from clipcli.workflows.asking.questions import understand
 
-    words = load_label_set(given.answers).names if given.answers is not None else ()
+    words: tuple[str, ...] = ()
+    if given.answers is not None:
+        try:
+            words = load_label_set(given.answers).names
+        except LabelSetError as error:  # it knows its labels as those of another option
+            message = error.message.replace("--labels:", "--answers:")
+            raise LabelSetError(message, hint=error.hint) from error
     return understand(question, words, given.statement)

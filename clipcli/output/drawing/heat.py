@@ -86,10 +86,13 @@ def column_of(rows: Sequence[Image]) -> Image:
 
 
 def fitted(text: str, width: float, font: object) -> str:
-    """Cut a text to a width in pixels."""
+    """Shorten a text to a width in pixels; of a path mostly the end stays, which is its name."""
     measure = font.getlength  # type: ignore[attr-defined]  # Pillow's two kinds share no type
     if measure(text) <= width:
         return text
-    while text and measure(f"{text}…") > width:
-        text = text[:-1]
-    return f"{text}…"
+    for n in range(len(text) - 1, 0, -1):
+        head = n // 4
+        shorter = f"{text[:head]}…{text[len(text) - n + head :]}"
+        if measure(shorter) <= width:
+            return shorter
+    return "…"

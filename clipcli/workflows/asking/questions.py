@@ -23,7 +23,9 @@ COLOURS = (
 COUNTS = ("no", "one", "two", "three", "four")
 MATERIALS = ("wood", "metal", "glass", "plastic", "stone", "fabric", "leather", "paper", "brick")
 WEATHER = ("sunny", "cloudy", "rainy", "foggy", "snowy", "stormy")
-ARTICLE = re.compile(r"^(the|a|an|any|some|this|that|these|those)\s+")
+ARTICLES = ("the", "a", "an", "any", "some", "this", "that", "these", "those")
+ARTICLE = re.compile(rf"^({'|'.join(ARTICLES)})\s+")
+UNFINISHED = re.compile(r"^or\b|\bor$")
 SCENES = {"indoors": "indoor", "inside": "indoor", "outdoors": "outdoor", "outside": "outdoor"}
 SCENE = ("an {} scene",)
 A_THING = TEMPLATE_SETS["photo"]  # what `classify` says of a name
@@ -152,7 +154,7 @@ def understand(question: str, answers: Sequence[str] = (), statement: str | None
         return _asked(question, sentences, "", answers or words)
     for pattern, sentence in YES_NO:
         if (match := pattern.fullmatch(text)) and not answers:
-            said = sentence.replace("{x}", _thing(match["x"]))
+            said = sentence.replace("{x}", _named(match["x"], question))
             return Asked(question, ((YES, said),), is_yes_no=True)
     for rule in RULES:
         if match := rule.pattern.fullmatch(text):
@@ -161,7 +163,7 @@ def understand(question: str, answers: Sequence[str] = (), statement: str | None
                     f"{question!r}: there are no usual answers to that",
                     hint="say what may be answered: --answers 'red, blue, white'",
                 )
-            thing = _thing(match["x"]) if "x" in rule.pattern.groupindex else ""
+            thing = _named(match["x"], question) if "x" in rule.pattern.groupindex else ""
             return _asked(question, rule.statements, thing, answers or rule.answers)
     examples = ", ".join(f"'{rule.example}'" for rule in RULES[:3])
     raise UsageError(
@@ -194,6 +196,23 @@ def _asked(question: str, statements: Sequence[str], thing: str, answers: Sequen
     if len(asked.answers) == 1:
         raise UsageError(f"{question!r}: one answer is no choice", hint="give several --answers")
     return asked
+
+
+def _named(words: str, question: str) -> str:
+    """Return a thing without its article.
+
+    Raises
+    ------
+    UsageError
+        If there is none: "what colour is the", "is this a cat or".
+    """
+    thing = _thing(words)
+    if thing in ARTICLES or UNFINISHED.search(thing):
+        raise UsageError(
+            f"{question!r}: names no thing to ask about, or is not finished",
+            hint="such as 'what colour is the car?', 'is this a cat or a dog?'",
+        )
+    return thing
 
 
 def _thing(words: str) -> str:

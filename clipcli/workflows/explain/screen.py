@@ -35,7 +35,7 @@ def show(entry: Explained, stream: TextIO) -> None:
     except ImageError:
         pass  # it was there a moment ago; the words are still worth reading
     for heat in entry.heats:
-        console.print(_line(heat))
+        console.print(_line(heat), soft_wrap=False)  # a number is not torn apart
 
 
 def _show_blocks(entry: Explained, console: Console) -> None:

@@ -197,12 +197,17 @@ class PageWriter:
         return Card(
             entry.path,
             title=", ".join(names) or "nothing",
-            note=f"{len(entry.boxes)} {COARSE if entry.method == 'coarse' else 'boxes'}",
+            note=_counted(entry),
             thumbnail=f"data:image/jpeg;base64,{data}",
             facets={"label": names or ("nothing",)},
             numbers={"boxes": float(len(entry.boxes))},
             facts=facts,
         )
+
+
+def _counted(entry: Located) -> str:
+    kind = "coarse box" if entry.method == "coarse" else "box"
+    return f"{len(entry.boxes)} {kind}{'' if len(entry.boxes) == 1 else 'es'}"
 
 
 def drawn(entry: Located, labels: Sequence[str], longest_px: int) -> Image:

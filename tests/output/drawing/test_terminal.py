@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clipcli.output.drawing.heat import colours, layer, overlaid
+from clipcli.output.drawing.heat import colours, fitted, layer, overlaid
 from clipcli.output.drawing.terminal import blocks, escape, protocol, sixel
 
 
@@ -102,3 +102,14 @@ def test_a_place_without_a_share_stays_visible() -> None:
     dimmed = np.asarray(overlaid(picture, np.zeros((2, 3), np.float32)))
 
     assert dimmed.min() > 150
+
+
+def test_a_long_path_keeps_its_name() -> None:
+    class Typewriter:
+        @staticmethod
+        def getlength(text: str) -> int:
+            return 10 * len(text)
+
+    assert fitted("/a/long/folder/koala.jpg", 150, Typewriter()) == "/a/…r/koala.jpg"
+    assert fitted("koala.jpg", 150, Typewriter()) == "koala.jpg"
+    assert fitted("koala.jpg", 5, Typewriter()) == "…"

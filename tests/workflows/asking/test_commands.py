@@ -53,6 +53,15 @@ def test_what_cannot_be_answered_is_a_line(
     assert "Traceback" not in capfd.readouterr().err
 
 
+def test_answers_that_are_no_choice_are_named_by_their_option(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    question = "what colour is the cat?"
+
+    assert run(["ask", str(PHOTOS / "cat.jpg"), question, "--answers", "red, red"]) == 2
+    assert "--answers: label 'red' appears twice" in capfd.readouterr().err
+
+
 def test_a_description_shows_its_parts(tmp_path: Path) -> None:
     out = tmp_path / "x.jsonl"
 
