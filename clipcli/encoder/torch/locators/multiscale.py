@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-BLOCK = 2048  # queries at a time, whose indices and weights stay in the processor's cache
+BLOCK = 2048  # rows at a time, so that what is made of them stays in the processor's cache
 BORDER = (0, 0, 1, 1, 1, 2)  # of a map (h, w, c): a column on each side, a row above and two below
 CORNERS = 4
 

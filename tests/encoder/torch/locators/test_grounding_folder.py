@@ -237,6 +237,20 @@ def test_a_name_with_a_full_stop_stays_one_phrase(words: WordPiece) -> None:
     assert caption.tokens == ((1, 2), (4,))
 
 
+def test_a_tokenizer_file_reads_as_its_vocabulary(folder: Path) -> None:
+    import transformers
+
+    names = Question.of_names(["Cat", "St. Bernard", "remote control?"])
+    expected = WordPiece(folder / "vocab.txt", N_WORDS, RULES).captions(names)
+
+    transformers.BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
+    (folder / "vocab.txt").unlink()
+
+    path = open_locator(folder).tokenizer_path
+    assert path.name == "tokenizer.json"
+    assert WordPiece(path, N_WORDS, RULES).captions(names) == expected
+
+
 def test_a_sentence_gets_the_stop_that_it_lacks(words: WordPiece) -> None:
     question = Question.of_sentence("a cat", [(0, 5)])
     asking = Question.of_sentence("a cat?", [(0, 5)])
