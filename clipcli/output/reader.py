@@ -78,7 +78,7 @@ def read_results(source: str | Path) -> ResultFile:
     batch = find_batch(name) if URL.match(name) or is_local_batch(name) else None
     if batch is not None:
         batch.expect("classify", "compare what batch classify has written")
-        entries = map(_entry, batch.rows(table_records))
+        entries = batch.rows(lambda part, table: map(_entry, table_records(part, table)))
         return ResultFile(name, entries, provenance_of(batch))
     if URL.match(name):
         return _read_parquet(name)

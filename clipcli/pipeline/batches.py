@@ -178,7 +178,9 @@ def _shards(place: str) -> list[int]:
     name = f"{place}/{SHARDS}"
     try:
         with open_seekable(name) as stream, open_table(name, stream) as table:
-            numbers: list[int] = table.read(columns=["id"])["id"].to_pylist()
+            numbers = table.read(columns=["id"])["id"].to_pylist()
+            if any(type(number) is not int for number in numbers):
+                raise ValueError("a shard without a number")
             return sorted(numbers)
     except (OSError, ValueError, KeyError, ImageError) as error:
         raise InputError(f"{name}: is damaged or missing ({in_words(error)})") from error

@@ -37,8 +37,10 @@ def vectors_of(name: str, table: Any) -> Iterator[ImageVector | Skipped]:
     Raises
     ------
     ValueError
-        If the table does not say which model they are of.
+        If it is another table, or does not say which model they are of.
     """
+    if not has_vectors(table):
+        raise ValueError(f"{name}: has no vectors")
     provenance: Any = parse_json(table.metadata.metadata[PROVENANCE])
     fingerprint = provenance.get("fingerprint") if isinstance(provenance, dict) else None
     if not isinstance(fingerprint, str):

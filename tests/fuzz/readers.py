@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from clipcli.errors import ClipcliError
+from tests.fuzz.batch_reader import batch_seeds, read_a_batch
 from tests.images.test_raw_preview import (
     Page,
     by_offset,
@@ -658,6 +659,7 @@ READERS = (
     Reader("tables", read_a_table, table_seeds),
     Reader("manifest", read_a_manifest, manifest_seeds),
     Reader("locator", read_a_locator, locator_seeds),
+    Reader("batches", read_a_batch, batch_seeds),
     Reader("boxes", read_boxes, box_seeds),
     Reader("notes", read_a_note, note_seeds),
     Reader("hub", read_a_hub_answer, hub_seeds),

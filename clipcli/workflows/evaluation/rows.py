@@ -119,7 +119,7 @@ class _Rows:
 
         Raises
         ------
-        KeyError, TypeError, IndexError
+        KeyError, TypeError, IndexError, AttributeError, ValueError
             If it is none of ``classify``.
         """
         path = path_of_record(record["path"], record.get("path_bytes"))
@@ -172,7 +172,7 @@ def evaluate_rows(
     for record in source.records:
         try:
             rows.add(record)
-        except (KeyError, TypeError, IndexError) as error:
+        except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
             raise _no_results(source.name) from error
         advance()
     if not rows.truth_at:
