@@ -14,7 +14,7 @@ from clipcli import Classifier
 from clipcli.cli.app import run
 from clipcli.images.decode import decode_image
 from clipcli.models.resolve import open_named
-from clipcli.pipeline.heat import HeatMaker, peak, stretch
+from clipcli.pipeline.heat import HeatMaker, peak, smoothed, stretch
 
 PHOTOS = Path(__file__).parents[3] / "examples" / "photos"
 Explain = Callable[..., int]
@@ -141,3 +141,28 @@ def test_labels_are_needed(explain: Explain, capfd: pytest.CaptureFixture[str]) 
 
 def test_stretching_keeps_a_flat_map_flat() -> None:
     assert np.allclose(stretch(np.full((3, 5), 0.25, np.float32), 50, 31), 0.25)
+
+
+def test_places_are_averaged_with_their_neighbours() -> None:
+    grid = np.zeros((1, 3, 4), np.float32)
+    grid[0, 0, 1] = 16.0
+
+    (mixed,) = smoothed(grid)
+
+    # 1 2 1 across, and down the same, where the row above the edge is the first one again.
+    assert mixed.tolist() == [[3, 6, 3, 0], [1, 2, 1, 0], [0, 0, 0, 0]]
+
+
+def test_averaging_keeps_a_flat_map_flat_down_to_one_place() -> None:
+    for shape in ((2, 1, 1), (1, 1, 5), (3, 4, 4)):
+        assert np.allclose(smoothed(np.full(shape, 0.25, np.float32)), 0.25)
+
+
+def test_where_no_label_is_seen_the_neutral_words_have_most() -> None:
+    names = ["rocket", "coffee"]
+    maker = HeatMaker(Classifier(labels=names), open_named("mini"), "cpu")
+
+    shown = maker.grids(tile("rocket"))[0].max()
+    absent = maker.grids(tile("panda")).sum(axis=0).max()
+
+    assert shown > 0.5 > absent
