@@ -7,7 +7,9 @@ file and a rename, in a store by one PUT.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +25,19 @@ MOST_BYTES = 2**31  # of a file that is read whole: a list of a hundred million 
 ANSWER_S = 15.0  # within which a store has to answer for the first time
 ONE_PUT_BYTES = 5 * 2**30  # what S3 takes at once
 
+# Errors of a disk, or a quota of one; EFBIG is a limit of the process or of the file system.
+FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+# What stores say in their own words: QuotaExceeded, XMinioStorageFull, InsufficientStorage, 507.
+FULL_IN_WORDS = re.compile(
+    r"quota ?exceeded|your quota|storage ?full|insufficient ?storage|no space left|\(507\)",
+    re.IGNORECASE,
+)
+
 T = TypeVar("T")
+
+
+class FullStoreError(OutputError):
+    """A place without room for more: trying again soon would cost work and change nothing."""
 
 
 class PartStore(Protocol):
@@ -204,7 +218,17 @@ def _unreadable(url: str, name: str, error: Exception) -> ClipcliError:
 
 
 def _unwritable(url: str, name: str, error: Exception) -> ClipcliError:
-    return OutputError(f"{url}/{name}: could not be written ({_fact(error)})")
+    fact = f"{url}/{name}: could not be written ({_fact(error)})"
+    if _is_full(error):
+        return FullStoreError(
+            fact, hint="make room there, and run it again, which goes on from here"
+        )
+    return OutputError(fact)
+
+
+def _is_full(error: Exception) -> bool:
+    is_full_disk = isinstance(error, OSError) and error.errno in FULL
+    return is_full_disk or FULL_IN_WORDS.search(f"{error} {error.__cause__ or ''}") is not None
 
 
 def _fact(error: Exception) -> str:

@@ -24,7 +24,7 @@ from clipcli.workflows.fleet.part import KEY, PartFacts
 from clipcli.workflows.fleet.plan import unpack_paths
 from clipcli.workflows.fleet.recipe import Recipe
 from clipcli.workflows.fleet.shard import Shard
-from clipcli.workflows.fleet.store import PartStore, open_store
+from clipcli.workflows.fleet.store import FullStoreError, PartStore, open_store
 
 if TYPE_CHECKING:
     from clipcli.pipeline.inputs import Input
@@ -67,6 +67,8 @@ class Worker:
         failed = partial(ShardOutcome, shard.id, self.name)
         try:
             facts, reasons = self._do(shard)
+        except FullStoreError as error:
+            return failed(error=error, failure=error.message)
         except (ImageError, InputError, OutputError) as error:
             # OutputError as well: the next try may find the store well again.
             return failed(failure=error.message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -160,6 +161,43 @@ def test_what_is_done_is_not_done_again(
     fake_model.batches.clear()
     assert batch(tar, "--shard-size", 5) == 5
     assert fake_model.batches == []
+
+
+def test_a_full_disk_ends_the_run_in_one_line_and_is_gone_on_from(
+    contents: dict[str, bytes],
+    make_tar: MakeTar,
+    batch: Batch,
+    plain: Rows,
+    tmp_path: Path,
+    fake_model: FakeEncoder,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tar = make_tar("a.tar", contents)
+    sync, n_synced = os.fsync, 0
+
+    def full(handle: int) -> None:
+        nonlocal n_synced
+        n_synced += 1
+        if n_synced > 4:  # the shards, the plan, two parts
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+
+    code = batch(tar, "--shard-size", 5)
+
+    told = capsys.readouterr().err
+    assert code == 3
+    assert told.count("\n") == 2
+    assert "No space left on device" in told
+    assert "hint: make room there" in told
+    assert sum(fake_model.batches) <= 15  # the shard in hand was not done again
+    assert len(parts_of(tmp_path / "out")) == 2
+    assert list((tmp_path / "out" / "_tmp").iterdir()) == []
+    monkeypatch.setattr(os, "fsync", sync)
+    assert batch(tar, "--shard-size", 5) == 5
+    assert rows_of(*parts_of(tmp_path / "out")) == plain(tar)
 
 
 def test_another_plan_is_refused_and_changes_nothing(

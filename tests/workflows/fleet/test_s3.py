@@ -217,6 +217,79 @@ def test_a_store_that_fails_now_and_then_costs_nothing_but_time(
     assert len(downloaded(system, "out", tmp_path)) == sum(len(plain(tar)) for tar in tars)
 
 
+class Full(Faulty):
+    """Passes requests on, but takes no more than so many objects."""
+
+    room = 0
+    answer = (507, b"")
+
+    def put(self) -> None:
+        with Faulty.lock:
+            Full.room -= 1
+            is_full = Full.room < 0
+        if not is_full:
+            self.pass_on_all()
+            return
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        status, code = Full.answer
+        body = b"<Error><Code>%s</Code><Message>no more</Message></Error>" % code
+        self._answer(status, {"Content-Type": "application/xml"}, body if code else b"")
+
+    def pass_on_all(self) -> None:
+        with Faulty.lock:
+            Faulty.n_seen = 0  # none is the fourth
+        self.pass_on()
+
+
+for verb in ("GET", "HEAD", "POST", "DELETE"):
+    setattr(Full, f"do_{verb}", Full.pass_on_all)
+Full.do_PUT = Full.put  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [(507, b""), (403, b"QuotaExceeded"), (507, b"XMinioStorageFull")],
+    ids=["507", "quota", "minio"],
+)
+@pytest.mark.parametrize("room", [0, 5], ids=["at once", "in the middle"])
+def test_a_full_bucket_is_one_line_within_seconds_and_is_gone_on_from(
+    answer: tuple[int, bytes],
+    room: int,
+    bucket: Any,
+    port: int,
+    use_s3: Callable[[int], Any],
+    contents: dict[str, bytes],
+    make_tar: MakeTar,
+    plain: Rows,
+    batch: Batch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert bucket is not None
+    tar, into = make_tar("a.tar", contents), f"s3://{BUCKET}/out"
+    Faulty.target, Full.room, Full.answer = port, room, answer
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Full) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        use_s3(proxy.server_address[1])
+        started = time.monotonic()
+
+        code = batch(tar, "--shard-size", 4, into=into)
+
+        seconds = time.monotonic() - started
+        proxy.shutdown()
+    told = [line for line in capsys.readouterr().err.splitlines() if "hint" not in line]
+    assert code == 3
+    assert len(told) == 1
+    assert "could not be written" in told[0]
+    assert Full.room == -1  # nobody tried again, and waited for that
+    assert seconds < 60  # far fewer, but for machines with much else to do
+    system = use_s3(port)
+    n_parts = len(system.find(f"{BUCKET}/out/data"))
+    assert n_parts == max(0, room - 2)  # the shards and the plan come first
+    assert batch(tar, "--shard-size", 4, into=into) == 5  # there is room again
+    assert downloaded(use_s3(port), "out", tmp_path) == plain(tar)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
