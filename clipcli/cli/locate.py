@@ -80,7 +80,7 @@ class LocateOutput(OutputOptions):
             if folder is not None:
                 check_folder(folder, overwrite=self.overwrite)
         if self.crops is not None:
-            check_folder(self.crops, overwrite=False)
+            check_folder(self.crops, overwrite=None)
 
 
 def locate(

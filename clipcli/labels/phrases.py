@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 from clipcli.errors import UsageError
+from clipcli.labels.label import MAX_CHARACTERS
 
 BORDER = re.compile(r"[.,;:!?\n]+(?:\s|$)")  # a point within a number or a name is none
+SHOWN = 40  # characters of a phrase in an error
 LETTER = re.compile(r"\w")
 
 
@@ -16,7 +18,7 @@ def phrases_of(sentence: str) -> list[tuple[int, int]]:
     Raises
     ------
     UsageError
-        If there is no phrase in it.
+        If there is no phrase in it, or one that is longer than a label may be.
     """
     spans: list[tuple[int, int]] = []
     start = 0
@@ -32,4 +34,10 @@ def phrases_of(sentence: str) -> list[tuple[int, int]]:
             f"{sentence!r}: there is no phrase in it",
             hint="name things, with full stops or commas between them: 'a dog. a red ball'",
         )
+    for begin, end in spans:
+        if end - begin > MAX_CHARACTERS:
+            raise UsageError(
+                f"'{sentence[begin : begin + SHOWN]}…': a phrase of {end - begin:,} characters",
+                hint=f"{MAX_CHARACTERS:,} are allowed; full stops and commas part phrases",
+            )
     return spans

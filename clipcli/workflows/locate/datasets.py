@@ -118,8 +118,10 @@ def by_stem(entries: Sequence[Located]) -> dict[str, Located]:
     return found
 
 
-def check_folder(folder: Path, *, overwrite: bool) -> None:
+def check_folder(folder: Path, *, overwrite: bool | None) -> None:
     """Refuse a folder that holds something, before any picture is looked at.
+
+    ``overwrite`` is None where that cannot be asked for.
 
     Raises
     ------
@@ -128,7 +130,8 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise OutputExistsError(f"{folder}: is a file, not a folder")
     if not overwrite and folder.is_dir() and any(folder.iterdir()):
-        raise OutputExistsError(f"{folder}: is not empty", hint="name another, or add --overwrite")
+        more = ", or add --overwrite" if overwrite is not None else "; crops want one of their own"
+        raise OutputExistsError(f"{folder}: is not empty", hint=f"name another{more}")
 
 
 def _yolo(entry: Located, labels: Sequence[str]) -> str:

@@ -162,8 +162,10 @@ def test_a_folder_that_holds_something_is_left_alone(
 
     code = locate(PHOTOS / "panda.jpg", "--labels", "panda, rocket", option, tmp_path)
 
+    said = capfd.readouterr().err
     assert code == 2
-    assert "is not empty" in capfd.readouterr().err
+    assert "is not empty" in said
+    assert ("--overwrite" in said) == (option != "--crops")
     assert kept.read_text(encoding="utf-8") == "mine"
 
 

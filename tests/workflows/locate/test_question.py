@@ -30,6 +30,12 @@ def test_a_caption_without_a_phrase_is_refused(sentence: str) -> None:
         phrases_of(sentence)
 
 
+def test_a_phrase_is_no_longer_than_a_label() -> None:
+    assert phrases_of("a cat. " + "b" * 2000) == [(0, 5), (7, 2007)]
+    with pytest.raises(UsageError, match=r"'bbb.*…': a phrase of 2,001 characters"):
+        phrases_of("a cat. " + "b" * 2001)
+
+
 def test_the_last_argument_may_be_the_text() -> None:
     paths, question = asked(("a.jpg", "b/", "a red car"), None, None, has_list=False)
 
