@@ -36,6 +36,14 @@ class TensorReader:
         tensor = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return _in_place(tensor, piece)
 
+    def read_into(self, name: str, room: FloatArray) -> None:
+        """Write a tensor as float32 into an array of its shape."""
+        piece = self._plan[name]
+        if len(piece.parts) > 1 or piece.parts[0].place.dtype == "BF16":
+            room[...] = self.read(name)
+        else:
+            room[...] = _in_place(self._window(piece.parts[0]), piece)
+
     def read_rows(self, name: str, rows: NDArray[np.int64]) -> FloatArray:
         """Return some rows (n, d) of a matrix as float32; the others are not even read."""
         piece = self._plan[name]
@@ -45,7 +53,7 @@ class TensorReader:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of every tensor, by name, without reading any."""
-        return {name: _shape(piece) for name, piece in self._plan.items()}
+        return {name: shape_of(piece) for name, piece in self._plan.items()}
 
     def _window(self, stored: StoredTensor) -> NDArray[Any]:
         place = stored.place
@@ -86,7 +94,7 @@ def _as_float32(window: NDArray[Any]) -> FloatArray:
     return window.astype(np.float32, copy=False)
 
 
-def _in_place(tensor: FloatArray, piece: JoinedTensor) -> FloatArray:
+def _in_place(tensor: NDArray[Any], piece: JoinedTensor) -> NDArray[Any]:
     """Lay a tensor the way that ours are laid."""
     if piece.is_transposed:
         tensor = tensor.swapaxes(-1, -2)
@@ -95,7 +103,8 @@ def _in_place(tensor: FloatArray, piece: JoinedTensor) -> FloatArray:
     return tensor
 
 
-def _shape(piece: JoinedTensor) -> tuple[int, ...]:
+def shape_of(piece: JoinedTensor) -> tuple[int, ...]:
+    """Return a tensor's shape, without reading it."""
     first = piece.parts[0].place.shape
     shape = first
     if len(piece.parts) > 1:

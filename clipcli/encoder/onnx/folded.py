@@ -8,6 +8,7 @@ folds 49 of them by itself takes twice the time to make, and a first answer wait
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -47,7 +48,7 @@ def fold(recipe: Recipe, plan: TensorPlan) -> Mapping[str, NDArray[np.float32]]:
     """
     import numpy as np
 
-    from clipcli.encoder.numpy_text.tensors import TensorReader
+    from clipcli.encoder.numpy_text.tensors import TensorReader, shape_of
 
     stored = TensorReader(plan)
     scales: dict[str, NDArray[np.float32]] = {}
@@ -58,14 +59,20 @@ def fold(recipe: Recipe, plan: TensorPlan) -> Mapping[str, NDArray[np.float32]]:
             scales[norm] = stored.read(f"{norm}.weight") / np.sqrt(variance + np.float32(epsilon))
         return scales[norm]
 
+    # All in one array: the system gives it memory in large pieces, where it would take longer to
+    # hand out 49 small ones than to fill them.
+    shapes = {name: shape_of(plan[e["weight"]]) for name, e in recipe.items() if "weight" in e}
+    room = np.empty(sum(map(math.prod, shapes.values())), np.float32)
     weights: dict[str, NDArray[np.float32]] = {}
     for name, entry in recipe.items():
         norm = entry["norm"]
         factor = scale(norm, entry["epsilon"])  # (c,)
         if "weight" in entry:
-            array = np.require(stored.read(entry["weight"]), requirements="W")
-            array *= factor[:, None, None, None]  # no second one: new memory costs as much
+            n = math.prod(shapes[name])
+            array, room = room[:n].reshape(shapes[name]), room[n:]
+            stored.read_into(entry["weight"], array)
+            array *= factor[:, None, None, None]
         else:
             array = stored.read(f"{norm}.bias") - stored.read(f"{norm}.running_mean") * factor
-        weights[name] = np.ascontiguousarray(array)
+        weights[name] = array
     return weights
