@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from clipcli.workflows.audit.application import Application
 
 
-@dataclass(frozen=True)
+@dataclass
 class ApplyOptions:
     """What is done with decisions about a data set."""
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clipcli.workflows.asking.questions import Asked
 
 
-@dataclass(frozen=True)
+@dataclass
 class AskPaths(PathOptions):
     """Which pictures, and the question."""
 
@@ -30,7 +30,7 @@ class AskPaths(PathOptions):
     ] = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class AnswerOptions:
     """What may be answered."""
 

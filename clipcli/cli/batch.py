@@ -26,7 +26,7 @@ app = typer.Typer(
 KINDS = ("auto", "folder", "tar", "parquet", "list")
 
 
-@dataclass(frozen=True)
+@dataclass
 class SourceOptions:
     """Which pictures there are, and how they are divided."""
 
@@ -90,7 +90,7 @@ class SourceOptions:
         return TableColumns(self.image_column, self.key_column, self.url_column)
 
 
-@dataclass(frozen=True)
+@dataclass
 class BudgetOptions:
     """What may go wrong."""
 
@@ -118,7 +118,7 @@ class BudgetOptions:
         return FleetBudget(self.max_failed_shards, parse_share(self.max_skipped), self.retries)
 
 
-@dataclass(frozen=True)
+@dataclass
 class WorkerOptions:
     """Who does it."""
 
@@ -160,7 +160,7 @@ class WorkerOptions:
         return Crew(self.ray, wishes)
 
 
-@dataclass(frozen=True)
+@dataclass
 class IntoOptions:
     """Where parts go."""
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 EVERY_S = 15.0  # a line: logs of clusters are read later, and have no cursor to move
 
 
-@dataclass(frozen=True)
+@dataclass
 class BatchRequest:
     """What a batch command was asked, besides the model and the labels."""
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from clipcli.pipeline.session import Session
 
 
-@dataclass(frozen=True)
+@dataclass
 class ClassifyOutput(ResultOutput):
     """Where results go, or which pictures were given a label."""
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from clipcli.workflows.audit.index_choice import IndexChoice
 
 
-@dataclass(frozen=True)
+@dataclass
 class ChoiceOptions:
     """Which of several copies is kept."""
 
@@ -93,7 +93,7 @@ class ChoiceOptions:
                 )
 
 
-@dataclass(frozen=True)
+@dataclass
 class IndexOptions:
     """How near copies are searched."""
 
@@ -120,7 +120,7 @@ class IndexOptions:
         return checked_choice(self.index)
 
 
-@dataclass(frozen=True)
+@dataclass
 class DisposalOptions:
     """What is done with spare copies, if anything."""
 

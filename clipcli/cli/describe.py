@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clipcli.workflows.asking.describing import Finder
 
 
-@dataclass(frozen=True)
+@dataclass
 class DescribeOutput(OutputOptions):
     """Where the sentences go."""
 
@@ -32,7 +32,7 @@ class DescribeOutput(OutputOptions):
     ] = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class ThingOptions:
     """What is located too."""
 

@@ -12,7 +12,7 @@ from clipcli.cli.groups import OutputOptions
 from clipcli.errors import ExitCode
 
 
-@dataclass(frozen=True)
+@dataclass
 class DiffOutput(OutputOptions):
     """Where the differences go."""
 

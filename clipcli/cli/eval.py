@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from clipcli.pipeline.decisions import Decisions
 
 
-@dataclass(frozen=True)
+@dataclass
 class EvaluationLabels(ClassLabelOptions):
     """Words for the classes, or a probe that knows them."""
 
@@ -25,7 +25,7 @@ class EvaluationLabels(ClassLabelOptions):
     no_rules: options.NoRules = False
 
 
-@dataclass(frozen=True)
+@dataclass
 class EvaluationOutput(OutputOptions):
     """Where the evaluation goes."""
 
@@ -65,7 +65,7 @@ class EvaluationOutput(OutputOptions):
     ] = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class DataOptions:
     """The pictures whose classes are known."""
 
@@ -105,7 +105,7 @@ class DataOptions:
     ] = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class JudgingOptions:
     """What is judged, and against what."""
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from clipcli.pipeline.session import Session
 
 
-@dataclass(frozen=True)
+@dataclass
 class ExplainLabels:
     """What is looked for."""
 
@@ -32,7 +32,7 @@ class ExplainLabels:
     ] = 3
 
 
-@dataclass(frozen=True)
+@dataclass
 class ExplainOutput(OutputOptions):
     """Where the maps go."""
 

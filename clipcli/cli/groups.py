@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from clipcli.workflows.journal.records import Action
 
 
-@dataclass(frozen=True)
+@dataclass
 class PathOptions:
     """Which pictures a command reads."""
 
@@ -39,7 +39,7 @@ class PathOptions:
         return Inputs(tuple(self.paths or ()), self.from_file, self.null)
 
 
-@dataclass(frozen=True)
+@dataclass
 class LabelOptions:
     """What a command chooses from."""
 
@@ -50,7 +50,7 @@ class LabelOptions:
     probe: options.ProbeFile = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class ClassLabelOptions:
     """Words for the classes of a data set."""
 
@@ -59,7 +59,7 @@ class ClassLabelOptions:
     templates: options.Templates = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class DecisionOptions:
     """When a label is given, and when none is."""
 
@@ -89,7 +89,7 @@ class DecisionOptions:
         )
 
 
-@dataclass(frozen=True)
+@dataclass
 class ActionOptions:
     """What is done with files."""
 
@@ -122,7 +122,7 @@ class ActionOptions:
         return chosen[0] if chosen else None
 
 
-@dataclass(frozen=True)
+@dataclass
 class NoteOptions:
     """How much is said on standard error."""
 
@@ -137,7 +137,7 @@ class NoteOptions:
         return Notes(quiet=self.quiet, verbose=self.verbose)
 
 
-@dataclass(frozen=True)
+@dataclass
 class UncachedModelOptions:
     """Which model runs, and how, where nothing is kept of earlier runs."""
 
@@ -189,7 +189,7 @@ class UncachedModelOptions:
         return True
 
 
-@dataclass(frozen=True)
+@dataclass
 class ModelOptions(UncachedModelOptions):
     """Which model runs, and how."""
 
@@ -200,7 +200,7 @@ class ModelOptions(UncachedModelOptions):
         return self.no_cache
 
 
-@dataclass(frozen=True)
+@dataclass
 class FileOptions:
     """Which files are written, each in the format of its ending."""
 
@@ -220,7 +220,7 @@ class FileOptions:
         return requested(None, self.output, formats, overwrite=self.overwrite)
 
 
-@dataclass(frozen=True)
+@dataclass
 class OutputOptions:
     """Where results go, and in which format."""
 
@@ -274,7 +274,7 @@ class OutputOptions:
         return "json" if self.as_json else self.format
 
 
-@dataclass(frozen=True)
+@dataclass
 class ResultOutput(OutputOptions):
     """Where results go that may be meant for a spreadsheet."""
 
@@ -285,7 +285,7 @@ class ResultOutput(OutputOptions):
         return self.request(formats, is_guarded=self.guard_formulas)
 
 
-@dataclass(frozen=True)
+@dataclass
 class FindingsOutput(ResultOutput):
     """Where findings in a data set go."""
 

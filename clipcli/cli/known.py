@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from clipcli.pipeline.known_answers import KnownAnswers
 
 
-@dataclass(frozen=True)
+@dataclass
 class KnownOptions:
     """What somebody has decided already."""
 
@@ -41,7 +41,7 @@ class KnownOptions:
         return open_known(self.decisions)
 
 
-@dataclass(frozen=True)
+@dataclass
 class DecidedOptions:
     """Pictures whose classes somebody decided, whatever folders they are in."""
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from clipcli.pipeline.session import Session
 
 
-@dataclass(frozen=True)
+@dataclass
 class LocatePaths(PathOptions):
     """Where to look, and perhaps for what."""
 
@@ -34,7 +34,7 @@ class LocatePaths(PathOptions):
     ] = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class LocateOutput(OutputOptions):
     """Where the boxes go."""
 

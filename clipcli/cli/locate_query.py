@@ -10,7 +10,7 @@ import typer
 from clipcli.cli import options
 
 
-@dataclass(frozen=True)
+@dataclass
 class LocateQuery:
     """What is looked for, and which boxes are listed."""
 

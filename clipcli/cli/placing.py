@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MIN_PROB = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass
 class PlacingOptions:
     """Which folder, which name, and what goes along."""
 

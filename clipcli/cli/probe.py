@@ -27,7 +27,7 @@ app = typer.Typer(
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON. Left out: text.")]
 
 
-@dataclass(frozen=True)
+@dataclass
 class ProbeLabels:
     """Words for the classes, which a probe begins from."""
 
@@ -53,7 +53,7 @@ class ProbeLabels:
     ] = False
 
 
-@dataclass(frozen=True)
+@dataclass
 class ProbeData:
     """The pictures that a probe is fitted on."""
 

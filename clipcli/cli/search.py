@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from clipcli.workflows.search.query import SearchRequest
 
 
-@dataclass(frozen=True)
+@dataclass
 class SearchPaths(PathOptions):
     """Where to search, and perhaps what for."""
 
@@ -33,7 +33,7 @@ class SearchPaths(PathOptions):
     ] = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class QueryOptions:
     """What to look for."""
 
@@ -85,7 +85,7 @@ class QueryOptions:
     ] = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class SearchOutput(OutputOptions):
     """Where the finds go."""
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from clipcli.workflows.sorting.plan import Plan
 
 
-@dataclass(frozen=True)
+@dataclass
 class SortActions(ActionOptions):
     """What is done with the pictures, if anything."""
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from clipcli.workflows.tagging.plan import TagPlan, TagPlanner
 
 
-@dataclass(frozen=True)
+@dataclass
 class TagDecisions:
     """Which labels become keywords."""
 
@@ -53,7 +53,7 @@ class TagDecisions:
     independent: options.Independent = False
 
 
-@dataclass(frozen=True)
+@dataclass
 class TagActions:
     """Where keywords go, and whether they do."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clipcli.training.config import TrainingConfig
 
 
-@dataclass(frozen=True)
+@dataclass
 class LengthOptions:
     """How long a run is."""
 
@@ -31,7 +31,7 @@ class LengthOptions:
     minutes: Minutes = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class LearningOptions:
     """What a step is, and what learns."""
 

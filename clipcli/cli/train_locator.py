@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clipcli.training.log import Say
 
 
-@dataclass(frozen=True)
+@dataclass
 class LocatorLength:
     """How long a run is."""
 
@@ -28,7 +28,7 @@ class LocatorLength:
     minutes: Minutes = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class LocatorLearning:
     """What a step is."""
 
@@ -53,7 +53,7 @@ class LocatorLearning:
     ] = "auto"
 
 
-@dataclass(frozen=True)
+@dataclass
 class TeacherOptions:
     """Boxes that a teacher finds, to learn from."""
 

@@ -12,7 +12,7 @@ from clipcli.cli.training_run import LogOnly, Minutes, Seed, Steps, draw_curves,
 from clipcli.errors import ExitCode
 
 
-@dataclass(frozen=True)
+@dataclass
 class TextLengthOptions:
     """How long a run is."""
 
@@ -25,7 +25,7 @@ class TextLengthOptions:
     minutes: Minutes = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class TextLearningOptions:
     """What the tower is, and what a step is."""
 

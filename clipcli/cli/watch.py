@@ -31,7 +31,7 @@ UNSURE = "_unsure"  # what a program of --exec is told in place of a label
 AT_ONCE = 64  # pictures whose vectors are computed together
 
 
-@dataclass(frozen=True)
+@dataclass
 class WatchActions(ActionOptions):
     """What is done with the pictures under --into."""
 
