@@ -19,17 +19,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from clipcli.errors import ModelError
 from clipcli.models.folder import BUILTIN, CONFIG_NAME, builtin_model_folder
-from clipcli.models.store_pointer import (
-    LOCATOR,
-    POINTER_NAME,
-    Pointer,
-    read_pointer,
-    write_pointer,
-)
 
 if TYPE_CHECKING:
     from clipcli.models.source import ModelSource
+    from clipcli.models.store_pointer import Pointer
 
+POINTER_NAME = "pulled.json"  # in the folder of a pulled model; see ``store_pointer``
 STORE_ENVIRONMENT = "CLIPCLI_MODELS"
 RACES = 5  # as often another process may be quicker
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
@@ -59,6 +54,8 @@ class Installed(NamedTuple):
         ModelError
             If that cannot be read.
         """
+        from clipcli.models.store_pointer import read_pointer
+
         return read_pointer(self.folder / POINTER_NAME)
 
     def find_path(self) -> Path:
@@ -87,6 +84,8 @@ class Installed(NamedTuple):
 
         if not self.is_pulled:
             return open_model(self.folder)
+        from clipcli.models.store_pointer import LOCATOR
+
         pointer = self.pointer()
         self.check_there(pointer)
         if pointer.kind == LOCATOR:
@@ -222,6 +221,8 @@ def prepare_store() -> Path:
 
 def install_pointer(pointer: Pointer) -> Installed:
     """Note where a pulled model's files lie, in place of what was noted before."""
+    from clipcli.models.store_pointer import write_pointer
+
     with new_folder(pointer.name, overwrite=True) as folder:
         write_pointer(pointer, folder / POINTER_NAME)
     return Installed(pointer.name, _place(pointer.name))

@@ -12,7 +12,6 @@ from clipcli.models.config import Activation
 from clipcli.strict_json import Bounds, read_json
 from clipcli.strict_records import Between, ReadingRules, read_record
 
-POINTER_NAME = "pulled.json"
 INDEX_ENDING = ".index.json"
 WEIGHTS_ENDINGS = (INDEX_ENDING, ".safetensors", ".bin", ".pt")
 BOUNDS = Bounds(n_bytes=1024**2, with_path_bytes=True)

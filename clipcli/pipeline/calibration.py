@@ -13,14 +13,11 @@ from typing import Annotated, TypeAlias
 
 from clipcli.errors import CalibrationError, OutputError
 from clipcli.files import is_file, read_bytes, write_atomically
-from clipcli.labels.label_set import BUILT_IN, INLINE, LabelSet
 from clipcli.strict_json import JsonError, parse_json, short
 from clipcli.strict_records import Between, ReadingRules, read_record
 
-ENDING = ".calibration.json"
 FORMAT = 1
 Positive: TypeAlias = Annotated[float, Between(1e-9, 1e9)]
-HASH_CHARACTERS = 16  # of an inline set's hash, in a file name
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +57,6 @@ class Calibration:
     error_before: float  # expected calibration error, 0..1
     error_after: float  # on pictures that were not used for fitting
     made: str  # ISO 8601 with offset
-
-
-def default_path(label_set: LabelSet) -> Path:
-    """Return where a label set's calibrations are kept.
-
-    Beside a label file; those of built-in and inline sets in the user's configuration.
-    """
-    if label_set.source not in (BUILT_IN, INLINE):
-        return Path(label_set.source + ENDING)
-    import platformdirs
-
-    folder = platformdirs.user_config_path("clipcli", appauthor=False) / "calibrations"
-    is_built_in = label_set.source == BUILT_IN
-    name = label_set.name if is_built_in else f"{INLINE}-{label_set.hash[:HASH_CHARACTERS]}"
-    return folder / (name + ENDING)
 
 
 def find_calibration(path: Path, purpose: Purpose) -> tuple[Calibration | None, str]:

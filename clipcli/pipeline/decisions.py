@@ -78,7 +78,7 @@ def _find(
     classifier: Classifier, decisions: Decisions, notes: Reporter
 ) -> tuple[Calibration | None, str]:
     from clipcli.files import is_file
-    from clipcli.pipeline.calibration import default_path, find_calibration
+    from clipcli.pipeline.calibration_place import default_path
 
     path = decisions.calibration or default_path(classifier.label_set)
     if not is_file(path):
@@ -87,6 +87,8 @@ def _find(
                 f"{path}: no such calibration", hint="eval --calibrate --calibration FILE writes it"
             )
         return None, "nothing was fitted for these labels"
+    from clipcli.pipeline.calibration import find_calibration
+
     found, reason = find_calibration(path, purpose_of(classifier))
     if found is None and decisions.calibration:
         raise CalibrationError(

@@ -13,11 +13,11 @@ from clipcli.labels.label_set import load_label_set
 from clipcli.pipeline.calibration import (
     Calibration,
     Purpose,
-    default_path,
     find_calibration,
     read_calibrations,
     write_calibration,
 )
+from clipcli.pipeline.calibration_place import default_path
 
 PURPOSE = Purpose("f" * 64, "a" * 64, ("a photo of a {}.", "{}"), "b" * 64)
 CALIBRATION = Calibration(

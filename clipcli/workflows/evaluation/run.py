@@ -191,7 +191,8 @@ class Evaluation:
     def _calibrate(
         self, classifier: Classifier, predictions: Predictions, ood: Scores | None
     ) -> tuple[CalibrationOutcome | None, str | None]:
-        from clipcli.pipeline.calibration import default_path, write_calibration
+        from clipcli.pipeline.calibration import write_calibration
+        from clipcli.pipeline.calibration_place import default_path
         from clipcli.pipeline.provenance import now
         from clipcli.workflows.evaluation.calibrate import CalibrationOrigin, calibrate
 
