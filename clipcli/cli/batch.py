@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Classify, embed or locate in millions of pictures, in parts.",
+    help="Classify, embed or locate in millions of pictures.",
 )
 KINDS = ("auto", "folder", "tar", "parquet", "list")
 
@@ -268,7 +268,7 @@ def locate(
     into: IntoOptions,
     notes: NoteOptions,
 ) -> ExitCode:
-    """Draw boxes around things in each picture; go on where it was stopped.
+    """Find things in each picture; go on where it was stopped.
 
     clipcli batch locate 'shard-{0000..0099}.tar' -l 'cat, dog' --into boxes
     clipcli batch locate s3://b/photos/ --text 'a red car' -m owlv2 --into out
