@@ -14,7 +14,10 @@ import pytest
 import torch
 import yaml
 
+from clipcli.encoder.torch.efficientnet import EfficientNetTower
+from clipcli.encoder.torch.fold import fold_batch_norms
 from clipcli.encoder.torch.text import TextTower
+from clipcli.models.config import EfficientNetLite
 from clipcli.training.checkpoint import checkpoint_paths, read_checkpoint, write_checkpoint
 from clipcli.training.config_file import read_config
 from clipcli.training.text.corpus import Corpus
@@ -177,3 +180,44 @@ def test_the_configurations_build_on_one_another() -> None:
     assert set(first.sources) == set(last.sources)
     assert first.architecture == last.architecture
     assert read_config(RECIPE / "train" / "mini_move.yaml").targets.pull > last.targets.pull == 0
+
+
+def efficientnet(seed: int) -> EfficientNetTower:
+    """Return a shallow tower whose batch norms do something."""
+    torch.manual_seed(seed)
+    shape = EfficientNetLite(160, (16, 24, 40, 80, 112, 192, 320), (1, 1, 1, 1, 1, 2, 1), 8)
+    tower = EfficientNetTower(shape, 4).eval()
+    for module in tower.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.normal_(module.bias, std=0.3)
+            module.running_var.uniform_(0.1, 0.5)  # type: ignore[union-attr]
+    return tower
+
+
+@pytest.mark.parametrize("side", [160, 192, 208])
+@torch.no_grad()
+def test_last_stages_as_products_give_what_the_tower_gives(recipe: ModuleType, side: int) -> None:
+    matrices, join = map(importlib.import_module, ("train.matrices", "finish.join"))
+    pixels, tower, other = torch.randn(2, 3, side, side), efficientnet(1), efficientnet(2)
+    expected = tower(pixels)
+    fold_batch_norms(tower)
+    front = torch.nn.Sequential(tower.conv_stem, torch.nn.ReLU6(), *tower.blocks[:5])
+    stages = matrices.LastStages(tower, 5, side // 16)
+
+    products = tower.head(stages(front(pixels).flatten(2)))
+
+    torch.testing.assert_close(products, expected, rtol=1e-4, atol=1e-5)
+    # And they come back: into the tower, and into a checkpoint whose batch norms are not folded.
+    state = other.state_dict() | tower.head.state_dict(prefix="head.")
+    early = {name: t for name, t in efficientnet(1).state_dict().items() if name in state}
+    late = {n: t for n, t in tower.state_dict().items() if n.startswith(("blocks.5", "blocks.6"))}
+    late |= {n: t for n, t in tower.state_dict().items() if n.startswith("conv_head")}
+    for layer in (*stages.blocks, stages.last):
+        layer.bias += 0.1
+    stages.write_to(tower)
+    moved = tower(pixels)
+    assert not torch.allclose(moved, expected, atol=1e-3)
+    late = {name: tower.state_dict()[name] for name in late}
+    other.load_state_dict(state | early | join.with_norms(late))
+    torch.testing.assert_close(other(pixels), moved, rtol=1e-4, atol=1e-5)

@@ -76,6 +76,7 @@ def write_graph(source: ModelSource, path: Path, n: int) -> None:
 def _trace(source: ModelSource, n: int, path: Path) -> None:
     """Follow the network through; its weights become inputs of the graph."""
     network = PixelsToEmbeddings(source, fold=False)
+    network.training = True  # of the outermost alone: else equal weights become one, with one name
     with warnings.catch_warnings():
         # The successor of this exporter needs a package more, and takes ten times as long.
         warnings.simplefilter("ignore")

@@ -1,10 +1,11 @@
 """How far the probabilities hold on sources that a head was trained without.
 
-    python -m finish.strangers --vectors work/vectors --head work/left_out.pt --reader MODEL \
-        --sources SOURCE ...
+    python -m finish.strangers --vectors work/vectors --head work/left_out.pt --trunk TRUNK.pth \
+        --reader MODEL --sources SOURCE ...
 
-The logit scale is chosen on all but one of the sources and judged on that one, each in turn; the
-last line is about all of them together.
+With ``--maps work/maps --tail work/left_out_tail.pt`` in the place of vectors and head, the trunk's
+last stages are judged as well. The logit scale is chosen on all but one of the sources and judged
+on that one, each in turn; the last line is about all of them together.
 """
 
 from __future__ import annotations
@@ -15,8 +16,12 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from data.maps import FIRST_STAGES
+from data.vectors import BATCH, SIZE_PX, Trunk
 from finish.calibrate import calibration_error
+from torch import Tensor
 from train.head import text_rows
+from train.matrices import LastStages
 
 from clipcli.encoder.encoder import load_encoder
 from clipcli.encoder.torch.efficientnet import EmbeddingHead
@@ -28,11 +33,9 @@ SURE = 0.8
 class Source:
     """One source's cosines to its own names (n, c), and the number of the right name (n,)."""
 
-    def __init__(self, features: np.ndarray, captions: list[str], tools: Tools) -> None:
+    def __init__(self, seen: np.ndarray, captions: list[str], tools: Tools) -> None:
         names = sorted(set(captions))
-        with torch.inference_mode():
-            embedded = F.normalize(tools.head(torch.tensor(features.astype(np.float32))), dim=1)
-            self.cosines = embedded @ text_rows(tools.encoder, names).T
+        self.cosines = tools.embed(seen) @ text_rows(tools.encoder, names).T
         self.right = torch.tensor([names.index(caption) for caption in captions])
 
     def loss(self, scale: float) -> float:
@@ -46,26 +49,43 @@ class Source:
 
 
 class Tools:
-    """The head that is judged, and the text tower."""
+    """The head that is judged, the stages before it if they are too, and the text tower."""
 
-    def __init__(self, head: Path, reader: str) -> None:
-        state = torch.load(head, weights_only=True)
-        self.head = EmbeddingHead(*map(len, (state["widen.bias"], state["proj.bias"])))
-        self.head.load_state_dict(state)
-        self.encoder = load_encoder(reader, "cpu")
+    def __init__(self, options: argparse.Namespace) -> None:
+        state = torch.load(options.tail or options.head, weights_only=True)
+        head = state["head"] if options.tail else state
+        self.head = EmbeddingHead(*map(len, (head["widen.bias"], head["proj.bias"])))
+        self.head.load_state_dict(head)
+        self.stages: LastStages | None = None
+        if options.tail:
+            tower = Trunk(options.trunk).tower
+            tower.load_state_dict(state["stages"], strict=False)
+            self.stages = LastStages(tower, FIRST_STAGES, side=SIZE_PX // 16)
+        self.encoder = load_encoder(options.reader, "cpu")
+
+    @torch.inference_mode()
+    def embed(self, seen: np.ndarray) -> Tensor:
+        """Return unit rows (n, d) for features (n, 1280), or for maps (n, c, h, w)."""
+        rows = []
+        for start in range(0, len(seen), BATCH):
+            part = torch.tensor(seen[start : start + BATCH].astype(np.float32))
+            features = self.stages(part.flatten(2)) if self.stages else part
+            rows.append(F.normalize(self.head(features), dim=1))
+        return torch.cat(rows)
 
 
 def read_sources(folder: Path, wanted: list[str], tools: Tools) -> dict[str, Source]:
-    """Read the parts of data/vectors.py, these sources alone."""
-    features: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
+    """Read the parts of data/vectors.py or data/maps.py, these sources alone."""
+    seen: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
     captions: dict[str, list[str]] = {name: [] for name in wanted}
     for path in sorted(folder.glob("part-*.npz")):
         with np.load(path) as part:
+            all_seen = part["maps"][:, 0] if tools.stages else part["features"]
             for name in wanted:
                 own = part["source"] == name
-                features[name].append(part["features"][own])
+                seen[name].append(all_seen[own])
                 captions[name] += [text.split("|")[0] for text in part["captions"][own]]
-    return {name: Source(np.concatenate(features[name]), captions[name], tools) for name in wanted}
+    return {name: Source(np.concatenate(seen[name]), captions[name], tools) for name in wanted}
 
 
 def best_scale(sources: list[Source]) -> float:
@@ -77,12 +97,19 @@ def best_scale(sources: list[Source]) -> float:
 def main() -> None:
     """Print a line a source, and one about all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--vectors", type=Path, required=True)
-    parser.add_argument("--head", type=Path, required=True, help="trained with --leave-out")
+    parser.add_argument("--trunk", type=Path, required=True)
+    seen = parser.add_mutually_exclusive_group(required=True)
+    seen.add_argument("--vectors", type=Path, help="with --head")
+    seen.add_argument("--maps", type=Path, help="with --tail")
+    judged = parser.add_mutually_exclusive_group(required=True)
+    judged.add_argument("--head", type=Path, help="trained with --leave-out")
+    judged.add_argument("--tail", type=Path, help="likewise")
     parser.add_argument("--reader", required=True, help="model whose text tower it is")
     parser.add_argument("--sources", nargs="+", required=True)
     options = parser.parse_args()
-    sources = read_sources(options.vectors, options.sources, Tools(options.head, options.reader))
+    if bool(options.maps) != bool(options.tail):
+        parser.error("--vectors goes with --head, --maps with --tail")
+    sources = read_sources(options.maps or options.vectors, options.sources, Tools(options))
     for name, source in sources.items():
         scale = best_scale([other for other in sources.values() if other is not source])
         tops, right = source.answers(scale)

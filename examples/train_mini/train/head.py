@@ -62,23 +62,30 @@ class Pictures:
 
 def read_pictures(folder: Path, leave_out: set[str]) -> Pictures:
     """Read the parts of data/vectors.py, without some sources."""
-    concepts = Concepts(DATA / "concepts.json")
-    row_of: dict[str, int] = {}
-    features, own, general = [], [], []
+    features, captions, numbers = [], [], []
     alike = set((folder / "likeness.txt").read_text(encoding="ascii").split())
     for path in sorted(folder.glob("part-*.npz")):
         with np.load(path) as part:
             kept = (part["role"] == "train") & ~np.isin(part["source"], list(leave_out))
             kept &= [f"{path.stem}:{row}" not in alike for row in range(len(kept))]
             features.append(part["features"][kept])
-            told = zip(part["captions"][kept], part["concepts"][kept], strict=True)
-        for captions, numbers in told:
-            nodes = [concepts.names[int(n)] for n in numbers.split(",") if n]
-            names = captions.split("|")
-            own.append([row_of.setdefault(name, len(row_of)) for name in names])
-            more = [name for node in nodes for name in node[:1] if name not in names]
-            general.append([row_of.setdefault(name, len(row_of)) for name in more])
-    return Pictures(np.concatenate(features), own, general, list(row_of))
+            captions += part["captions"][kept].tolist()
+            numbers += part["concepts"][kept].tolist()
+    return named_pictures(np.concatenate(features), captions, numbers)
+
+
+def named_pictures(features: np.ndarray, captions: list[str], numbers: list[str]) -> Pictures:
+    """Return pictures with their names: captions "a|b", and concepts "3,17" as they are stored."""
+    concepts = Concepts(DATA / "concepts.json")
+    row_of: dict[str, int] = {}
+    own, general = [], []
+    for told, kinds in zip(captions, numbers, strict=True):
+        nodes = [concepts.names[int(n)] for n in kinds.split(",") if n]
+        names = told.split("|")
+        own.append([row_of.setdefault(name, len(row_of)) for name in names])
+        more = [name for node in nodes for name in node[:1] if name not in names]
+        general.append([row_of.setdefault(name, len(row_of)) for name in more])
+    return Pictures(features, own, general, list(row_of))
 
 
 def text_rows(encoder: object, names: list[str]) -> Tensor:
