@@ -20,7 +20,7 @@ from clipcli.encoder.onnx.folded import GIVEN
 from clipcli.encoder.onnx.runner import GRAPH_NAME, OnnxTower
 from clipcli.encoder.torch.clip import CLIP
 from clipcli.encoder.torch.convert import import_model
-from clipcli.encoder.torch.load import stored_tensors
+from clipcli.encoder.torch.load import load_model, stored_tensors
 from clipcli.encoder.torch.onnx_folding import fold_pads
 from clipcli.encoder.torch.onnx_graph import write_graph
 from clipcli.errors import DeviceError, ModelError
@@ -132,6 +132,27 @@ def test_a_graph_beside_its_weights_gives_torchs_rows(
     np.testing.assert_allclose(tower.encode(pixels), torch_rows(source, pixels), atol=TOLERANCE)
     assert files_of_weights(source.path / GRAPH_NAME) == {"model.safetensors"}
     np.testing.assert_array_equal(tower.encode(pixels[5:6]), tower.encode(pixels)[5:6])
+
+
+def test_norms_with_equal_scales_keep_their_own_shifts(tmp_path: Path) -> None:
+    source = random_model("efficientnet", tmp_path / "model", torch.float32)
+    with torch.no_grad():
+        model = load_model(source)
+        for name, tensor in model.state_dict().items():
+            is_scale = tensor.ndim == 1 and name.endswith("weight")
+            if name.startswith("visual") and ("running_" in name or is_scale):
+                tensor.fill_(0.5)  # torch's exporter takes equal weights of a shape for one
+    write_model_folder(
+        tmp_path / "alike", stored_tensors(model.state_dict(), torch.float32), source.config,
+        VOCABULARY, "# a model\n",
+    )  # fmt: skip
+    alike = open_model(tmp_path / "alike")
+    pixels = check_pixels(alike.config.preprocessing)
+
+    write_graph(alike, alike.path / GRAPH_NAME, 4)
+    rows = OnnxTower(alike.path / GRAPH_NAME, alike).encode(pixels)
+
+    np.testing.assert_allclose(rows, torch_rows(alike, pixels), atol=TOLERANCE)
 
 
 def test_foreign_weights_are_copied_beside_the_graph(tmp_path: Path) -> None:
