@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import random
 import warnings
 from collections.abc import Iterator
@@ -27,7 +28,19 @@ import yaml
 from data.gitobjects import find_clone
 from data.names import Names
 from data.pack import Row, located_rows
-from data.vectors import BATCH, HERE, PART, SIZE_PX, Trunk, read, shuffled, view
+from data.vectors import (
+    BATCH,
+    HERE,
+    PART,
+    SIZE_PX,
+    Trunk,
+    read,
+    read_rendered,
+    save_part,
+    save_rendered,
+    shuffled,
+    view,
+)
 from PIL import Image
 from torch import Tensor, nn
 
@@ -109,66 +122,51 @@ class Eye:
         return maps.astype(np.float16), features.astype(np.float16)
 
 
+Pair = tuple[Image.Image, Image.Image]
+
+
+def pair(picture: Image.Image, chance: random.Random) -> Pair:
+    """Return a picture's two views."""
+    return view(picture, "whole", chance), view(picture, chance.choice(OTHER_VIEWS), chance)
+
+
+def see_all(pairs: Iterator[Pair], eye: Eye) -> dict[str, np.ndarray]:
+    """Return the maps and features of all pairs."""
+    seen = []
+    while batch := list(itertools.islice(pairs, BATCH)):
+        seen.append(eye.see(batch))
+    maps, features = zip(*seen, strict=True)
+    return {"maps": np.concatenate(maps), "features": np.concatenate(features)}
+
+
 def write_part(
     path: Path, seen: Iterator[tuple[Row, Image.Image]], eye: Eye, names: Names, seed: str
 ) -> None:
     """Encode a part and write it at once, under a passing name until it is whole."""
     chance = random.Random(seed)  # noqa: S311 (sampling, not secrets)
-    rows, waiting, maps, features = [], [], [], []
+    rows: list[Row] = []
 
-    def see() -> None:
-        for into, new in zip((maps, features), eye.see(waiting), strict=True):
-            into.append(new)
-        waiting.clear()
+    def pairs() -> Iterator[Pair]:
+        for row, picture in seen:
+            rows.append(row)
+            yield pair(picture, chance)
 
-    for row, picture in seen:
-        waiting.append(
-            (view(picture, "whole", chance), view(picture, chance.choice(OTHER_VIEWS), chance))
-        )
-        rows.append(row)
-        if len(waiting) == BATCH:
-            see()
-    if waiting:
-        see()
-    described = [names.describe(row.source, row.labels) for row in rows]
-    partial = path.with_suffix(".partial.npz")
-    np.savez(
-        partial,
-        maps=np.concatenate(maps),
-        features=np.concatenate(features),
-        source=np.array([row.source for row in rows]),
-        role=np.array([row.role for row in rows]),
-        captions=np.array(["|".join(captions) for captions, _ in described]),
-        concepts=np.array([",".join(map(str, concepts)) for _, concepts in described]),
-    )
-    partial.replace(path)
+    arrays = see_all(pairs(), eye)
+    save_part(path, rows, names, **arrays)
 
 
 def write_rendered(folder: Path, eye: Eye, out: Path) -> None:
     """Encode the pictures of data/render.py as one part more."""
     chance = random.Random(7)  # noqa: S311 (sampling, not secrets)
-    lines = (folder / "captions.tsv").read_text(encoding="utf-8").splitlines()[1:]
-    seen, captions = [], []
-    for start in range(0, len(lines), BATCH):
-        pairs = []
-        for line in lines[start : start + BATCH]:
-            name, told = line.split("\t")
-            with Image.open(folder / name) as picture:
-                rgb = picture.convert("RGB")
-            pairs.append(
-                (view(rgb, "whole", chance), view(rgb, chance.choice(OTHER_VIEWS), chance))
-            )
+    captions: list[str] = []
+
+    def pairs() -> Iterator[Pair]:
+        for told, rgb in read_rendered(folder):
             captions.append(told)
-        seen.append(eye.see(pairs))
-    np.savez(
-        out / f"part-{folder.name}.npz",
-        maps=np.concatenate([maps for maps, _ in seen]),
-        features=np.concatenate([features for _, features in seen]),
-        source=np.full(len(captions), "rendered"),
-        role=np.full(len(captions), "train"),
-        captions=np.array(captions),
-        concepts=np.full(len(captions), ""),
-    )
+            yield pair(rgb, chance)
+
+    arrays = see_all(pairs(), eye)
+    save_rendered(out / f"part-{folder.name}.npz", captions, **arrays)
 
 
 def main() -> None:

@@ -164,42 +164,56 @@ def write_part(
             done.append(trunk.features(waiting))
             waiting = []
     done += [trunk.features(waiting)] if waiting else []
+    save_part(path, rows, names, features=np.concatenate(done))
+
+
+def save_part(path: Path, rows: list[Row], names: Names, **seen: np.ndarray) -> None:
+    """Write what was seen of each picture, and what it is called."""
     described = [names.describe(row.source, row.labels) for row in rows]
     partial = path.with_suffix(".partial.npz")
     np.savez(
         partial,
-        features=np.concatenate(done),
         source=np.array([row.source for row in rows]),
         role=np.array([row.role for row in rows]),
         captions=np.array(["|".join(captions) for captions, _ in described]),
         concepts=np.array([",".join(map(str, concepts)) for _, concepts in described]),
+        **seen,
     )
     partial.replace(path)
+
+
+def read_rendered(folder: Path) -> Iterator[tuple[str, Image.Image]]:
+    """Yield the pictures of data/render.py with their captions."""
+    for line in (folder / "captions.tsv").read_text(encoding="utf-8").splitlines()[1:]:
+        name, told = line.split("\t")
+        with Image.open(folder / name) as picture:
+            yield told, picture.convert("RGB")
+
+
+def save_rendered(path: Path, captions: list[str], **seen: np.ndarray) -> None:
+    """Write what was seen of rendered pictures as one part more."""
+    np.savez(
+        path,
+        source=np.full(len(captions), "rendered"),
+        role=np.full(len(captions), "train"),
+        captions=np.array(captions),
+        concepts=np.full(len(captions), ""),
+        **seen,
+    )
 
 
 def write_rendered(folder: Path, trunk: FastTrunk, out: Path) -> None:
     """Encode the pictures of data/render.py, each in two views, as one part more."""
     chance = random.Random(5)  # noqa: S311 (sampling, not secrets)
-    lines = (folder / "captions.tsv").read_text(encoding="utf-8").splitlines()[1:]
-    done, captions = [], []
-    for start in range(0, len(lines), BATCH // 2):
-        waiting = []
-        for line in lines[start : start + BATCH // 2]:
-            name, told = line.split("\t")
-            with Image.open(folder / name) as picture:
-                rgb = picture.convert("RGB")
-            waiting += [view(rgb, "whole", chance), view(rgb, chance.choice(VIEWS), chance)]
-            captions += [told, told]
-        done.append(trunk.features(waiting))
-    empty = np.full(len(captions), "")
-    np.savez(
-        out / "part-rendered.npz",
-        features=np.concatenate(done),
-        source=np.full(len(captions), "rendered"),
-        role=np.full(len(captions), "train"),
-        captions=np.array(captions),
-        concepts=empty,
-    )
+    waiting, done, captions = [], [], []
+    for told, rgb in read_rendered(folder):
+        waiting += [view(rgb, "whole", chance), view(rgb, chance.choice(VIEWS), chance)]
+        captions += [told, told]
+        if len(waiting) == BATCH:
+            done.append(trunk.features(waiting))
+            waiting = []
+    done += [trunk.features(waiting)] if waiting else []
+    save_rendered(out / "part-rendered.npz", captions, features=np.concatenate(done))
 
 
 def main() -> None:
