@@ -56,7 +56,8 @@ MISTAKES = (
     ("eval empty", 3, "empty"),
     ("labels show animls", 2, "animals"),
     ("models rm gone", 4, "neither a known name nor a path"),
-    ("diff here.csv gone.csv", 3, "no result of clipcli classify"),
+    ("diff here.csv gone.csv", 3, "gone.csv: no such file"),
+    ("diff here.csv here.csv", 3, "no result of clipcli classify"),
 )
 
 
