@@ -54,7 +54,7 @@ def run_batch(
     from clipcli.workflows.fleet.run import FleetRun
 
     recipe, notes = _recipe(session, asked, question, fingerprint), session.notes
-    begun = begin(recipe, asked.sources, is_dry=is_dry)
+    begun = begin(recipe, asked.sources)
     if begun.report.ignored:
         notes.say(f"{in_words(begun.report.left_out)}; no picture by ending or content")
     if begun.n_changed:
@@ -71,7 +71,7 @@ def run_batch(
     run = FleetRun(
         begun.store, begun.plan, asked.budget, notes.say, _ProgressLines(notes, begun.plan.n_units)
     )
-    tally = run.do(lambda: asked.crew.runner(recipe, begun.plan.hash, notes.say))
+    tally = run.do(lambda: asked.crew.runner(recipe, begun.plan.hash, notes.say), begun.keep)
     return _conclude(notes, tally)
 
 

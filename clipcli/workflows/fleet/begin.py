@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from clipcli.errors import MissingExtraError
@@ -20,6 +21,7 @@ class EarlyStart:
     plan: FleetPlan
     report: FindReport
     lists: dict[int, list[str]]  # that shards consist of, by their number
+    keep: Callable[[], None]  # write the plan down, where it does not stand there as it is
     n_changed: int = 0  # shards whose content is another than in the run before
 
 
@@ -52,13 +54,8 @@ def require_fleet() -> None:
     assert pa
 
 
-def begin(recipe: Recipe, sources: Sources, *, is_dry: bool = False) -> EarlyStart:
-    """Make the plan; where one was begun, go on with it or refuse.
-
-    Parameters
-    ----------
-    is_dry
-        Write nothing.
+def begin(recipe: Recipe, sources: Sources) -> EarlyStart:
+    """Make the plan; where one was begun, go on with it or refuse. Nothing is written yet.
 
     Raises
     ------
@@ -78,6 +75,9 @@ def begin(recipe: Recipe, sources: Sources, *, is_dry: bool = False) -> EarlySta
         check_same(store, earlier, plan)
         pairs = zip(earlier.shards, plan.shards, strict=True)
         n_changed = sum(before.etag != now.etag for before, now in pairs)
-    if not is_dry and (earlier is None or n_changed):
-        write_plan(store, plan, found)
-    return EarlyStart(store, plan, found.report, found.lists, n_changed)
+
+    def keep() -> None:
+        if earlier is None or n_changed:
+            write_plan(store, plan, found)
+
+    return EarlyStart(store, plan, found.report, found.lists, keep, n_changed)

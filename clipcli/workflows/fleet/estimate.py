@@ -36,11 +36,12 @@ class Estimate:
     def lines(self, n_workers: int) -> Iterator[str]:
         """Say it in words."""
         n_done = self.n_shards - self.n_left
-        yield f"{self.n_shards:,} shards, {n_done:,} of them are done"
+        yield f"{several(self.n_shards, 'shard')}, {n_done:,} done"
         if self.n_bytes:
             yield f"{self.n_bytes / 1e9:,.3f} GB are left to read"
         if self.n_units:
-            yield f"{self.n_units:,} inputs are left, as far as they are counted"
+            counted = several(self.n_units, "input")
+            yield f"{counted} left, as far as they are counted (of a tar, all members)"
         if self.n_uncounted:
             yield f"the members of {several(self.n_uncounted, 'tar')} are not counted"
         if self.per_s is None:

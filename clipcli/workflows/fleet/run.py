@@ -65,8 +65,13 @@ class FleetRun:
         self._n_busy = 0
         self.tally = Tally(len(plan.shards))
 
-    def do(self, make_runner: Callable[[], Runner]) -> Tally:
+    def do(
+        self, make_runner: Callable[[], Runner], before_work: Callable[[], None] = lambda: None
+    ) -> Tally:
         """Do all that is left, and write ``_SUCCESS``.
+
+        ``before_work`` is called when there are workers: who asked for more of them than there is
+        room for, or for a cluster that does not answer, finds nothing begun.
 
         Raises
         ------
@@ -80,15 +85,18 @@ class FleetRun:
             self.tally.keep(facts)
         left = [shard for shard in self._plan.shards if shard.id not in done]
         if left:
-            self._store.remove(SUCCESS)
-            self._do_rest(left, make_runner)
+            self._do_rest(left, make_runner, before_work)
         self._conclude(done.keys())
         return self.tally
 
-    def _do_rest(self, left: list[Shard], make_runner: Callable[[], Runner]) -> None:
+    def _do_rest(
+        self, left: list[Shard], make_runner: Callable[[], Runner], before_work: Callable[[], None]
+    ) -> None:
         runner = make_runner()
         try:
             runner.start()
+            before_work()
+            self._store.remove(SUCCESS)
             for shard in left:
                 # The longest first, so that no worker is left with one at the end.
                 heapq.heappush(self._queue, (0.0, -self._length(shard), shard.id))

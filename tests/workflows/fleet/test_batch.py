@@ -338,9 +338,20 @@ def test_a_plan_is_told_and_nothing_written(
 
     told = capsys.readouterr().out
     assert code == 0
-    assert "3 shards, 0 of them are done" in told
-    assert "23 inputs are left" in told
+    assert "3 shards, 0 done" in told
+    assert "23 inputs left" in told
     assert not (tmp_path / "out").exists()
+
+
+def test_workers_that_cannot_be_had_leave_nothing_begun(
+    folder: Path, batch: Batch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = batch(folder, "--ray", "local", "--workers", 5000)
+
+    assert code == 2
+    assert "--workers 5000: the cluster has room for" in capsys.readouterr().err
+    assert not list((tmp_path / "out").rglob("*.*"))
+    assert batch(folder, "--shard-size", 10) == 5  # other options are no other plan there
 
 
 def test_parts_go_to_an_object_store(

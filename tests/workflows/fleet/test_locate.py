@@ -158,7 +158,7 @@ def test_a_plan_is_made_without_writing_and_something_has_to_be_named(
 
     told = capsys.readouterr()
     assert codes == (0, 2)
-    assert "5 inputs are left" in told.out
+    assert "5 inputs left" in told.out
     assert "nothing was named to be located" in told.err
     assert not into.exists()
 
