@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from clipcli.output.formats import Sink, SinkStream, require_pyarrow
+from clipcli.output.formats import Sink
+from clipcli.output.parquet_rows import ParquetRows, require_pyarrow
 from clipcli.pipeline.locating.run import record
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ class BoxDocument:
 
     def __init__(self, sink: Sink) -> None:
         pa = require_pyarrow()
-        import pyarrow.parquet as pq
-
         box = pa.struct(
             [
                 ("label", pa.string()),
@@ -37,30 +35,10 @@ class BoxDocument:
         )
         columns = [(name, pa.string()) for name in ("path", "path_bytes", "status", "reason")]
         columns += [("width", pa.int32()), ("height", pa.int32()), ("method", pa.string())]
-        self._schema = pa.schema([*columns, ("boxes", pa.list_(box))])
-        self._rows: list[dict[str, Any]] = []
-        self._stream = pa.PythonFile(SinkStream(sink), mode="w")
-        self._parquet = pq.ParquetWriter(self._stream, self._schema)
+        schema = pa.schema([*columns, ("boxes", pa.list_(box))])
+        self._rows = ParquetRows(sink, schema, ROWS_AT_ONCE)
+        self.note, self.finish = self._rows.note, self._rows.finish
 
     def write(self, entry: Located | Skipped) -> None:
         """Add one row."""
-        self._rows.append(record(entry))
-        if len(self._rows) >= ROWS_AT_ONCE:
-            self._flush()
-
-    def _flush(self) -> None:
-        import pyarrow as pa
-
-        self._parquet.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
-        self._rows.clear()
-
-    def note(self, key: str, value: str) -> None:
-        """Put something more into the file's key-value metadata."""
-        self._parquet.add_key_value_metadata({key: value})
-
-    def finish(self, provenance: dict[str, Any]) -> None:
-        """Write the rest and the footer."""
-        self._flush()
-        self._parquet.add_key_value_metadata({"clipcli": json.dumps(provenance)})
-        self._parquet.close()
-        self._stream.close()
+        self._rows.add(record(entry))

@@ -1,4 +1,4 @@
-"""Results as a document: lines of text, JSON, or Parquet, into a sink."""
+"""Results as a document: lines of text, or JSON, into a sink."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from clipcli.errors import MissingExtraError
 from clipcli.output.table import REVIEWED
 from clipcli.output.text import digits, escape_tsv, guarded, path_bytes, visible
 from clipcli.results import Classified, Provenance, Result, path_text, to_record
 from clipcli.version import __version__
-
-ROWS_AT_ONCE = 4096  # of a Parquet row group: bounds memory
 
 
 class Sink(Protocol):
@@ -106,94 +103,6 @@ class JsonDocument:
     def _bytes(text: str) -> bytes:
         # A label file's name may be no UTF-8; what a record says of such names is dealt with there.
         return text.encode("utf-8", "replace")
-
-
-class ParquetDocument:
-    """Columns path, path_bytes, status, label, probability, decision, reason, top and on."""
-
-    def __init__(self, sink: Sink) -> None:
-        pa = require_pyarrow()
-        import pyarrow.parquet as pq
-
-        score = pa.struct(
-            [("label", pa.string()), ("probability", pa.float64()), ("similarity", pa.float64())]
-        )
-        names = ("path", "path_bytes", "status", "label")
-        columns = [(name, pa.string()) for name in names]
-        columns += [("probability", pa.float64()), ("decision", pa.string())]
-        columns += [("reason", pa.string()), ("top", pa.list_(score)), ("parents", pa.list_(score))]
-        columns += [("labels", pa.list_(score)), ("reject_score", pa.float64())]
-        self._schema = pa.schema(columns)
-        self._rows: list[dict[str, Any]] = []
-        self._stream = pa.PythonFile(SinkStream(sink), mode="w")
-        self._file = pq.ParquetWriter(self._stream, self._schema)
-
-    def write(self, result: Result) -> None:
-        """Add one row."""
-        self._rows.append(to_record(result))
-        if len(self._rows) >= ROWS_AT_ONCE:
-            self._flush()
-
-    def _flush(self) -> None:
-        import pyarrow as pa
-
-        self._file.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
-        self._rows.clear()
-
-    def note(self, key: str, value: str) -> None:
-        """Put something more into the file's key-value metadata."""
-        self._file.add_key_value_metadata({key: value})
-
-    def finish(self, provenance: Provenance, error: str | None) -> None:
-        """Write the rest and the footer; provenance is in the file's key-value metadata."""
-        self._flush()
-        fields = provenance_fields(provenance) | {"error": error}
-        self._file.add_key_value_metadata({"clipcli": json.dumps(fields)})
-        self._file.close()
-        self._stream.close()
-
-
-class SinkStream:
-    """The part of a binary file that pyarrow wants, over a sink that only takes bytes."""
-
-    closed = False
-
-    def __init__(self, sink: Sink) -> None:
-        self._sink, self._position = sink, 0
-
-    def write(self, content: bytes) -> int:
-        self._sink.write(bytes(content))
-        self._position += len(content)
-        return len(content)
-
-    def tell(self) -> int:
-        return self._position
-
-    def flush(self) -> None: ...
-
-    def close(self) -> None:
-        self.closed = True
-
-    def writable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return False
-
-    def seekable(self) -> bool:
-        return False
-
-
-def require_pyarrow() -> Any:
-    """Import pyarrow, or say how to get it."""
-    try:
-        import pyarrow as pa
-    except ImportError as error:
-        raise MissingExtraError(
-            "Parquet output needs pyarrow, which is not installed",
-            hint='pip install "clipcli[parquet]"',
-        ) from error
-    return pa
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

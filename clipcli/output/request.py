@@ -85,7 +85,7 @@ def requested(
         chosen = "table" if sys.stdout.isatty() else "tsv"
     request = OutputRequest(chosen, named, overwrite, is_guarded)
     if request.wants("parquet"):
-        from clipcli.output.formats import require_pyarrow
+        from clipcli.output.parquet_rows import require_pyarrow
 
         require_pyarrow()
     if chosen in NOT_FOR_TERMINALS and sys.stdout.isatty():

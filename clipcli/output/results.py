@@ -16,7 +16,6 @@ from clipcli.output.formats import (
     Document,
     JsonDocument,
     LineDocument,
-    ParquetDocument,
     PathsDocument,
     Sink,
     jsonl_line,
@@ -157,6 +156,8 @@ class _StreamWriter:
             case "json":
                 return JsonDocument(self._sink, ascii_only=self._for_terminal)
             case "parquet":
+                from clipcli.output.result_table import ParquetDocument
+
                 return ParquetDocument(self._sink)
             case "html":
                 from clipcli.output.html.contact_sheet import HtmlDocument

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from clipcli.errors import ClipcliError, UsageError
 from clipcli.output.files import NewFile, check_target
-from clipcli.output.formats import Sink, SinkStream, require_pyarrow
+from clipcli.output.formats import Sink
+from clipcli.output.parquet_rows import ParquetRows, require_pyarrow
 from clipcli.process import held
 from clipcli.results import Skipped, path_fields, path_text
 
@@ -162,14 +163,12 @@ class VectorDocument:
 
     def __init__(self, sink: Sink, width: int) -> None:
         pa = require_pyarrow()
-        import pyarrow.parquet as pq
-
         names = ("path", "path_bytes", "status", "reason")
         columns = [(name, pa.string()) for name in names]
-        self._schema = pa.schema([*columns, ("vector", pa.list_(pa.float32(), width))])
-        self._rows: list[dict[str, Any]] = []
-        self._stream = pa.PythonFile(SinkStream(sink), mode="w")
-        self._parquet = pq.ParquetWriter(self._stream, self._schema)
+        schema = pa.schema([*columns, ("vector", pa.list_(pa.float32(), width))])
+        self._rows = ParquetRows(sink, schema, ROWS_AT_ONCE)
+        self.note, self.finish = self._rows.note, self._rows.finish
+        self.abandon = self._rows.abandon
 
     def write(self, entry: Embedded | Skipped) -> None:
         """Add one row."""
@@ -178,30 +177,7 @@ class VectorDocument:
             row |= {"status": "skipped", "reason": entry.reason}
         else:
             row |= {"status": "ok", "vector": entry.row}
-        self._rows.append(row)
-        if len(self._rows) >= ROWS_AT_ONCE:
-            self._flush()
-
-    def _flush(self) -> None:
-        import pyarrow as pa
-
-        self._parquet.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
-        self._rows.clear()
-
-    def note(self, key: str, value: str) -> None:
-        """Put something more into the file's key-value metadata."""
-        self._parquet.add_key_value_metadata({key: value})
-
-    def finish(self, provenance: dict[str, Any]) -> None:
-        """Write the rest and the footer."""
-        self._flush()
-        self._parquet.add_key_value_metadata({"clipcli": json.dumps(provenance)})
-        self._parquet.close()
-        self._stream.close()
-
-    def abandon(self) -> None:
-        """Close what would otherwise be closed later, when the file is gone."""
-        self._parquet.close()
+        self._rows.add(row)
 
 
 class _ParquetFile:

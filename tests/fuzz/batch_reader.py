@@ -58,7 +58,7 @@ def sound(task: str) -> dict[str, bytes]:
     """Return the files of a small batch with two shards, of which one has failed."""
     import numpy as np
 
-    from clipcli.output.formats import ParquetDocument
+    from clipcli.output.result_table import ParquetDocument
     from clipcli.output.vectors import VectorDocument
     from clipcli.pipeline.embed import Embedded
     from clipcli.results import Classified, LabelScore, Provenance, Skipped

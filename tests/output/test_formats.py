@@ -248,7 +248,7 @@ def test_names_of_all_kinds_come_back_from_parquet(
 def test_many_results_fill_many_blocks(
     ending: str, provenance: Provenance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clipcli.output.formats.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("clipcli.output.result_table.ROWS_AT_ONCE", 7)
     results = [classified(f"{i}.jpg") for i in range(50)]
 
     path = write_all(tmp_path / f"out.{ending}", results, provenance)

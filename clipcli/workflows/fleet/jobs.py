@@ -9,7 +9,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 from clipcli.output.box_table import BoxDocument
-from clipcli.output.formats import ParquetDocument, Sink
+from clipcli.output.formats import Sink
+from clipcli.output.result_table import ParquetDocument
 from clipcli.output.vectors import VectorDocument
 
 if TYPE_CHECKING:
