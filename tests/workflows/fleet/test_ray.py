@@ -91,21 +91,25 @@ def plain_rows(tar: Path, tmp_path: Path) -> list[dict[str, object]]:
 def test_rows_are_those_of_classify_while_workers_are_killed(
     many: Path, mark: str, tmp_path: Path
 ) -> None:
-    into, drawn, n_kills = tmp_path / "out", random.Random(1), 0
-    asked = command(many, into, "--ray", "local", "--workers", "2")
+    into, drawn, n_kills, n_before = tmp_path / "out", random.Random(1), 0, 0
+    asked = command(many, into, "--ray", "local", "--workers", "2", "--shard-size", "4")
 
     running = subprocess.Popen(asked, stderr=subprocess.PIPE, text=True)
     while running.poll() is None and n_kills < N_KILLS:
-        time.sleep(drawn.uniform(2.0, 12.0))
+        time.sleep(0.1)
+        n_now = len(list((into / "data").glob("*"))) if into.exists() else 0
+        if n_now == n_before:
+            continue  # by what is done, not by the clock: a fast machine is killed as often
+        time.sleep(drawn.uniform(0.0, 1.0))
         found = list(processes(mark, b"ray::RayWorker"))
         if found:
             os.kill(drawn.choice(found), signal.SIGKILL)
-            n_kills += 1
+            n_kills, n_before = n_kills + 1, n_now
     _, told = running.communicate(timeout=1200)
 
     print(f"{n_kills} workers killed; {told.splitlines()[-1]}")
     assert running.returncode == 0, told
-    assert n_kills >= min(N_KILLS, 5), told
+    assert n_kills == N_KILLS, told
     check_whole(into)
     assert rows_of(*parts_of(into)) == plain_rows(many, tmp_path)
 
