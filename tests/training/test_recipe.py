@@ -221,3 +221,27 @@ def test_last_stages_as_products_give_what_the_tower_gives(recipe: ModuleType, s
     late = {name: tower.state_dict()[name] for name in late}
     other.load_state_dict(state | early | join.with_norms(late))
     torch.testing.assert_close(other(pixels), moved, rtol=1e-4, atol=1e-5)
+
+
+def test_a_source_that_cannot_be_had_is_named_and_left_out(
+    tmp_path: Path, recipe: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "clones/someone+cats/objects").mkdir(parents=True)
+    (tmp_path / "clones/someone/dogs/.git/objects").mkdir(parents=True)
+    for name in ("cats", "birds"):
+        (tmp_path / f"{name}.tsv.gz").touch()
+    entries = [
+        {"name": name, "repository": f"someone/{name}"} for name in ("cats", "dogs", "birds")
+    ]
+    (tmp_path / "sources.yaml").write_text(yaml.safe_dump({"sources": entries}), encoding="utf-8")
+    available = importlib.import_module("data.available").available_sources
+
+    sources, clones = available(tmp_path / "sources.yaml", tmp_path / "clones", tmp_path)
+
+    assert sources == entries[:1]
+    assert clones == {"cats": tmp_path / "clones/someone+cats"}
+    told = capsys.readouterr().out
+    assert "dogs: no manifest" in told
+    assert "birds: no clone of someone/birds" in told
+    with pytest.raises(SystemExit, match="no clone of any source"):
+        available(tmp_path / "sources.yaml", tmp_path / "nowhere", tmp_path)

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def find_clone(clones: Path, repository: str) -> Path:
+def find_clone(clones: Path, repository: str) -> Path | None:
     """Return the git directory of `owner/name` or `owner+name` below `clones`, bare or not."""
     for folder in (clones / repository, clones / repository.replace("/", "+")):
         for place in (folder, *sorted(folder.glob("*"))):
             for candidate in (place / ".git", place):
                 if (candidate / "objects").is_dir():
                     return candidate
-    raise SystemExit(f"{repository}: no clone below {clones}")
+    return None
 
 
 def git(repository: Path, *arguments: str) -> bytes:

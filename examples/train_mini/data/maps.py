@@ -24,8 +24,7 @@ import numpy as np
 import onnxruntime
 import torch
 import torch.nn.functional as F
-import yaml
-from data.gitobjects import find_clone
+from data.available import SOURCES, available_sources
 from data.names import Names
 from data.pack import Row, located_rows
 from data.vectors import (
@@ -176,16 +175,15 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--parts", type=int, default=40, help="how many, of 2,000 pictures each")
     parser.add_argument("--rendered", type=Path, help="encode these pictures, and nothing else")
-    parser.add_argument("--sources", type=Path, default=HERE / "sources.yaml")
+    parser.add_argument("--sources", type=Path, default=SOURCES)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     if options.rendered:
         write_rendered(options.rendered, Eye(Trunk(options.trunk)), options.out)
         return
-    sources = yaml.safe_load(options.sources.read_text(encoding="utf-8"))["sources"]
+    sources, clones = available_sources(options.sources, options.clones, options.manifests)
     names = Names.load(HERE, sources)
-    clones = {s["name"]: find_clone(options.clones, s["repository"]) for s in sources}
     located, _ = located_rows(sources, clones, options.manifests)
     rows = shuffled(located, random.Random(11))  # noqa: S311 (as in data/vectors.py)
     eye = Eye(Trunk(options.trunk))

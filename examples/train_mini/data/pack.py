@@ -32,7 +32,8 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from data.gitobjects import find_clone, objects_at, pack_offsets, read_objects
+from data.available import SOURCES, available_sources
+from data.gitobjects import objects_at, pack_offsets, read_objects
 from data.names import Names, Record
 from data.pixels import SIZE_PX, Box, decode
 from numpy.lib import format as npy
@@ -277,18 +278,20 @@ def main() -> None:
     """Pack everything that `sources.yaml` names."""
     options = parse_options()
     options.out.mkdir(parents=True, exist_ok=True)
-    sources = yaml.safe_load((HERE / "sources.yaml").read_text(encoding="utf-8"))["sources"]
+    sources = yaml.safe_load(SOURCES.read_text(encoding="utf-8"))["sources"]
     names = Names.load(HERE, sources)
     if options.names_only:
         rename(sources, names, options)
     else:
-        pack(sources, names, options)
+        available, clones = available_sources(SOURCES, options.clones, options.manifests)
+        pack(available, clones, names, options)
 
 
-def pack(sources: list[Record], names: Names, options: argparse.Namespace) -> None:
+def pack(
+    sources: list[Record], clones: dict[str, Path], names: Names, options: argparse.Namespace
+) -> None:
     """Write arrays, tables and the report."""
     started = time.monotonic()
-    clones = {s["name"]: find_clone(options.clones, s["repository"]) for s in sources}
     rows, absent = located_rows(sources, clones, options.manifests)
     random.Random(SEED).shuffle(rows)  # noqa: S311 (sampling, not secrets)
     counts, failures = {}, [f"{row.source}: {row.path}: not in the commit" for row in absent]

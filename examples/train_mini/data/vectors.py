@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
-import yaml
-from data.gitobjects import find_clone, read_objects
+from data.available import SOURCES, available_sources
+from data.gitobjects import read_objects
 from data.names import Names
 from data.pack import Row, located_rows
 from data.pixels import on_white, square_around
@@ -221,19 +221,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("manifests", "clones", "trunk", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--parts", type=int, help="how many, of 2,000 pictures each (default: all)")
     parser.add_argument("--rendered", type=Path, help="encode these pictures, and nothing else")
-    parser.add_argument("--sources", type=Path, default=HERE / "sources.yaml")
+    parser.add_argument("--sources", type=Path, default=SOURCES)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.rendered:
         write_rendered(options.rendered, FastTrunk(Trunk(options.trunk)), options.out)
         return
-    sources = yaml.safe_load(options.sources.read_text(encoding="utf-8"))["sources"]
+    sources, clones = available_sources(options.sources, options.clones, options.manifests)
     names = Names.load(HERE, sources)
-    clones = {s["name"]: find_clone(options.clones, s["repository"]) for s in sources}
     located, _ = located_rows(sources, clones, options.manifests)
     rows = shuffled(located, random.Random(11))  # noqa: S311 (sampling, not secrets)
     trunk = FastTrunk(Trunk(options.trunk))
+    rows = rows[: options.parts * PART] if options.parts else rows
     for start in range(0, len(rows), PART):
         path = options.out / f"part-{start // PART:04d}.npz"
         claim = path.with_suffix(".claim")  # several processes share the work

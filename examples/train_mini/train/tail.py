@@ -43,7 +43,7 @@ from train.matrices import LastStages
 from clipcli.encoder.encoder import load_encoder
 from clipcli.encoder.torch.efficientnet import EfficientNetTower, EmbeddingHead
 
-STEPS, BATCH = 600, 128  # a picture once, in one of its views: twice is learned by heart
+BATCH = 128
 RATE = 3e-4  # of the stages
 HEAD_RATE = 5 / 3  # times that of the stages
 SOFT, GENERAL = 0.6, 0.35  # as in train/head.py
@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("--reader", required=True, help="model whose text tower it is")
     parser.add_argument("--leave-out", nargs="*", default=[], help="sources kept for a judgement")
     parser.add_argument("--start", type=Path, help="go on from OUT.last of an earlier run")
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--steps", type=int, help="default: each picture once")
     parser.add_argument("--rate", type=float, default=RATE)
     parser.add_argument("--share", type=float, default=SHARE, help="what the state after counts")
     options = parser.parse_args()
@@ -204,7 +204,8 @@ def main() -> None:
         head.load_state_dict(begun["head"])
         tower.load_state_dict(begun["stages"], strict=False)
     stages = LastStages(tower, FIRST_STAGES, views.parts[0].shape[-1])
-    teaching, course = Teaching(pictures, options), Course(options.steps, options.rate)
+    steps = options.steps or len(views) // BATCH  # a second look at a picture is learned by heart
+    teaching, course = Teaching(pictures, options), Course(steps, options.rate)
     print(f"{len(views)} pictures, {len(pictures.names)} names", flush=True)
     began = time.monotonic()
     for step, (named, soft) in train(stages, head, views, teaching, course):
