@@ -1,4 +1,4 @@
-"""Every relative link and anchor in README.md and docs/ leads somewhere."""
+"""Links and anchors in README.md and docs/ lead somewhere, and README.md names every command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import typer
 
+from clipcli.cli.app import app
 from tests.docs.blocks import ROOT, pages
 
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -74,6 +76,13 @@ def test_every_page_begins_with_what_it_is_for() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_bytes()) <= MOST_BYTES_OF_README
+
+
+def test_the_readme_names_every_command() -> None:
+    table = (ROOT / "README.md").read_text(encoding="utf-8").split("## Commands")[1]
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+    assert [name for name in commands if f"`{name}`" not in table.replace(", ", "`, `")] == []
 
 
 def test_the_source_archive_carries_the_documentation() -> None:
