@@ -73,6 +73,8 @@ def describe(
     """
     from clipcli.workflows.asking.report import FORMATS
 
+    if things.locator is None and things.min_score is not None:
+        raise UsageError("--min-score: nothing is located", hint="--locator MODEL names what does")
     request = output.request(FORMATS)
     session = model.session(paths.inputs(), notes)
     find = _finder(session, things) if things.locator is not None else None

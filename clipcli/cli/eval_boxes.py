@@ -26,6 +26,7 @@ def eval_boxes(
     """
     from clipcli.cli.conclude import conclude_inputs, note_files
     from clipcli.encoder.locator import Question
+    from clipcli.images.find import ImageFile
     from clipcli.output.report import send
     from clipcli.pipeline.inputs import Inputs
     from clipcli.pipeline.locating.opened import open_for
@@ -47,7 +48,9 @@ def eval_boxes(
     question = Question.of_names(list(dict.fromkeys(known.categories.values())))
     opened = open_for(session, question, 0.0, MOST, None)
     with session.notes.progress(lambda: len(paths)) as advance:
-        judged = judge(known, session.tally(opened.locate(session.find_files())), paths, advance)
+        # As they are named: for a walk, two names of one file are one picture.
+        entries = session.tally(opened.locate(map(ImageFile, paths)))
+        judged = judge(known, entries, paths, advance)
     if session.n_ok:
         provenance = opened.provenance(started, session.counts())
         send(BoxesReport(judged, provenance | {"annotations": str(annotations)}), request)

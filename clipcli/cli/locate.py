@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,11 +12,14 @@ import typer
 
 from clipcli.cli.groups import ModelOptions, NoteOptions, OutputOptions, PathOptions
 from clipcli.cli.locate_query import LocateQuery
-from clipcli.errors import ExitCode
+from clipcli.errors import ExitCode, ImageError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from clipcli.encoder.locator import Question
     from clipcli.output.request import OutputRequest
+    from clipcli.pipeline.inputs import Input
     from clipcli.pipeline.locating.opened import Opened
     from clipcli.pipeline.session import Session
 
@@ -76,6 +81,10 @@ class LocateOutput(OutputOptions):
 
         if self.coco is not None:
             check_target(self.coco, overwrite=self.overwrite)
+            if os.path.realpath(self.coco) in map(os.path.realpath, self.output or ()):
+                raise UsageError(
+                    f"{self.coco}: named twice as an output", hint="name each file once"
+                )
         for folder in (self.yolo, self.voc):
             if folder is not None:
                 check_folder(folder, overwrite=self.overwrite)
@@ -129,11 +138,16 @@ def _locate(
     from clipcli.cli.headings import heading
     from clipcli.pipeline.locating.run import Located
     from clipcli.pipeline.provenance import now
-    from clipcli.workflows.locate.datasets import write_crops
+    from clipcli.workflows.locate.datasets import check_names, write_crops
     from clipcli.workflows.locate.writers import BoxOutputs
 
     started = now()
-    found = session.find_files() if _opens_again(request, output) else session.find()[0]
+    found: Iterable[Input] = (
+        session.find_files() if _opens_again(request, output) else session.find()[0]
+    )
+    if output.yolo is not None or output.voc is not None:
+        found = list(found)
+        check_names(found, are_yolo=output.yolo is not None)
     if opened.method == "coarse":
         session.notes.say(
             "coarse boxes, from heat maps: for better ones name a model that locates "
@@ -142,6 +156,7 @@ def _locate(
     labels = list(question.phrases)
     page = heading(session, question.in_words(), opened.model)
     outputs, kept = BoxOutputs(replace(request, heading=page), labels), []
+    taken: Counter[str] = Counter()  # names of pictures that have crops
     needs_all = any((output.coco, output.yolo, output.voc))
     try:
         with session.notes.progress(session.total(), is_wanted=not outputs.has_table) as advance:
@@ -152,7 +167,10 @@ def _locate(
                     if needs_all:
                         kept.append(entry)
                     if output.crops is not None:
-                        write_crops(output.crops, entry)
+                        try:
+                            write_crops(output.crops, entry, taken)
+                        except ImageError as error:  # it was there a moment ago
+                            session.notes.say(f"{entry.path}: no crops of it: {error.message}")
                 advance()
         _write_datasets(output, kept, labels)
         outputs.finish(opened.provenance(started, session.counts()))

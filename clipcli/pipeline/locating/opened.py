@@ -177,7 +177,7 @@ def _coarse(session: Session, question: Question, rules: BoxRules) -> Opened:
     decoding = session.model.decoding()
     source = open_named(session.model.model)
     classifier = session.classifier(
-        LabelSet.from_names(dict.fromkeys(question.phrases)),
+        LabelSet.from_names(question.phrases),
         templates="{}" if question.sentence else None,
         independent=True,
     )

@@ -153,7 +153,12 @@ def understand(question: str, answers: Sequence[str] = (), statement: str | None
         words, sentences = either
         return _asked(question, sentences, "", answers or words)
     for pattern, sentence in YES_NO:
-        if (match := pattern.fullmatch(text)) and not answers:
+        if match := pattern.fullmatch(text):
+            if not {answer.casefold() for answer in answers} <= {YES, NO}:
+                raise UsageError(
+                    f"{question!r}: is answered by yes or no, and by no --answers",
+                    hint="leave them out; or say it: --statement 'a {} car' --answers 'red, blue'",
+                )
             said = sentence.replace("{x}", _named(match["x"], question))
             return Asked(question, ((YES, said),), is_yes_no=True)
     for rule in RULES:

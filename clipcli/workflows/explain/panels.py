@@ -33,3 +33,8 @@ def caption(heat: Heat) -> str:
 def word_list(heat: Heat) -> list[tuple[str, str]]:
     """Return a prompt's words and what each adds to the cosine, signed."""
     return [(visible(word), f"{change:+.3f}") for word, change in heat.reason.words]
+
+
+def adds(change: str) -> bool:
+    """Tell whether a word's change, as it is shown, makes its prompt fit better."""
+    return float(change) > 0

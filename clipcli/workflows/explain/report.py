@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipcli.errors import ImageError, UsageError
+from clipcli.errors import ImageError, InputError, UsageError
 from clipcli.output.drawing.heat import column_of, layer
 from clipcli.output.report import json_bytes, tsv_bytes
 from clipcli.output.text import visible
@@ -104,7 +104,10 @@ class ExplainReport:
                 f"a PNG of {len(explained):,} pictures would be too tall",
                 hint="write a page instead: -o FILE.html",
             )
-        return column_of([drawn(entry, HEIGHT_PX) for entry in explained])
+        rows = list(filter(None, map(_row, explained)))
+        if not rows:
+            raise InputError("the pictures could be read once, but not a second time")
+        return column_of(rows)
 
     def _page(self) -> str:
         from clipcli.output.html.page import page
@@ -117,6 +120,13 @@ class ExplainReport:
             pictures=[data for entry in self._explained() if (data := _page_data(entry))],
             provenance=[(key, visible(str(value))) for key, value in self.provenance().items()],
         )
+
+
+def _row(entry: Explained) -> Image | None:
+    try:
+        return drawn(entry, HEIGHT_PX)
+    except ImageError:
+        return None  # it was there a moment ago
 
 
 def _page_data(entry: Explained) -> dict[str, Any] | None:

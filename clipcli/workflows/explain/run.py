@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from clipcli.errors import ImageError
-from clipcli.images.decode import decode_image
+from clipcli.images.decode import MAX_PIXELS, decode_image
 from clipcli.images.upright import open_upright
 from clipcli.pipeline.heat import HeatMaker, peak
 from clipcli.results import Classified, Skipped, path_fields
@@ -100,7 +100,8 @@ def picture_of(explained: Explained, longest_px: int) -> Any:
     ------
     ImageError
     """
-    picture = decode_image(explained.path, at_least_px=longest_px)
+    most = max(MAX_PIXELS, explained.width * explained.height)  # as many as it had
+    picture = decode_image(explained.path, at_least_px=longest_px, max_pixels=most)
     picture.thumbnail((longest_px, longest_px))
     return picture
 

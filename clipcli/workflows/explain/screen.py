@@ -10,7 +10,7 @@ from clipcli.output.drawing.terminal import blocks, escape, protocol
 from clipcli.output.table import terminal
 from clipcli.output.text import visible
 from clipcli.pipeline.heat import stretch
-from clipcli.workflows.explain.panels import caption, drawn, word_list
+from clipcli.workflows.explain.panels import adds, caption, drawn, word_list
 from clipcli.workflows.explain.run import Explained, Heat, picture_of
 
 if TYPE_CHECKING:
@@ -63,5 +63,5 @@ def _line(heat: Heat) -> Text:
     text = Text(f"  {caption(heat)}", style="default")
     text.append(f"  at {heat.peak[0]}, {heat.peak[1]}  ", style="dim")
     for word, change in word_list(heat):
-        text.append(word).append(f" {change}  ", style="green" if change > "+0.000" else "dim")
+        text.append(word).append(f" {change}  ", style="green" if adds(change) else "dim")
     return text

@@ -55,6 +55,11 @@ def annotations_from(data: Mapping[str, Any]) -> Annotations:
     categories = {int(one["id"]): str(one["name"]) for one in data["categories"]}
     if not pictures or not categories:
         raise ValueError("no images or no categories")
+    # What is found goes by file and name, and would count for one of two alone.
+    _check_apart("images with the id", [image["id"] for image in data["images"]])
+    _check_apart("images with the file_name", pictures.values())
+    _check_apart("categories with the id", [int(one["id"]) for one in data["categories"]])
+    _check_apart("categories with the name", categories.values())
     grouped: dict[Key, list[Mapping[str, Any]]] = {}
     for one in data["annotations"]:
         category = int(one["category_id"])
@@ -68,6 +73,14 @@ def annotations_from(data: Mapping[str, Any]) -> Annotations:
         crowds = np.array([bool(one.get("iscrowd", 0)) for one in group])
         truths[key] = Truth(boxes, np.array(areas, float), crowds)
     return Annotations(pictures, categories, truths)
+
+
+def _check_apart(what: str, values: Iterable[int | str]) -> None:
+    seen = set()
+    for value in values:
+        if value in seen:
+            raise ValueError(f"two {what} {value!r}")
+        seen.add(value)
 
 
 def guesses_from(results: Iterable[Mapping[str, Any]]) -> dict[Key, Guess]:

@@ -10,13 +10,13 @@ from clipcli.encoder.locator import Question
 from clipcli.errors import LabelSetError, UsageError
 from clipcli.images.find import find_images
 from clipcli.labels.label_set import LabelSet, load_label_set
-from clipcli.labels.phrases import phrases_of
 from clipcli.pipeline.image_data import in_memory
 from clipcli.pipeline.inputs import Inputs
 from clipcli.pipeline.locating.opened import open_for
 from clipcli.pipeline.model_settings import ModelSettings
 from clipcli.pipeline.session import Session
 from clipcli.pipeline.silence import Silence
+from clipcli.workflows.locate.question import of_text
 
 if TYPE_CHECKING:
     from clipcli.pipeline.locating.run import Located
@@ -114,10 +114,14 @@ def _question(labels: LabelSet | str | Iterable[str] | None, text: str | None) -
     if (labels is None) == (text is None):
         raise UsageError("labels and text: give one of them")
     if text is not None:
-        return Question.of_sentence(text, phrases_of(text))
+        return of_text(text)
     if isinstance(labels, LabelSet):
         return Question.of_names(labels.names)
-    names = load_label_set(labels).names if isinstance(labels, str) else tuple(labels or ())
+    names = (
+        load_label_set(labels).names
+        if isinstance(labels, str)
+        else tuple(dict.fromkeys(labels or ()))
+    )
     if not names:
         raise LabelSetError("there is no label to be located")
     return Question.of_names(names)

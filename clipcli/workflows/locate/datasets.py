@@ -5,19 +5,35 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from xml.etree import ElementTree as ET
 
 from clipcli.errors import OutputExistsError, UsageError
+from clipcli.images.decode import MAX_PIXELS
 from clipcli.images.upright import open_upright
 from clipcli.output.files import NewFile, output_error
 from clipcli.pipeline.locating.run import Box, Located
 
+if TYPE_CHECKING:
+    from collections import Counter
+
 UNSAFE = re.compile(r"[^\w.-]+")
-LONGEST_NAME = 60  # characters of a label in a crop's name
+NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+CLASSES = "classes"  # the file of YOLO's labels, without its ending
+NAME_BYTES = 100  # of a picture's name, and of a label, in a crop's: 255 is the most there is
 JPEG_QUALITY = 92
+
+
+class HasPath(Protocol):
+    """A picture, or what was found in one."""
+
+    @property
+    def path(self) -> str: ...
+
+
+T = TypeVar("T", bound=HasPath)
 
 
 def write_coco(
@@ -49,22 +65,42 @@ def image_id(path: str) -> int | str:
     return int(stem) if is_number else os.path.basename(path)  # noqa: PTH119 - as text
 
 
+def check_names(entries: Iterable[HasPath], *, are_yolo: bool) -> None:
+    """Refuse pictures that the files of YOLO or VOC cannot be called by.
+
+    Raises
+    ------
+    UsageError
+    """
+    classes = by_stem(entries).get(CLASSES)
+    if are_yolo and classes is not None:
+        raise UsageError(
+            f"{classes.path}: its boxes would be where YOLO has its labels, in {CLASSES}.txt",
+            hint="rename the picture, or write --voc or --coco",
+        )
+
+
 def write_yolo(
     folder: Path, entries: Sequence[Located], labels: Sequence[str], *, overwrite: bool
 ) -> None:
     """Write a text file a picture (class, centre and size, 0 to 1) and ``classes.txt``."""
-    texts = {f"{stem}.txt": _yolo(entry, labels) for stem, entry in by_stem(entries).items()}
-    _write_all(folder, texts | {"classes.txt": "\n".join(labels) + "\n"}, overwrite=overwrite)
+    check_names(entries, are_yolo=True)
+    texts = {f"{Path(entry.path).stem}.txt": _yolo(entry, labels) for entry in entries}
+    texts[f"{CLASSES}.txt"] = "\n".join(labels) + "\n"
+    _write_all(folder, texts, overwrite=overwrite)
 
 
 def write_voc(folder: Path, entries: Sequence[Located], *, overwrite: bool) -> None:
     """Write an XML file a picture, as Pascal VOC's annotations are."""
-    texts = {f"{stem}.xml": _voc(entry) for stem, entry in by_stem(entries).items()}
+    check_names(entries, are_yolo=False)
+    texts = {f"{Path(entry.path).stem}.xml": _voc(entry) for entry in entries}
     _write_all(folder, texts, overwrite=overwrite)
 
 
-def write_crops(folder: Path, entry: Located) -> int:
+def write_crops(folder: Path, entry: Located, taken: Counter[str]) -> int:
     """Write what lies in a picture's boxes as JPEGs, and return how many.
+
+    ``taken`` counts the pictures of each name so far: the second ``x.jpg`` is called ``x~2``.
 
     Raises
     ------
@@ -72,8 +108,11 @@ def write_crops(folder: Path, entry: Located) -> int:
     """
     if not entry.boxes:
         return 0
-    picture = open_upright(entry.path).image
-    stem = UNSAFE.sub("_", Path(entry.path).stem)
+    picture = open_upright(entry.path, max_pixels=pixels_of(entry)).image
+    stem = _file_name(Path(entry.path).stem)
+    taken[stem.casefold()] += 1
+    if (number := taken[stem.casefold()]) > 1:
+        stem = f"{stem}~{number}"
     n_written = 0
     for n, box in enumerate(entry.boxes, 1):
         left, top, right, bottom = box.corners
@@ -83,8 +122,7 @@ def write_crops(folder: Path, entry: Located) -> int:
             max(int(left) + 1, round(right)),
             max(int(top) + 1, round(bottom)),
         )
-        label = UNSAFE.sub("_", box.label)[:LONGEST_NAME]
-        path = folder / f"{stem}-{n:03d}-{label}.jpg"
+        path = folder / f"{stem}-{n:03d}-{_file_name(box.label)}.jpg"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with path.open("xb") as file:
@@ -99,17 +137,30 @@ def write_crops(folder: Path, entry: Located) -> int:
     return n_written
 
 
-def by_stem(entries: Sequence[Located]) -> dict[str, Located]:
+def pixels_of(entry: Located) -> int:
+    """Return how many pixels a picture may have that is opened again: as many as it had."""
+    return max(MAX_PIXELS, entry.width * entry.height)
+
+
+def _file_name(text: str) -> str:
+    """Return a text as part of a file's name, on any system."""
+    name = UNSAFE.sub("_", text)
+    return name.encode("utf-8")[:NAME_BYTES].decode("utf-8", "ignore")
+
+
+def by_stem(entries: Iterable[T]) -> dict[str, T]:
     """Return pictures by their names without ending, which files in one folder are called by.
+
+    Some file systems know no case, so names do not either.
 
     Raises
     ------
     UsageError
         If two pictures of different folders have the same name.
     """
-    found: dict[str, Located] = {}
+    found: dict[str, T] = {}
     for entry in entries:
-        first = found.setdefault(Path(entry.path).stem, entry)
+        first = found.setdefault(Path(entry.path).stem.casefold(), entry)
         if first is not entry:
             raise UsageError(
                 f"{first.path} and {entry.path} have the same name, and YOLO and VOC go by names",
@@ -174,7 +225,7 @@ def _voc(entry: Located) -> str:
 
 def _add(parent: ET.Element, **values: Any) -> None:
     for name, value in values.items():
-        ET.SubElement(parent, name).text = str(value)
+        ET.SubElement(parent, name).text = NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", str(value))
 
 
 def _sized(box: Box) -> tuple[float, float, float, float]:

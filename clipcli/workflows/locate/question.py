@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from clipcli.encoder.locator import Question
 from clipcli.errors import LabelSetError, UsageError
+from clipcli.files import has_file_look
+from clipcli.images.kinds import has_picture_ending
+from clipcli.labels.label import folded_text
 from clipcli.labels.label_set import builtin_label_sets, load_label_set
 from clipcli.labels.phrases import phrases_of
 
@@ -28,10 +31,27 @@ def asked(
         return tuple(paths), Question.of_names(load_label_set(labels).names)
     if text is None and (len(paths) > 1 or (paths and has_list)) and not os.path.exists(paths[-1]):  # noqa: PTH110 - as the user wrote it
         paths, text = paths[:-1], paths[-1]
+        if " " not in text and (has_picture_ending(text) or has_file_look(text, ())):
+            raise UsageError(
+                f"{text}: no such file or folder", hint="if that is what to locate: --text TEXT"
+            )
     if text is None:
         raise LabelSetError(
             "nothing was named to be located",
             hint="--labels 'cat, dog', a sentence in quotes as the last argument, or a built-in "
             "set: " + ", ".join(sorted(builtin_label_sets())),
         )
-    return tuple(paths), Question.of_sentence(text, phrases_of(text))
+    return tuple(paths), of_text(text)
+
+
+def of_text(text: str) -> Question:
+    """Ask for the phrases of a text; one that comes again, in any case, is asked once.
+
+    Raises
+    ------
+    UsageError
+    """
+    spans: dict[str, tuple[int, int]] = {}
+    for start, end in phrases_of(text):
+        spans.setdefault(folded_text(text[start:end]), (start, end))
+    return Question.of_sentence(text, tuple(spans.values()))

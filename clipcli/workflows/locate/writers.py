@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import sys
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from clipcli.errors import UsageError
+from clipcli.errors import ImageError, UsageError
 from clipcli.images.upright import open_upright
 from clipcli.output.drawing.boxes import annotated
 from clipcli.output.drawing.heat import column_of
@@ -22,6 +23,7 @@ from clipcli.output.text import visible
 from clipcli.pipeline.locating.run import Located, record
 from clipcli.results import Skipped
 from clipcli.version import __version__
+from clipcli.workflows.locate.datasets import pixels_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -137,7 +139,8 @@ class DrawingWriter:
                 f"a PNG of more than {MOST_DRAWN} pictures would be too tall",
                 hint="write a page instead: -o FILE.html",
             )
-        self.pictures.append(drawn(entry, self.labels, DRAWN_PX))
+        with contextlib.suppress(ImageError):  # it was there a moment ago
+            self.pictures.append(drawn(entry, self.labels, DRAWN_PX))
 
     def finish(self, provenance: dict[str, Any]) -> None:
         """Write the PNG."""
@@ -187,9 +190,7 @@ class PageWriter:
         if isinstance(entry, Skipped):
             return Card(entry.path, title="skipped", note=entry.reason, is_readable=False)
         names = tuple(dict.fromkeys(box.label for box in entry.boxes))
-        buffer = io.BytesIO()
-        drawn(entry, self._labels, PAGE_PX).save(buffer, "JPEG", quality=75)
-        data = base64.b64encode(buffer.getvalue()).decode("ascii")
+        data = _thumbnail(entry, self._labels)
         facts = tuple(
             (box.label, f"{box.score:.2f} at " + ", ".join(f"{v:.0f}" for v in box.corners))
             for box in entry.boxes
@@ -198,11 +199,22 @@ class PageWriter:
             entry.path,
             title=", ".join(names) or "nothing",
             note=_counted(entry),
-            thumbnail=f"data:image/jpeg;base64,{data}",
+            thumbnail=data,
+            is_readable=data is not None,
             facets={"label": names or ("nothing",)},
             numbers={"boxes": float(len(entry.boxes))},
             facts=facts,
         )
+
+
+def _thumbnail(entry: Located, labels: Sequence[str]) -> str | None:
+    """Return a picture with its boxes as a data URL; None: it was there a moment ago."""
+    buffer = io.BytesIO()
+    try:
+        drawn(entry, labels, PAGE_PX).save(buffer, "JPEG", quality=75)
+    except ImageError:
+        return None
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
 def _counted(entry: Located) -> str:
@@ -217,7 +229,7 @@ def drawn(entry: Located, labels: Sequence[str], longest_px: int) -> Image:
     ------
     ImageError
     """
-    picture = open_upright(entry.path, at_least_px=longest_px).image
+    picture = open_upright(entry.path, at_least_px=longest_px, max_pixels=pixels_of(entry)).image
     picture.thumbnail((longest_px, longest_px))
     across, down = picture.width / entry.width, picture.height / entry.height
     boxes = [
@@ -268,10 +280,14 @@ class BoxOutputs:
         """Complete all of them."""
         for writer in self._writers:
             writer.finish(provenance)
-        for (file, name), (path, _) in zip(self._files, self._request.files, strict=True):
+        # Standard output's writer has no file, and is the last.
+        for (file, name), writer in zip(self._files, self._writers, strict=False):
+            if isinstance(writer, DrawingWriter) and not writer.pictures:
+                file.discard()  # a PNG of nothing is none
+                continue
             file.commit()
             if name in BESIDE:
-                write_meta(path, provenance, overwrite=self._request.overwrite)
+                write_meta(file.path, provenance, overwrite=self._request.overwrite)
 
     def discard(self) -> None:
         """Leave no file behind."""

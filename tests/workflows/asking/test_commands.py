@@ -62,6 +62,11 @@ def test_answers_that_are_no_choice_are_named_by_their_option(
     assert "--answers: label 'red' appears twice" in capfd.readouterr().err
 
 
+def test_a_least_score_wants_a_locator(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["describe", str(PHOTOS / "cat.jpg"), "--min-score", "0.2"]) == 2
+    assert "nothing is located" in capfd.readouterr().err
+
+
 def test_a_description_shows_its_parts(tmp_path: Path) -> None:
     out = tmp_path / "x.jsonl"
 

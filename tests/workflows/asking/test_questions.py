@@ -94,6 +94,12 @@ def test_what_cannot_be_asked(
         understand(question, answers, statement)
 
 
+def test_yes_and_no_may_be_said_to_be_the_answers() -> None:
+    assert understand("is there a cat?", ("Yes", "no")) == understand("is there a cat?")
+    with pytest.raises(UsageError, match="answered by yes or no"):
+        understand("is there a cat?", ("maybe", "no"))
+
+
 @pytest.mark.parametrize(("share", "first"), [(0.8, "yes"), (0.3, "no")])
 def test_no_is_what_yes_leaves(share: float, first: str) -> None:
     asked = understand("is there a cat?")

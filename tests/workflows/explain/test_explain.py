@@ -15,6 +15,7 @@ from clipcli.cli.app import run
 from clipcli.images.decode import decode_image
 from clipcli.models.resolve import open_named
 from clipcli.pipeline.heat import HeatMaker, peak, smoothed, stretch
+from clipcli.workflows.explain.panels import adds
 
 PHOTOS = Path(__file__).parents[3] / "examples" / "photos"
 Explain = Callable[..., int]
@@ -166,3 +167,26 @@ def test_where_no_label_is_seen_the_neutral_words_have_most() -> None:
     absent = maker.grids(tile("panda")).sum(axis=0).max()
 
     assert shown > 0.5 > absent
+
+
+@pytest.mark.parametrize(
+    ("change", "is_added"), [("+0.012", True), ("-0.012", False), ("+0.000", False)]
+)
+def test_only_words_that_add_something_are_shown_as_such(change: str, is_added: bool) -> None:
+    assert adds(change) == is_added
+
+
+def test_a_picture_beyond_the_usual_limit_is_drawn_too(
+    explain: Explain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clipcli.workflows.explain.run.MAX_PIXELS", 1000)
+    usual = {**decode_image.__kwdefaults__, "max_pixels": 1000}
+    monkeypatch.setattr(decode_image, "__kwdefaults__", usual)
+    outputs = [tmp_path / f"x.{name}" for name in ("png", "html")]
+    options = [option for path in outputs for option in ("-o", path)]
+
+    code = explain(PHOTOS / "cat.jpg", "--labels", "cat, rocket", "--max-pixels", 1, *options)
+
+    assert code == 0
+    assert Image.open(outputs[0]).height > 300
+    assert "data:image/jpeg" in outputs[1].read_text(encoding="utf-8")

@@ -45,6 +45,12 @@ def annotated(tmp_path: Path) -> tuple[Path, Path]:
     return folder, path
 
 
+def twice(**lists: list[dict[str, Any]]) -> str:
+    """Return a file that names something twice."""
+    usual = {"images": [{"id": 0, "file_name": "a"}], "categories": [{"id": 0, "name": "a"}]}
+    return json.dumps({**usual, "annotations": [], **lists})
+
+
 def test_coarse_boxes_point_at_the_right_side(
     judge: Judge, annotated: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -68,6 +74,10 @@ def test_coarse_boxes_point_at_the_right_side(
         ("{", "not JSON"),
         ("[]", "is not in COCO's form"),
         ('{"images": [], "categories": [], "annotations": []}', "no images or no categories"),
+        (twice(images=[{"id": 0, "file_name": "a"}, {"id": 0, "file_name": "b"}]), "the id 0"),
+        (twice(images=[{"id": 0, "file_name": "a"}, {"id": 1, "file_name": "a"}]), "two images"),
+        (twice(categories=[{"id": 0, "name": "a"}, {"id": 0, "name": "b"}]), "the id 0"),
+        (twice(categories=[{"id": 0, "name": "a"}, {"id": 1, "name": "a"}]), "the name 'a'"),
     ],
 )
 def test_other_files_are_refused(
@@ -101,3 +111,20 @@ def test_options_about_labels_do_not_go_with_it(
 
     assert judge(folder, "--boxes", path, "--calibrate") == 2
     assert "do not go with it" in capfd.readouterr().err
+
+
+def test_two_names_of_one_file_are_two_pictures(
+    judge: Judge, annotated: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder, path = annotated
+    (folder / "again.png").symlink_to("panda.png")
+    told = json.loads(path.read_text(encoding="utf-8"))
+    told["images"].append({"id": 7, "file_name": "again.png"})
+    told["annotations"].append({"id": 7, "image_id": 7, "category_id": 5, "bbox": [0, 0, 300, 300]})
+    path.write_text(json.dumps(told), encoding="utf-8")
+    out = tmp_path / "figures.json"
+
+    assert judge(folder, "--boxes", path, "-o", out) == 0
+
+    figures = json.loads(out.read_text(encoding="utf-8"))
+    assert (figures["pointing_hits"], figures["pointing_pairs"]) == (3, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -12,7 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
+from clipcli import Locator
 from clipcli.cli.app import run
+from clipcli.images.upright import open_upright
+from clipcli.pipeline.locating.run import Located
 from tests.encoder.torch.locators.glip_weights import architecture, released, weights
 from tests.encoder.torch.locators.test_glip_runner import WORDS
 
@@ -239,3 +243,123 @@ def test_a_name_that_the_model_cannot_read_is_refused_before_any_picture(
 
     assert code == 2
     assert "tokens, and GLIP reads 256" in capfd.readouterr().err
+
+
+def test_a_phrase_that_comes_again_does_not_take_the_place_of_another(
+    locate: Locate, tmp_path: Path
+) -> None:
+    out = tmp_path / "x.jsonl"
+
+    code = locate(PHOTOS / "cat.jpg", "a panda. a panda. a cat", "-o", out)
+
+    assert code == 0
+    assert {box["label"] for box in lines(out)[0]["boxes"]} == {"a cat"}  # type: ignore[attr-defined]
+
+
+def test_a_name_given_twice_from_python_is_one() -> None:
+    (located,) = Locator(["panda", "panda", "cat"]).locate([PHOTOS / "cat.jpg"])
+
+    assert isinstance(located, Located)
+    assert {box.label for box in located.boxes} == {"cat"}
+
+
+def test_pictures_of_one_name_have_crops_of_different_names(locate: Locate, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(PHOTOS / "cat.jpg", tmp_path / folder / "x.jpg")
+    places = (tmp_path / "a", tmp_path / "b")
+
+    code = locate(*places, "--labels", "cat, rocket", "--crops", tmp_path / "crops")
+
+    assert code == 0
+    names = sorted(path.name for path in (tmp_path / "crops").iterdir())
+    assert names == ["x-001-cat.jpg", "x~2-001-cat.jpg"]
+
+
+def test_names_of_crops_are_short_enough_for_a_disk(locate: Locate, tmp_path: Path) -> None:
+    picture = tmp_path / f"{'猫' * 80}.jpg"
+    shutil.copy(PHOTOS / "cat.jpg", picture)
+
+    code = locate(
+        picture, "--labels", f"cat, {'猫' * 60}", "--min-score", 0, "--crops", tmp_path / "c"
+    )
+
+    assert code == 0
+    assert all(len(path.name.encode("utf-8")) < 255 for path in (tmp_path / "c").iterdir())
+
+
+@pytest.mark.parametrize(("option", "code"), [("--yolo", 2), ("--voc", 0)])
+def test_a_picture_called_classes_does_not_lose_its_boxes_to_the_labels(
+    locate: Locate, tmp_path: Path, option: str, code: int
+) -> None:
+    shutil.copy(PHOTOS / "cat.jpg", tmp_path / "classes.jpg")
+
+    assert locate(tmp_path, "--labels", "cat, rocket", option, tmp_path / "out") == code
+
+    assert (tmp_path / "out").exists() == (code == 0)
+
+
+def test_names_are_compared_before_any_picture_is_looked_at(
+    locate: Locate, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("x.png", "X.jpg"):  # one file, where a disk knows no case
+        Image.new("RGB", (30, 30), "red").save(tmp_path / name)
+
+    code = locate(
+        tmp_path, "-l", "panda, rocket", "--voc", tmp_path / "v", "-f", "jsonl", "--min-score", 0
+    )
+
+    said = capfd.readouterr()
+    assert code == 2
+    assert "have the same name" in said.err
+    assert said.out == ""
+
+
+def test_xml_has_no_characters_that_it_may_not_have(locate: Locate, tmp_path: Path) -> None:
+    shutil.copy(PHOTOS / "cat.jpg", tmp_path / "a\x01b.jpg")
+
+    assert locate(tmp_path, "--labels", "cat, rocket", "--voc", tmp_path / "voc") == 0
+
+    (path,) = (tmp_path / "voc").iterdir()
+    assert ET.parse(path).getroot().findtext("filename") == "a\ufffdb.jpg"
+
+
+def test_no_png_is_made_where_no_picture_could_be_read(locate: Locate, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+
+    code = locate(tmp_path, "--labels", "cat, rocket", "-o", tmp_path / "x.png")
+
+    assert code == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.jpg"]
+
+
+def test_a_picture_beyond_the_usual_limit_is_drawn_too(
+    locate: Locate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clipcli.workflows.locate.datasets.MAX_PIXELS", 1000)
+    monkeypatch.setattr("clipcli.images.upright.MAX_PIXELS", 1000)
+    monkeypatch.setattr(open_upright, "__kwdefaults__", {"at_least_px": None, "max_pixels": 1000})
+    outputs = [tmp_path / f"x.{name}" for name in ("png", "html")]
+    options = [option for path in outputs for option in ("-o", path)]
+
+    code = locate(
+        *(PHOTOS / "cat.jpg", "--labels", "cat, rocket", "--max-pixels", 1),
+        *(*options, "--crops", tmp_path / "crops"),
+    )
+
+    assert code == 0
+    assert all(path.exists() for path in outputs)
+    assert "data:image/jpeg" in outputs[1].read_text(encoding="utf-8")
+    assert len(list((tmp_path / "crops").iterdir())) == 1
+
+
+def test_one_file_for_two_outputs_is_refused(
+    locate: Locate, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "x.json"
+
+    code = locate(PHOTOS / "cat.jpg", "--labels", "cat, rocket", "-o", out, "--coco", out)
+
+    assert code == 2
+    assert "named twice" in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -44,6 +44,19 @@ def test_the_last_argument_may_be_the_text() -> None:
     assert question.spans == ((0, 9),)
 
 
+@pytest.mark.parametrize("typo", ["b.jpg", "photos/", "no/such.png"])
+def test_a_file_that_is_missing_is_no_text(typo: str) -> None:
+    with pytest.raises(UsageError, match="no such file or folder"):
+        asked(("a.jpg", typo), None, None, has_list=False)
+
+
+def test_a_phrase_that_comes_again_is_asked_once() -> None:
+    _, question = asked(("a.jpg", "a panda. A  Panda, a panda. a cat"), None, None, has_list=False)
+
+    assert question.phrases == ("a panda", "a cat")
+    assert question.spans == ((0, 7), (28, 33))
+
+
 def test_labels_leave_all_arguments_to_the_paths() -> None:
     paths, question = asked(("a.jpg", "b c.jpg"), "cat, dog", None, has_list=False)
 
