@@ -122,11 +122,12 @@ def train_locator(
     from clipcli.models.locators.source import open_locator
     from clipcli.models.resolve import resolve_model
     from clipcli.training.locating.examples import read_examples
-    from clipcli.training.locating.run import LocatorTraining
+    from clipcli.training.locating.run import LocatorTraining, check_beginning
     from clipcli.training.locating.run import train_locator as run_training
     from clipcli.training.loop import DivergedError
 
     source = open_locator(resolve_model(init))
+    check_beginning(source, out)  # before a teacher looks at pictures for hours
     settings = LocatorTraining(
         steps=length.steps,
         minutes=length.minutes,

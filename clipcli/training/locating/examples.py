@@ -66,7 +66,11 @@ def _examples(data: Mapping[str, Any], folder: Path) -> list[Example]:
     categories = {int(one["id"]): str(one["name"]) for one in data.get("categories", ())}
     names = tuple(dict.fromkeys(categories.values()))
     places = {identity: names.index(name) for identity, name in categories.items()}
-    grouped: dict[Any, list[Mapping[str, Any]]] = {one["id"]: [] for one in data["images"]}
+    grouped: dict[Any, list[Mapping[str, Any]]] = {}
+    for one in data["images"]:
+        if one["id"] in grouped:
+            raise ValueError(f"two images with the id {one['id']!r}")
+        grouped[one["id"]] = []
     for one in data["annotations"]:
         if one["image_id"] not in grouped:
             raise ValueError("an annotation of an unknown image")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clipcli.encoder.locator import Question
-from clipcli.errors import ImageError, InputError, OutputError, UsageError
+from clipcli.errors import ImageError, InputError, OutputError, OutputExistsError, UsageError
 from clipcli.images.upright import open_upright
 from clipcli.labels.phrases import phrases_of
 from clipcli.strict_json import read_json
@@ -71,14 +71,20 @@ def kept_examples(
 
     Raises
     ------
+    OutputExistsError
+        If another file is there.
     OutputError
         If it cannot be written.
     """
     made_from = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
     if path.is_file():
-        kept = read_json(path, InputError, FILE)
-        if kept.get("info", {}).get("made_from") == made_from:
-            return read_examples(path) if kept["images"] else []
+        kept_from, n_pictures = _told(read_json(path, InputError, FILE))
+        if kept_from is None:
+            raise OutputExistsError(
+                f"{path}: exists, and is not what a teacher has found", hint="choose another --out"
+            )
+        if kept_from == made_from:
+            return read_examples(path) if n_pictures else []
     examples = list(make())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,6 +94,14 @@ def kept_examples(
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror or error}") from error
     return examples
+
+
+def _told(kept: Any) -> tuple[str | None, int]:
+    """Return what a file was made from, None where it does not say so, and its pictures' number."""
+    try:
+        return str(kept["info"]["made_from"]), len(kept["images"])
+    except (LookupError, TypeError):
+        return None, 0
 
 
 def _as_file(examples: Iterable[Example], made_from: str) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,7 @@ class LocatorRun:
         self.device = resolve_device(settings.device)
         self.network = network.requires_grad_(True).train().to(self.device)
         self.step, self.seconds = 0, 0.0
+        self.made_from: dict[str, str] = {}  # the model and the examples, as hashes
         self._drawer, self._examples, self._settings = drawer, examples, settings
         self.budget = settings.budget(len(examples))
         plan = OptimiserConfig(lr=settings.lr, weight_decay=settings.weight_decay)
@@ -135,6 +138,7 @@ class LocatorRun:
             "seconds": self.seconds,
             "settings": asdict(self._settings),
             "n_examples": len(self._examples),
+            **self.made_from,
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }
@@ -145,8 +149,13 @@ class LocatorRun:
         Raises
         ------
         ModelError
-            If it is of another network.
+            If it is of another network, or began with another model.
         """
+        if state.get("init", own_init := self.made_from.get("init")) != own_init:
+            raise ModelError(
+                f"{name}: this run began with another --init",
+                hint="name that again, or train into another folder",
+            )
         own = self.network.state_dict()
         fits = state["network"].keys() == own.keys() and all(
             own[key].shape == tensor.shape for key, tensor in state["network"].items()
@@ -178,12 +187,7 @@ def train_locator(
     KeyboardInterrupt
         After Ctrl-C or SIGTERM, with the state kept.
     """
-    shape = source.architecture
-    if not isinstance(shape, GlipArchitecture):
-        raise UsageError(
-            f"{source.path}: is a {source.kind}; GLIP's models are what is trained here",
-            hint="--init glip_tiny/, with a released checkpoint in it",
-        )
+    shape = check_beginning(source, out)
     if not examples:
         raise InputError("there is no picture to train on")
     drawer = Drawer(
@@ -191,32 +195,52 @@ def train_locator(
     )
     for example in examples:
         drawer.check(example)
-    _check_out(out)
     with ExitStack() as stack:
         stack.enter_context(locked(out))
         log = RunLog(out / "log.jsonl", say, 10.0, advance)
         stack.callback(log.close)
         network = build_strictly(lambda: Glip(shape), gather(source.plan), source.path)
         run = LocatorRun(network, drawer, examples, settings)
+        run.made_from = {"init": source.fingerprint, "examples": _hash_of(examples)}
         _resume(run, out / "checkpoints", log)
         _go(run, out / "checkpoints", settings, log)
         return write_locator(out / "model", run.network, source, settings)
 
 
-def _check_out(out: Path) -> None:
-    """Refuse to write over a model that no run here has made."""
+def check_beginning(source: LocatorSource, out: Path) -> GlipArchitecture:
+    """Refuse a model that is not trained here, and to write over one that no run here has made.
+
+    Raises
+    ------
+    UsageError, OutputExistsError
+    """
+    shape = source.architecture
+    if not isinstance(shape, GlipArchitecture):
+        raise UsageError(
+            f"{source.path}: is a {source.kind}; GLIP's models are what is trained here",
+            hint="--init glip_tiny/, with a released checkpoint in it",
+        )
     if (out / "model").exists() and not checkpoint_paths(out / "checkpoints"):
         raise OutputExistsError(
             f"{out / 'model'}: exists, and no checkpoint is there that it could come from",
             hint="choose another --out",
         )
+    return shape
+
+
+def _hash_of(examples: Sequence[Example]) -> str:
+    facts = [(str(one.path), *astuple(one)[1:]) for one in examples]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _resume(run: LocatorRun, folder: Path, log: RunLog) -> None:
     paths = checkpoint_paths(folder)
     if paths:
-        run.load_dict(read_checkpoint(paths[-1]), str(paths[-1]))
+        state = read_checkpoint(paths[-1])
+        run.load_dict(state, str(paths[-1]))
         log.say(f"going on from {paths[-1]}")
+        if state.get("examples", run.made_from["examples"]) != run.made_from["examples"]:
+            log.say("with other pictures or boxes than it was begun with")
 
 
 def _go(run: LocatorRun, folder: Path, settings: LocatorTraining, log: RunLog) -> None:
@@ -251,18 +275,23 @@ def write_locator(
     ------
     OutputError
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    temporary = folder / f"{WEIGHTS_NAME}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f"{WEIGHTS_NAME}.tmp"
         save_file(tensors, temporary)
         temporary.replace(folder / WEIGHTS_NAME)
         write_glip_config(folder, settings.short_px, settings.long_px)
         shutil.copyfile(source.tokenizer_path, folder / source.tokenizer_path.name)
-    except OSError as error:
-        raise OutputError(f"{folder}: {error.strerror or error}") from error
+    except (OSError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise OutputError(f"{folder}: could not be written ({why})") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return folder
 
 

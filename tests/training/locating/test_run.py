@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
 from clipcli.cli.app import run
 from clipcli.encoder.load_locator import load_locator
 from clipcli.encoder.locator import Boxes, Question
 from clipcli.encoder.torch.locators.glip_text import WordPiece
-from clipcli.errors import UsageError
+from clipcli.errors import OutputExistsError, UsageError
 from clipcli.models.locators.source import open_locator
 from clipcli.training.data.pair import Pair
 from clipcli.training.locating import run as runs
@@ -173,6 +175,7 @@ def test_a_side_that_is_named_is_not_mirrored(tmp_path: Path) -> None:
     [
         ({"images": []}, "is not in COCO's form"),
         ({"images": [{"id": 0, "file_name": "gone.png"}]}, "1 of 1 pictures are missing"),
+        ({"images": 2 * [{"id": 0, "file_name": "0.png"}]}, "two images with the id 0"),
         ({"annotations": [{"image_id": 5, "category_id": 1, "bbox": [0, 0, 1, 1]}]}, "unknown"),
     ],
 )
@@ -244,6 +247,66 @@ def test_a_teacher_is_asked_once_for_each_question(tmp_path: Path) -> None:
         assert kept_examples(tmp_path / "pseudo.json", facts, make) == [example]
 
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"info": []}', '{"info": {}, "images": []}'])
+def test_a_file_that_no_teacher_has_made_is_left_alone(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "pseudo.json"
+    path.write_text(content, encoding="utf-8")
+
+    with pytest.raises(OutputExistsError, match="not what a teacher has found"):
+        kept_examples(path, {"score": 0.5}, list)
+
+    assert path.read_text(encoding="utf-8") == content
+
+
+def test_a_model_that_is_there_is_refused_before_a_teacher_looks(
+    beginning: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out" / "model").mkdir(parents=True)
+    Image.new("RGB", (50, 40)).save(tmp_path / "a.png")
+    (tmp_path / "captions.csv").write_text("image,caption\na.png,red thing\n", encoding="utf-8")
+
+    code = train(None, beginning, tmp_path / "out", "--captions", tmp_path / "captions.csv")
+
+    assert code == 2
+    assert "no checkpoint is there" in capfd.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["model"]
+
+
+def test_a_run_that_goes_on_says_what_is_different(
+    world: Path, beginning: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out, other = tmp_path / "out", tmp_path / "other"
+    fixed = ("--init", beginning, "--out", out, "--size", SIDE_PX, "--device", "cpu")
+    options = tuple(map(str, (*fixed, "--batch-size", 1)))
+    assert run(["train-locator", str(world), *options, "--steps", "1"]) == 0
+    data = json.loads(world.read_text(encoding="utf-8"))
+    fewer = world.with_name("fewer.json")
+    fewer.write_text(json.dumps(data | {"annotations": data["annotations"][1:]}), encoding="utf-8")
+
+    assert run(["train-locator", str(fewer), *options, "--steps", "2"]) == 0
+    assert "other pictures or boxes" in capfd.readouterr().err
+    shutil.copytree(beginning, other)
+    tensors = load_file(other / "model.safetensors")
+    name = next(iter(tensors))
+    save_file(tensors | {name: tensors[name] + 1}, other / "model.safetensors")
+
+    assert train(world, other, out, "--steps", 3) == 4
+    assert "began with another --init" in capfd.readouterr().err
+
+
+def test_a_full_disk_is_one_clear_line(
+    world: Path, beginning: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+
+    assert train(world, beginning, tmp_path, "--steps", 1, "--batch-size", 1) == 3
+
+    assert list((tmp_path / "model").iterdir()) == []
 
 
 @pytest.mark.soak
