@@ -287,7 +287,7 @@ def locate(
         )
     session = model.session(Inputs(()), notes)
     _, question = asked_for((), query.labels, query.text, has_list=False)
-    opened = open_for(session, question, query.min_score, query.top, query.nms)
+    opened = open_for(session, question, query.min_score, query.top, query.nms, coarse=query.coarse)
     asked = BatchRequest(
         "locate",
         into.into,

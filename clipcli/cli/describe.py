@@ -41,8 +41,9 @@ class ThingOptions:
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="A model that locates (OWL-ViT, OWLv2, GLIP, Grounding DINO): everyday things "
-            "that it finds are said and counted too, with their boxes. Left out: none are.",
+            help="A model that locates (OWL-ViT, OWLv2, GLIP, Grounding DINO), or mini with its "
+            "small locator: everyday things that it finds are said and counted too, with their "
+            "boxes. Left out: none are.",
         ),
     ] = None
     min_score: Annotated[
@@ -51,8 +52,8 @@ class ThingOptions:
             min=0.0,
             max=1.0,
             metavar="SCORE",
-            help="Say nothing that was located with a lower score. Left out: 0.5 with GLIP, 0.4 "
-            "with Grounding DINO and its like, else 0.3.",
+            help="Say nothing that was located with a lower score. Left out: 0.5 with GLIP and the "
+            "small locator, 0.4 with Grounding DINO and its like, else 0.3.",
             show_default=False,
         ),
     ] = None
@@ -91,19 +92,22 @@ def _finder(session: Session, things: ThingOptions) -> Finder:
     from clipcli.encoder.locator import Question
     from clipcli.images.find import find_images
     from clipcli.labels.label_set import load_label_set
+    from clipcli.models.locators.small import find_small
     from clipcli.models.locators.source import find_locator
+    from clipcli.models.resolve import open_named
     from clipcli.pipeline.locating.opened import open_for
     from clipcli.pipeline.locating.run import Located
     from clipcli.pipeline.session import Session
     from clipcli.workflows.asking.describing import ASPECTS, MOST_THINGS, SURE_BOX, Thing
 
     source = find_locator(things.locator)
-    if source is None:
+    if source is None and find_small(open_named(things.locator)) is None:
         raise UsageError(
             f"--locator {things.locator}: finds no boxes",
-            hint="such as owlvit-base-patch32; see `clipcli models list`",
+            hint="such as owlvit-base-patch32 or mini; see `clipcli models list`",
         )
-    least = SURE_BOX.get(source.kind, 0.5) if things.min_score is None else things.min_score
+    kind = source.kind if source else "small"
+    least = SURE_BOX.get(kind, 0.5) if things.min_score is None else things.min_score
     question = Question.of_names(load_label_set(ASPECTS[0].label_set).names)
     other = Session(session.inputs, replace(session.model, model=things.locator), session.notes)
     opened = open_for(other, question, least, MOST_THINGS, None)

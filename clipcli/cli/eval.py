@@ -103,6 +103,13 @@ class DataOptions:
             "Left out: judge labels.",
         ),
     ] = None
+    coarse: Annotated[
+        bool,
+        typer.Option(
+            "--coarse",
+            help="With --boxes: judge coarse boxes, also where the model has a small locator.",
+        ),
+    ] = False
 
 
 @dataclass
@@ -182,6 +189,8 @@ def eval_(
             hint="name the table itself, with the columns path and label",
         )
     if data.boxes is None:
+        if data.coarse:
+            raise UsageError("--coarse: belongs to --boxes", hint="name annotations with --boxes")
         return _eval_labels(data, labels, reviewed, judging, model, output, notes)
     from clipcli.cli.eval_boxes import eval_boxes
 
@@ -191,7 +200,15 @@ def eval_(
     )
     is_alone = is_alone and reviewed.decisions is None
     is_alone = is_alone and judging == JudgingOptions()
-    return eval_boxes(Path(data.source), data.boxes, model, output, notes, is_alone=is_alone)
+    return eval_boxes(
+        Path(data.source),
+        data.boxes,
+        model,
+        output,
+        notes,
+        is_alone=is_alone,
+        coarse=data.coarse,
+    )
 
 
 def _eval_labels(

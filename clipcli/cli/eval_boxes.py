@@ -16,6 +16,7 @@ def eval_boxes(
     notes: NoteOptions,
     *,
     is_alone: bool,
+    coarse: bool,
 ) -> ExitCode:
     """Judge located boxes by annotated ones, and send the figures to the outputs.
 
@@ -46,7 +47,7 @@ def eval_boxes(
     paths = paths_of(known, folder)
     session = model.session(Inputs(tuple(paths)), notes)
     question = Question.of_names(list(dict.fromkeys(known.categories.values())))
-    opened = open_for(session, question, 0.0, MOST, None)
+    opened = open_for(session, question, 0.0, MOST, None, coarse=coarse)
     with session.notes.progress(lambda: len(paths)) as advance:
         # As they are named: for a walk, two names of one file are one picture.
         entries = session.tally(opened.locate(map(ImageFile, paths)))

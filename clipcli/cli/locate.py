@@ -115,7 +115,7 @@ def locate(
     request = _request(output, FORMATS)
     output.check()
     session = model.session(Inputs(places, paths.from_file, paths.null), notes)
-    opened = open_for(session, question, query.min_score, query.top, query.nms)
+    opened = open_for(session, question, query.min_score, query.top, query.nms, coarse=query.coarse)
     return _locate(session, opened, question, request, output)
 
 
@@ -139,6 +139,7 @@ def _locate(
     from clipcli.pipeline.locating.run import Located
     from clipcli.pipeline.provenance import now
     from clipcli.workflows.locate.datasets import check_names, write_crops
+    from clipcli.workflows.locate.kinds import NOTES
     from clipcli.workflows.locate.writers import BoxOutputs
 
     started = now()
@@ -148,11 +149,8 @@ def _locate(
     if output.yolo is not None or output.voc is not None:
         found = list(found)
         check_names(found, are_yolo=output.yolo is not None)
-    if opened.method == "coarse":
-        session.notes.say(
-            "coarse boxes, from heat maps: for better ones name a model that locates "
-            "(OWL-ViT, OWLv2, GLIP or Grounding DINO) with --model"
-        )
+    if opened.method in NOTES:
+        session.notes.say(NOTES[opened.method])
     labels = list(question.phrases)
     page = heading(session, question.in_words(), opened.model)
     outputs, kept = BoxOutputs(replace(request, heading=page), labels), []

@@ -42,7 +42,8 @@ class LocateQuery:
             max=1.0,
             metavar="SCORE",
             help="List no box with a lower score. Left out: 0.1 with OWL-ViT and OWLv2, 0.3 with "
-            "Grounding DINO and its like, else 0.5.",
+            "Grounding DINO and its like, 0.3 with the small locator of the bundled model, "
+            "else 0.5.",
             show_default=False,
         ),
     ] = None
@@ -64,3 +65,11 @@ class LocateQuery:
             show_default=False,
         ),
     ] = None
+    coarse: Annotated[
+        bool,
+        typer.Option(
+            "--coarse",
+            help="Draw coarse boxes, from heat maps. Left out: those of the small locator, where "
+            "the model has one, as the bundled one does.",
+        ),
+    ] = False

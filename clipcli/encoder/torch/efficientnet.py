@@ -21,6 +21,7 @@ FEATURES = 1280  # channels before pooling, likewise
 EXPANSION = 6  # a block's inner channels to those it takes
 KERNELS = (3, 3, 5, 3, 5, 5, 3)  # of the stages' depthwise convolutions
 STRIDES = (1, 2, 2, 2, 1, 2, 1)
+FINE_STAGES = 5  # of the seven, before the last halving
 NORM_EPS = 1e-3  # TensorFlow's, not torch's
 
 
@@ -110,9 +111,17 @@ class EfficientNetTower(nn.Module):
 
     def features(self, pixels: Tensor) -> Tensor:
         """Return what is averaged: (n, 3, h, w) -> (n, 1280, h/32, w/32)."""
+        return self.last_features(self.maps(pixels)[1])
+
+    def maps(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the fifth and the last stage's: (n, c, h/16, w/16) and (n, c', h/32, w/32)."""
         x = F.relu6(self.bn1(self.conv_stem(pixels)))  # (n, 32, h/2, w/2)
-        x = self.blocks(x)  # (n, widths[-1], h/32, w/32)
-        return F.relu6(self.bn2(self.conv_head(x)))
+        fine = self.blocks[:FINE_STAGES](x)
+        return fine, self.blocks[FINE_STAGES:](fine)
+
+    def last_features(self, deep: Tensor) -> Tensor:
+        """Widen the last stage's: (n, c', h/32, w/32) -> (n, 1280, h/32, w/32)."""
+        return F.relu6(self.bn2(self.conv_head(deep)))
 
 
 def _stages(shape: EfficientNetLite) -> list[nn.Sequential]:

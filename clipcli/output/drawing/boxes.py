@@ -19,9 +19,15 @@ Corners = tuple[float, float, float, float]
 
 
 def annotated(
-    picture: Image, boxes: Sequence[tuple[str, float, Corners]], labels: Sequence[str]
+    picture: Image,
+    boxes: Sequence[tuple[str, float, Corners]],
+    labels: Sequence[str],
+    note: str = "",
 ) -> Image:
-    """Draw boxes in a picture's own pixels; the best one, the first, lies on top."""
+    """Draw boxes in a picture's own pixels; the best one, the first, lies on top.
+
+    ``note`` stands in the lower right corner.
+    """
     from PIL import ImageDraw, ImageFont
 
     sheet = picture.convert("RGB")
@@ -40,6 +46,11 @@ def annotated(
         draw.rectangle((x, y, x + width, y + height), fill=colour)
         ink = "black" if _brightness(colour) > DARK_TEXT_FROM else "white"
         draw.text((x + size / 4, y + size / 8), text, fill=ink, font=font)
+    if note:
+        text = fitted(note, sheet.width, font)
+        x, y = sheet.width - font.getlength(text) - size / 2, sheet.height - 1.4 * size
+        draw.rectangle((x, y, sheet.width, sheet.height), fill="black")
+        draw.text((x + size / 4, y + size / 8), text, fill="white", font=font)
     return sheet
 
 

@@ -1,4 +1,4 @@
-"""What answers a question: the locating model that was named, or heat maps of a CLIP model."""
+"""What answers a question: a locating model, a small locator, or heat maps of a CLIP model."""
 
 from __future__ import annotations
 
@@ -9,16 +9,23 @@ from typing import TYPE_CHECKING, Any
 from clipcli.cache.kept_bytes import ByteFacts
 from clipcli.encoder.load_locator import load_locator
 from clipcli.encoder.locator import Question
+from clipcli.errors import UsageError
+from clipcli.models.locators.small import find_small
 from clipcli.models.locators.source import find_locator
+from clipcli.models.resolve import open_named
 from clipcli.pipeline.locating.coarse import CoarseLocator
 from clipcli.pipeline.locating.look import BoxRules, CoarseLook, Look, ModelLook
 from clipcli.pipeline.locating.memory import Memory
 from clipcli.pipeline.locating.run import ENOUGH_PX, Located, Method, locate
+from clipcli.pipeline.locating.small import SmallLocator
 from clipcli.pipeline.provenance import now, versions
 from clipcli.results import Skipped
 
 if TYPE_CHECKING:
+    from clipcli.models.locators.small import SmallSource
     from clipcli.models.locators.source import LocatorSource
+    from clipcli.models.source import ModelSource
+    from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.inputs import Input
     from clipcli.pipeline.session import Session
 
@@ -32,6 +39,7 @@ USUAL = {
     "mm-grounding-dino": (0.3, 1.0),
     "grounding-dino": (0.3, 1.0),
 }
+SMALL = (0.3, 0.5)  # of the small locator, likewise
 UNFUSED = ("owlvit", "owlv2")  # they look at a picture before they know the question
 
 
@@ -111,22 +119,36 @@ def open_for(
     min_score: float | None,
     top: int,
     nms: float | None,
+    *,
+    coarse: bool = False,
 ) -> Opened:
     """Open the model that a session names for a question; its weights are loaded when needed.
+
+    ``coarse`` does without the small locator that may lie beside a model.
 
     Raises
     ------
     ModelError, DeviceError, UsageError
     """
+
+    def rules(usual_score: float, usual_nms: float) -> BoxRules:
+        score = usual_score if min_score is None else min_score
+        return BoxRules(score, top, usual_nms if nms is None else nms)
+
     source = find_locator(session.model.model)
-    if source is None:
-        least = COARSE_MIN_SCORE if min_score is None else min_score
-        return _coarse(session, question, BoxRules(least, top, nms=1.0))
-    usual_score, usual_nms = USUAL[source.kind]
-    rules = BoxRules(
-        usual_score if min_score is None else min_score, top, usual_nms if nms is None else nms
-    )
-    return _with_model(session, source, question, rules)
+    if source is not None:
+        if coarse:
+            raise UsageError(
+                f"--coarse: {source.name} is a model that locates, and has no heat maps",
+                hint="leave --coarse or --model out",
+            )
+        return _with_model(session, source, question, rules(*USUAL[source.kind]))
+    model = open_named(session.model.model)
+    small = None if coarse else find_small(model)
+    if small is not None:
+        return _small(session, model, small, question, rules(*SMALL))
+    least = COARSE_MIN_SCORE if min_score is None else min_score
+    return _coarse(session, model, question, BoxRules(least, top, nms=1.0))
 
 
 def _with_model(
@@ -150,6 +172,21 @@ def _with_model(
 
 
 def _memory(session: Session, source: LocatorSource, question: Question, rules: BoxRules) -> Memory:
+    precision = session.model.precision
+    precision = "fp32" if precision == "auto" else precision
+    whose = (source.name, source.fingerprint, precision)
+    return _remembering(session, whose, question, rules, sees_first=source.kind in UNFUSED)
+
+
+def _remembering(
+    session: Session,
+    whose: tuple[str, str, str],
+    question: Question,
+    rules: BoxRules,
+    *,
+    sees_first: bool,
+) -> Memory:
+    """Return what is kept under a model's name, fingerprint and precision."""
     import PIL
 
     from clipcli.images.decode import DECODER_VERSION
@@ -159,28 +196,57 @@ def _memory(session: Session, source: LocatorSource, question: Question, rules: 
     asked = (question.phrases, question.sentence, question.spans, rules.min_score, rules.nms)
 
     def facts(kind: str, *more: object) -> ByteFacts:
-        precision = session.model.precision
-        precision = "fp32" if precision == "auto" else precision
         seen = (None if exact else ENOUGH_PX, *more)
-        return ByteFacts(kind, source.name, source.fingerprint, precision, exact, decoder, seen)
+        return ByteFacts(kind, *whose, exact, decoder, seen)
 
-    sights = facts("places") if source.kind in UNFUSED else None
+    sights = facts("places") if sees_first else None
     return Memory(session.image_cache, facts("boxes", *asked), sights)
 
 
-def _coarse(session: Session, question: Question, rules: BoxRules) -> Opened:
-    from clipcli.cache.image_cache import ImageCache
+def _classifier(session: Session, question: Question) -> Classifier:
+    """Return a classifier whose labels are a question's phrases."""
     from clipcli.labels.label_set import LabelSet
-    from clipcli.models.resolve import open_named
-    from clipcli.pipeline.heat import HeatMaker
 
-    decoding = session.model.decoding()
-    source = open_named(session.model.model)
-    classifier = session.classifier(
+    return session.classifier(
         LabelSet.from_names(question.phrases),
         templates="{}" if question.sentence else None,
         independent=True,
     )
+
+
+def _small(
+    session: Session, model: ModelSource, small: SmallSource, question: Question, rules: BoxRules
+) -> Opened:
+    classifier, device = _classifier(session, question), session.model.device
+
+    def load() -> SmallLocator:
+        from clipcli.encoder.small_boxes import SmallHead
+        from clipcli.encoder.torch.dense_runner import DenseRunner
+
+        return SmallLocator(DenseRunner(model, device), SmallHead(small), classifier)
+
+    decoding, name = session.model.decoding(), model.config.name
+    whose = (name, small.fingerprint, "fp32")
+    memory = _remembering(session, whose, question, rules, sees_first=True)
+    return Opened(
+        look=ModelLook(load, question, rules, memory),
+        memory=memory,
+        question=question,
+        rules=rules,
+        method="small",
+        model=name,
+        fingerprint=small.fingerprint,
+        max_pixels=decoding.max_pixels,
+        exact=decoding.exact,
+    )
+
+
+def _coarse(session: Session, source: ModelSource, question: Question, rules: BoxRules) -> Opened:
+    from clipcli.cache.image_cache import ImageCache
+    from clipcli.pipeline.heat import HeatMaker
+
+    decoding = session.model.decoding()
+    classifier = _classifier(session, question)
     name, fingerprint = source.config.name, source.config.fingerprint
     locator = CoarseLocator(HeatMaker(classifier, source, session.model.device))
     nothing = ByteFacts("boxes", name, fingerprint, "fp32", decoding.exact, "")

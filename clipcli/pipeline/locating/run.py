@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clipcli.pipeline.locating.look import Look
     from clipcli.pipeline.locating.memory import Answer, Memory
 
-Method: TypeAlias = Literal["model", "coarse"]
+Method: TypeAlias = Literal["model", "small", "coarse"]
 ENOUGH_PX = 1600  # a large JPEG may be decoded at a reduced size, down to this
 MOST_BYTES = 64 * 2**20  # of a file that is remembered; larger ones are looked at each time
 

@@ -22,6 +22,7 @@ SURE_BOX = {
     "owlv2": 0.3,
     "mm-grounding-dino": 0.4,
     "grounding-dino": 0.4,
+    "small": 0.5,
 }
 MOST_THINGS = 20  # boxes a picture
 UNSURE = "nothing in it was recognised with confidence"

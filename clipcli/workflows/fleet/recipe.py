@@ -166,7 +166,10 @@ class Recipe:
         asked = self.question
         assert isinstance(asked, BoxQuestion)
         session = Session(Inputs(()), replace(self.model, no_cache=True), Silence())
-        opened = open_for(session, asked.question, asked.min_score, asked.top, asked.nms)
+        is_coarse = asked.method == "coarse"
+        opened = open_for(
+            session, asked.question, asked.min_score, asked.top, asked.nms, coarse=is_coarse
+        )
         self._check(opened.fingerprint)
         return opened
 

@@ -31,8 +31,8 @@ class Locator:
     labels : LabelSet, str or iterable of str, optional
         Names, a built-in set, a label file, or names with commas between them.
     model : str, optional
-        A model that locates, by path or name; with any other, the default one among them, boxes
-        are coarse.
+        A model that locates, by path or name. The default one has a small locator; with any
+        other, boxes are coarse.
     text : str, optional
         Things in words, between full stops or commas, in place of ``labels``.
     min_score : float, optional
@@ -41,6 +41,8 @@ class Locator:
         How many boxes a picture has at most.
     nms : float, optional
         A box that overlaps a better one of its label by more is dropped, 0..1; None: as usual.
+    coarse : bool
+        Draw coarse boxes also where the model has a small locator.
     device, precision, exact
         As for :class:`clipcli.Classifier`.
     no_cache : bool
@@ -56,7 +58,7 @@ class Locator:
     >>> locator = Locator(["panda", "rocket"])
     >>> [located] = locator.locate(["examples/photos/panda.jpg"])
     >>> located.method, located.boxes[0].label
-    ('coarse', 'panda')
+    ('small', 'panda')
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Locator:
         min_score: float | None = None,
         top: int = 100,
         nms: float | None = None,
+        coarse: bool = False,
         device: str = "auto",
         precision: str = "auto",
         exact: bool = False,
@@ -76,7 +79,7 @@ class Locator:
         settings = ModelSettings(model, device, precision, exact, no_cache=no_cache)
         self._session = Session(Inputs(()), settings, Silence())
         question = _question(labels, text)
-        self._opened = open_for(self._session, question, min_score, top, nms)
+        self._opened = open_for(self._session, question, min_score, top, nms, coarse=coarse)
 
     def locate(self, paths: Iterable[str | os.PathLike[str]]) -> Iterator[Located | Skipped]:
         """Yield boxes, or why there are none, for every picture in order.

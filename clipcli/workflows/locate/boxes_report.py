@@ -49,7 +49,9 @@ class BoxesReport:
 
         from clipcli.output.table import terminal
 
-        kind = "coarse boxes of" if self.judged.method == "coarse" else "boxes of"
+        kind = {"coarse": "coarse boxes of", "small": "boxes of the small locator of"}.get(
+            self.judged.method, "boxes of"
+        )
         lines = [Text(f"{kind} {visible(str(self.provenance_record['model']))}", style="bold")]
         for key, figure in self._figures().items():
             lines.append(Text(f"  {key:<10}").append(f"{_digits(figure):>8}", style="green"))

@@ -15,6 +15,7 @@ from clipcli.images.decode import MAX_PIXELS
 from clipcli.images.upright import open_upright
 from clipcli.output.files import NewFile, output_error
 from clipcli.pipeline.locating.run import Box, Located
+from clipcli.version import __version__
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -83,10 +84,15 @@ def check_names(entries: Iterable[HasPath], *, are_yolo: bool) -> None:
 def write_yolo(
     folder: Path, entries: Sequence[Located], labels: Sequence[str], *, overwrite: bool
 ) -> None:
-    """Write a text file a picture (class, centre and size, 0 to 1) and ``classes.txt``."""
+    """Write a text file a picture (class, centre and size, 0 to 1) and ``classes.txt``.
+
+    These have no room for what found the boxes, so ``meta.json`` says it.
+    """
     check_names(entries, are_yolo=True)
     texts = {f"{Path(entry.path).stem}.txt": _yolo(entry, labels) for entry in entries}
     texts[f"{CLASSES}.txt"] = "\n".join(labels) + "\n"
+    methods = ", ".join(sorted({entry.method for entry in entries}))
+    texts["meta.json"] = json.dumps({"version": __version__, "method": methods}) + "\n"
     _write_all(folder, texts, overwrite=overwrite)
 
 

@@ -24,6 +24,7 @@ from clipcli.pipeline.locating.run import Located, record
 from clipcli.results import Skipped
 from clipcli.version import __version__
 from clipcli.workflows.locate.datasets import pixels_of
+from clipcli.workflows.locate.kinds import KINDS, SENTENCES, counted
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,7 +36,6 @@ FORMATS = ("table", "tsv", "json", "jsonl", "png", "html")
 DRAWN_PX = 1600  # the longer side of an annotated picture
 PAGE_PX = 480
 MOST_DRAWN = 50  # pictures of a PNG
-COARSE = "coarse boxes"
 
 
 class Writer(Protocol):
@@ -61,7 +61,7 @@ class LineWriter:
         elif isinstance(entry, Located):
             rows = (
                 (entry.path, box.label, f"{box.score:.4f}", *(f"{v:.1f}" for v in box.corners))
-                + ((entry.method,) if entry.method == "coarse" else ())
+                + ((entry.method,) if entry.method in KINDS else ())
                 for box in entry.boxes
             )
             self.sink.write(tsv_bytes(rows, for_terminal=self.for_terminal))
@@ -107,7 +107,7 @@ class TableWriter:
         if isinstance(entry, Skipped):
             text.append(f"  skipped: {visible(entry.reason)}", style="yellow")
         else:
-            kind = f"{COARSE}, " if entry.method == "coarse" else ""
+            kind = f"{KINDS[entry.method]}, " if entry.method in KINDS else ""
             text.append(f"  {kind}{entry.width} x {entry.height}", style="not bold dim")
             for box in entry.boxes:
                 corners = "  ".join(f"{v:6.0f}" for v in box.corners)
@@ -139,8 +139,9 @@ class DrawingWriter:
                 f"a PNG of more than {MOST_DRAWN} pictures would be too tall",
                 hint="write a page instead: -o FILE.html",
             )
+        kind = KINDS.get(entry.method, "")
         with contextlib.suppress(ImageError):  # it was there a moment ago
-            self.pictures.append(drawn(entry, self.labels, DRAWN_PX))
+            self.pictures.append(drawn(entry, self.labels, DRAWN_PX, kind))
 
     def finish(self, provenance: dict[str, Any]) -> None:
         """Write the PNG."""
@@ -171,9 +172,8 @@ class PageWriter:
             )
             source, _, rest = self._heading.partition(" · ")
             title = f"Located in {source}" if source else "Located"
-            is_coarse = isinstance(entry, Located) and entry.method == "coarse"
-            coarse = f"{COARSE}, from heat maps, not from a locating model" if is_coarse else ""
-            lead = " · ".join(filter(None, (rest, coarse)))
+            kind = SENTENCES.get(entry.method, "") if isinstance(entry, Located) else ""
+            lead = " · ".join(filter(None, (rest, kind)))
             self._gallery = Gallery(self._sink, settings, self._folder, title=title, lead=lead)
         self._gallery.add(self._card(entry))
 
@@ -198,7 +198,7 @@ class PageWriter:
         return Card(
             entry.path,
             title=", ".join(names) or "nothing",
-            note=_counted(entry),
+            note=counted(entry),
             thumbnail=data,
             is_readable=data is not None,
             facets={"label": names or ("nothing",)},
@@ -217,13 +217,8 @@ def _thumbnail(entry: Located, labels: Sequence[str]) -> str | None:
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
-def _counted(entry: Located) -> str:
-    kind = "coarse box" if entry.method == "coarse" else "box"
-    return f"{len(entry.boxes)} {kind}{'' if len(entry.boxes) == 1 else 'es'}"
-
-
-def drawn(entry: Located, labels: Sequence[str], longest_px: int) -> Image:
-    """Return a picture with its boxes; ``labels`` decide about colours.
+def drawn(entry: Located, labels: Sequence[str], longest_px: int, note: str = "") -> Image:
+    """Return a picture with its boxes; ``labels`` decide about colours, a corner has the note.
 
     Raises
     ------
@@ -245,7 +240,7 @@ def drawn(entry: Located, labels: Sequence[str], longest_px: int) -> Image:
         )
         for box in entry.boxes
     ]
-    return annotated(picture, boxes, labels)
+    return annotated(picture, boxes, labels, note)
 
 
 class BoxOutputs:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipcli.cli.app import run
+from clipcli.models.folder import builtin_model_folder
 from clipcli.workflows.asking.describing import Part, Thing, sentence_of
 from tests.encoder.torch.locators.glip_weights import architecture, released, weights
 from tests.encoder.torch.locators.test_glip_runner import WORDS
@@ -59,6 +61,21 @@ def test_its_boxes_are_those_that_locate_finds(tmp_path: Path) -> None:
         assert one["label"] in told["sentence"]
 
 
-def test_a_model_that_finds_no_boxes_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(["describe", str(PHOTOS / "cat.jpg"), "--locator", "mini"]) == 2
-    assert "--locator mini: finds no boxes" in capfd.readouterr().err
+def test_the_small_locator_of_the_bundled_model_may_be_asked(tmp_path: Path) -> None:
+    out = tmp_path / "x.jsonl"
+    asked = ["--locator", "mini", "--min-score", "0.05", "-o", str(out)]
+
+    assert run(["describe", str(PHOTOS / "cat.jpg"), *asked]) == 0
+
+    told = json.loads(out.read_text(encoding="utf-8"))
+    assert "cat" in {thing["label"] for thing in told["boxes"]}
+
+
+def test_a_model_that_finds_no_boxes_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = Path(shutil.copytree(builtin_model_folder(), tmp_path / "copy"))
+    (model / "locator.safetensors").unlink()
+
+    assert run(["describe", str(PHOTOS / "cat.jpg"), "--locator", str(model)]) == 2
+    assert f"--locator {model}: finds no boxes" in capfd.readouterr().err

@@ -112,9 +112,12 @@ def test_a_sentence_has_its_phrases_and_their_places(
     assert rows_of(*parts_of(into)) == records(plain)
 
 
-def test_coarse_boxes_need_no_locating_model(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("method", "options"), [("small", ()), ("coarse", ("--coarse",))])
+def test_the_bundled_model_needs_no_other(
+    method: str, options: tuple[str, ...], tmp_path: Path
+) -> None:
     photo, into, plain = ROOT / "examples/photos/panda.jpg", tmp_path / "out", tmp_path / "p.jsonl"
-    more = ("--labels", "panda, rocket")
+    more = ("--labels", "panda, rocket", *options)
 
     code = batch_locate(photo, *more, "--into", into)
     run(["locate", str(photo), *more, "-o", str(plain)])
@@ -122,7 +125,7 @@ def test_coarse_boxes_need_no_locating_model(tmp_path: Path) -> None:
     [row] = rows_of(*parts_of(into))
     assert code == 0
     assert [row] == records(plain)
-    assert (row["method"], row["boxes"][0]["label"]) == ("coarse", "panda")
+    assert (row["method"], row["boxes"][0]["label"]) == (method, "panda")
 
 
 def test_a_run_goes_on_and_another_question_is_another_plan(

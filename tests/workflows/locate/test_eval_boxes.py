@@ -15,6 +15,15 @@ from clipcli.images.decode import decode_image
 
 PHOTOS = Path(__file__).parents[3] / "examples" / "photos"
 Judge = Callable[..., int]
+# What lies in the example photographs, measured by eye: left, top, right, bottom.
+BY_HAND = {
+    "panda": (178, 55, 665, 455),
+    "bison": (179, 73, 648, 425),
+    "koala": (160, 196, 503, 680),
+    "parrot": (182, 79, 724, 592),
+    "flower": (171, 84, 448, 359),
+    "bee": (108, 143, 410, 486),
+}
 
 
 @pytest.fixture
@@ -57,7 +66,7 @@ def test_coarse_boxes_point_at_the_right_side(
     folder, path = annotated
     out = tmp_path / "figures.json"
 
-    code = judge(folder, "--boxes", path, "-o", out)
+    code = judge(folder, "--boxes", path, "--coarse", "-o", out)
 
     told = json.loads(out.read_text(encoding="utf-8"))
     assert code == 0
@@ -66,6 +75,31 @@ def test_coarse_boxes_point_at_the_right_side(
     assert 0 <= told["ap"] <= told["ap50"] <= 1
     assert told["ap_small"] is None  # nothing small is annotated
     assert [one["category"] for one in told["categories"]] == ["panda", "coffee"]
+
+
+def test_the_small_locator_draws_boxes_that_heat_maps_cannot(judge: Judge, tmp_path: Path) -> None:
+    told: dict[str, Any] = {"images": [], "categories": [], "annotations": []}
+    for i, (name, (left, top, right, bottom)) in enumerate(BY_HAND.items()):
+        told["images"].append({"id": i, "file_name": f"{name}.jpg"})
+        told["categories"].append({"id": i, "name": name})
+        box = [left, top, right - left, bottom - top]
+        told["annotations"].append({"id": i, "image_id": i, "category_id": i, "bbox": box})
+    path, out = tmp_path / "boxes.json", tmp_path / "figures.json"
+    path.write_text(json.dumps(told), encoding="utf-8")
+
+    figures = {}
+    for options in ((), ("--coarse",)):
+        assert judge(PHOTOS, "--boxes", path, "-o", out, "--overwrite", *options) == 0
+        data = json.loads(out.read_text(encoding="utf-8"))
+        figures[data["method"]] = data["ap50"]
+
+    assert figures["small"] >= 0.6
+    assert figures["small"] > figures["coarse"] + 0.1
+
+
+def test_coarse_belongs_to_boxes(judge: Judge, capfd: pytest.CaptureFixture[str]) -> None:
+    assert judge(PHOTOS, "--coarse") == 2
+    assert "--coarse: belongs to --boxes" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

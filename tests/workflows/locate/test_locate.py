@@ -16,6 +16,7 @@ from PIL import Image
 from clipcli import Locator
 from clipcli.cli.app import run
 from clipcli.images.upright import open_upright
+from clipcli.models.folder import builtin_model_folder
 from clipcli.pipeline.locating.run import Located
 from tests.encoder.torch.locators.glip_weights import architecture, released, weights
 from tests.encoder.torch.locators.test_glip_runner import WORDS
@@ -59,7 +60,7 @@ def test_coarse_boxes_are_called_coarse_everywhere(
     options = [option for path in outputs.values() for option in ("-o", path)]
     more = ("--coco", tmp_path / "coco.json", "--voc", tmp_path / "voc", "--format", "table")
 
-    code = locate(PHOTOS / "panda.jpg", "--labels", "panda, rocket", *options, *more)
+    code = locate(PHOTOS / "panda.jpg", "--labels", "panda, rocket", "--coarse", *options, *more)
 
     shown = capfd.readouterr()
     (told,) = lines(outputs["jsonl"])
@@ -84,6 +85,94 @@ def test_coarse_boxes_are_called_coarse_everywhere(
     assert json.loads((tmp_path / "coco.json").read_text(encoding="utf-8"))[0]["method"] == "coarse"
     assert "coarse" in (tmp_path / "voc" / "panda.xml").read_text(encoding="utf-8")
     assert Image.open(outputs["png"]).size == (800, 532)
+
+
+def test_the_small_locator_is_named_everywhere(
+    locate: Locate, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    outputs = {name: tmp_path / f"x.{name}" for name in ("jsonl", "json", "tsv", "html", "png")}
+    options = [option for path in outputs.values() for option in ("-o", path)]
+    folders = {name: tmp_path / name for name in ("voc", "yolo")}
+    options += [option for name, path in folders.items() for option in (f"--{name}", path)]
+    coco = tmp_path / "coco.json"
+    asked = ("--labels", "panda, rocket", "--min-score", 0.2, "--coco", coco, "--format", "table")
+
+    code = locate(PHOTOS / "panda.jpg", *asked, *options)
+
+    shown = capfd.readouterr()
+    (told,) = lines(outputs["jsonl"])
+    assert code == 0
+    assert told["method"] == "small"
+    assert told["boxes"][0]["label"] == "panda"  # type: ignore[index]
+    assert "small locator" in shown.out
+    assert "small locator" in shown.err
+    assert "coarse" not in shown.out + shown.err
+    data = json.loads(outputs["json"].read_text(encoding="utf-8"))
+    assert data["results"] == [told]
+    assert data["provenance"]["method"] == "small"
+    assert outputs["tsv"].read_text(encoding="utf-8").splitlines()[0].endswith("\tsmall")
+    page = outputs["html"].read_text(encoding="utf-8")
+    assert "boxes of the model&#39;s small locator" in page
+    assert "box, small locator" in page or "boxes, small locator" in page
+    assert json.loads(coco.read_text(encoding="utf-8"))[0]["method"] == "small"
+    assert "clipcli, small" in (folders["voc"] / "panda.xml").read_text(encoding="utf-8")
+    meta = json.loads((folders["yolo"] / "meta.json").read_text(encoding="utf-8"))
+    assert meta["method"] == "small"
+    # The corner of the picture that says it is black.
+    with Image.open(outputs["png"]) as drawn:
+        assert drawn.getpixel((799, 531)) == (0, 0, 0)
+
+
+def test_what_the_small_locator_saw_answers_other_questions(
+    locate: Locate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture, runs = tmp_path / "panda.jpg", {}
+    picture.write_bytes((PHOTOS / "panda.jpg").read_bytes())
+
+    def boxes(*options: object) -> object:
+        out = tmp_path / f"{len(runs)}.jsonl"
+        assert locate(picture, "--min-score", 0.1, "-o", out, *options) == 0
+        runs[out] = lines(out)
+        return runs[out]
+
+    cold = boxes("--labels", "panda, rocket")
+    warm = boxes("--labels", "panda, rocket")
+    uncached = boxes("--labels", "panda, rocket", "--no-cache")
+    monkeypatch.setattr(
+        "clipcli.encoder.torch.dense_runner.DenseRunner.maps",
+        lambda *_: pytest.fail("the picture was looked at again"),
+    )
+    other = boxes("--labels", "panda, tree")
+
+    assert cold == warm == uncached
+    assert other[0]["boxes"]  # type: ignore[index]
+
+
+def test_coarse_boxes_cannot_be_asked_of_a_locating_model(
+    locate: Locate, glip: Path, strip: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = locate(strip, "--labels", "dog, cat", "--model", glip, "--coarse")
+
+    assert code == 2
+    assert "is a model that locates" in capfd.readouterr().err
+
+
+def test_a_locator_of_another_trunk_is_refused_in_a_line(
+    locate: Locate, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = Path(shutil.copytree(builtin_model_folder(), tmp_path / "copy"))
+    path = model / "locator.safetensors"
+    path.write_bytes(path.read_bytes().replace(b'"trunk":"', b'"trunk":"x', 1)[:-1])
+    asked = (PHOTOS / "panda.jpg", "--labels", "panda, rocket", "--model", model)
+
+    assert locate(*asked) == 4
+
+    error = capfd.readouterr().err
+    assert error.count(str(path)) == 1
+    assert "Traceback" not in error
+    path.unlink()
+    assert locate(*asked) == 0
+    assert "coarse boxes" in capfd.readouterr().err
 
 
 def test_a_locating_model_finds_phrases_with_their_spans(
@@ -269,7 +358,7 @@ def test_pictures_of_one_name_have_crops_of_different_names(locate: Locate, tmp_
         shutil.copy(PHOTOS / "cat.jpg", tmp_path / folder / "x.jpg")
     places = (tmp_path / "a", tmp_path / "b")
 
-    code = locate(*places, "--labels", "cat, rocket", "--crops", tmp_path / "crops")
+    code = locate(*places, "-l", "cat, rocket", "--top", 1, "--crops", tmp_path / "crops")
 
     assert code == 0
     names = sorted(path.name for path in (tmp_path / "crops").iterdir())
