@@ -29,7 +29,7 @@ from clipcli.strict_json import read_json
 from clipcli.strict_records import ReadingRules, read_record
 
 SEAL_NAME = "files.json"  # the sha256 of each of an export's files
-FORMAT = 5  # goes up when the same model is exported to something else
+FORMAT = 6  # goes up when the same model is exported to something else
 
 
 @dataclass(frozen=True, slots=True)

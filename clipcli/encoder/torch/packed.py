@@ -88,14 +88,15 @@ class PackedBlock(nn.Module):
         self._widen = PackedLinear(slope * widen.weight, slope * widen.bias)
         self._narrow = PackedLinear(narrow.weight / slope, narrow.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Transform the stream: (n, l, d) -> (n, l, d)."""
+    def forward(self, x: Tensor, n_read: int | None = None) -> Tensor:
+        """Transform the stream: (n, l, d) -> (n, l, d), or (n, n_read, d) of the first tokens."""
         n, length, width = x.shape
         y = self._qkv(self.ln_1(x))  # (n, l, 3d)
         y = y.view(n, length, 3, self.heads, width // self.heads)  # (n, l, 3, heads, d/heads)
         q, k, v = y.permute(2, 0, 3, 1, 4).unbind()  # three of (n, heads, l, d/heads)
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=self.is_causal)
-        x = self._mix.added_to(x, y.transpose(1, 2).reshape(n, length, width))  # (n, l, d)
+        y = F.scaled_dot_product_attention(q[:, :, :n_read], k, v, is_causal=self.is_causal)
+        x = x[:, :n_read].contiguous()
+        x = self._mix.added_to(x, y.transpose(1, 2).flatten(2))  # (n, l, d)
         y = self._widen(self.ln_2(x), self._activation)  # (n, l, 4d)
         return self._narrow.added_to(x, y)
 

@@ -38,7 +38,6 @@ class VisionTower(nn.Module):
         x = x.flatten(2).transpose(1, 2)  # (n, l - 1, width)
         first = self.class_embedding.expand(x.shape[0], 1, -1)  # (n, 1, width)
         x = torch.cat([first, x], dim=1) + self.positional_embedding  # (n, l, width)
-        x = self.transformer(self.ln_pre(x))
-        x = self.ln_post(x[:, 0])  # (n, l, width) -> (n, width)
+        x = self.ln_post(self.transformer.read_first(self.ln_pre(x)))  # (n, width)
         embeddings: Tensor = x @ self.proj  # (n, d)
         return embeddings

@@ -49,6 +49,27 @@ def test_packed_blocks_equal_plain_ones_to_rounding(
     assert off_packed > 0
 
 
+@pytest.mark.parametrize("packed_too", [False, pytest.param(True, marks=needs_operators)])
+def test_the_first_token_alone_is_what_it_is_among_all(packed_too: bool) -> None:
+    tower = nn.Sequential(transformer("quick_gelu"))
+    if packed_too:
+        assert pack_blocks(tower)
+    else:
+        tower = tower.float()
+    x = torch.randn(3, 7, 64, dtype=torch.bfloat16 if packed_too else torch.float32)
+    widths: list[int] = []
+    tower[0].resblocks[-1].ln_2.register_forward_hook(
+        lambda _module, _given, made: widths.append(made.shape[1])
+    )
+    with torch.inference_mode():
+        among_all = tower[0](x)[:, 0]
+
+        alone = tower[0].read_first(x)
+
+    torch.testing.assert_close(alone, among_all, atol=1e-5, rtol=1e-5 if not packed_too else 0.02)
+    assert widths == [7, 1]  # what nobody reads goes through no perceptron
+
+
 def test_without_the_operators_blocks_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     tower = nn.Sequential(transformer("gelu"))
     before = list(tower[0].resblocks)
