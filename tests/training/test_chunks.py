@@ -108,7 +108,7 @@ def test_what_is_dropped_is_dropped_again_the_second_time() -> None:
 
 
 def test_chunks_keep_nothing_but_the_pictures() -> None:
-    student = make_student(replace(VIT, image=VisionTransformer(32, 8, 16, 2, 2, 16)))
+    student = make_student(replace(VIT, image=VisionTransformer(32, 8, 16, 3, 2, 16)))
     pixels = torch.randn(64, 3, 32, 32, dtype=torch.float64)
     kept: list[int] = []
 
