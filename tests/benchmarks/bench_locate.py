@@ -1,6 +1,6 @@
 """OWL-ViT beside `transformers`: the same weights, pictures and labels, in turns.
 
-    python tests/benchmarks/bench_locate.py MODEL TOKENIZER DIR --labels 80 --precision bf16
+    python tests/benchmarks/bench_locate.py MODEL TOKENIZER DIR --labels 80 --precision fp32
 
 MODEL is a folder with OWL-ViT's weights, which may be random ones, TOKENIZER one with CLIP's
 tokenizer as `transformers` saves it, and DIR has photographs. One thread each, since a machine
@@ -26,7 +26,7 @@ from PIL import Image
 from transformers.models.owlvit.image_processing_pil_owlvit import OwlViTImageProcessorPil
 
 from clipcli.encoder.load_locator import load_locator
-from clipcli.encoder.locator import Question
+from clipcli.encoder.locator import LocatingModel, Question
 from clipcli.images.find import find_images
 from clipcli.labels.label_set import builtin_label_sets, load_label_set
 from clipcli.models.locators.source import open_locator
@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("tokenizer", type=Path)
     parser.add_argument("folder", help="photographs")
     parser.add_argument("--labels", type=int, default=1, metavar="N")
-    parser.add_argument("--precision", default="fp32", help="ours; the reference's is fp32")
+    parser.add_argument("--precision", default="auto", help="ours; the reference's is fp32")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pipeline", action="store_true", help="ask the pipeline too")
     given = parser.parse_args()
@@ -51,7 +51,8 @@ def main() -> int:
     found = (each for each in find_images([given.folder]) if not isinstance(each, Skipped))
     pictures = [np.asarray(Image.open(each.path).convert("RGB")) for each in found]
     names = _names(given.labels)
-    contenders = _contenders(given, names)
+    runner = load_locator(open_locator(given.model), "cpu", given.precision)
+    contenders = _contenders(given, names, runner)
     done: measure.Rounds = []
     for i in range(given.rounds + 1):
         one: dict[str, float] = {}
@@ -62,7 +63,7 @@ def main() -> int:
             one[name + measure.PROCESSOR] = time.process_time() - used
         done.append(one)
     print(
-        f"\n{len(names):,} labels, {given.precision}; the first picture, labels included: ", end=""
+        f"\n{len(names):,} labels, {runner.precision}; the first picture, labels included: ", end=""
     )
     print(f"{done[0][OURS + measure.PROCESSOR]:.2f} processor seconds\n")
     print(_table(done[1:], list(contenders)))
@@ -78,8 +79,9 @@ def _names(n: int) -> list[str]:
     return [*names, *(next(pairs) for _ in range(n - len(names)))][:n]
 
 
-def _contenders(given: argparse.Namespace, names: list[str]) -> dict[str, Callable[[Any], object]]:
-    runner = load_locator(open_locator(given.model), "cpu", given.precision)
+def _contenders(
+    given: argparse.Namespace, names: list[str], runner: LocatingModel
+) -> dict[str, Callable[[Any], object]]:
     question = Question.of_names(names)
     model = transformers.OwlViTForObjectDetection.from_pretrained(given.model).eval()
     tokenizer = transformers.CLIPTokenizer.from_pretrained(given.tokenizer)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from clipcli import Locator, Skipped
 from clipcli.cli.app import run
+from clipcli.encoder import load_locator
 from clipcli.encoder.locator import Boxes, Sight
 from clipcli.encoder.torch.locators.owl_runner import OwlRunner
 from clipcli.pipeline.locating import opened
@@ -115,7 +116,7 @@ def test_a_changed_picture_is_looked_at_again(locate: Locate, photos: Path) -> N
 def test_cache_info_names_the_model_whose_boxes_are_kept(
     locate: Locate, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    locate("--labels", "cat, dog")
+    locate("--labels", "cat, dog", "--precision", "fp32")
 
     assert run(["cache", "info", "--json"]) == 0
     held = json.loads(capfd.readouterr().out)["pictures"]["held"]
@@ -123,6 +124,18 @@ def test_cache_info_names_the_model_whose_boxes_are_kept(
         ("owl", "fp32", 3)
     }
     assert len(held) == 2  # boxes, and what was seen
+
+
+@pytest.mark.parametrize(("feature", "meant"), [("avx512_bf16", "bf16"), ("avx2", "fp32")])
+def test_what_was_left_to_the_processor_is_kept_under_the_precision_that_it_chose(
+    locate: Locate, monkeypatch: pytest.MonkeyPatch, feature: str, meant: str
+) -> None:
+    monkeypatch.setattr(load_locator, "processor_features", lambda: frozenset([feature]))
+    monkeypatch.setattr(load_locator, "may_have_card", lambda: False)
+    before = locate("--labels", "cat, dog")
+    monkeypatch.setattr(OwlRunner, "load", fail)
+
+    assert locate("--labels", "cat, dog", "--precision", meant) == before
 
 
 def test_sights_leave_half_of_the_cache_alone(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from clipcli.cache.kept_bytes import ByteFacts
-from clipcli.encoder.load_locator import load_locator
+from clipcli.encoder.load_locator import UNFUSED, load_locator, meant_precision
 from clipcli.encoder.locator import Question
 from clipcli.errors import UsageError
 from clipcli.models.locators.small import find_small
@@ -40,7 +40,6 @@ USUAL = {
     "grounding-dino": (0.3, 1.0),
 }
 SMALL = (0.3, 0.5)  # of the small locator, likewise
-UNFUSED = ("owlvit", "owlv2")  # they look at a picture before they know the question
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +171,7 @@ def _with_model(
 
 
 def _memory(session: Session, source: LocatorSource, question: Question, rules: BoxRules) -> Memory:
-    precision = session.model.precision
-    precision = "fp32" if precision == "auto" else precision
+    precision = meant_precision(source, session.model.device, session.model.precision)
     whose = (source.name, source.fingerprint, precision)
     return _remembering(session, whose, question, rules, sees_first=source.kind in UNFUSED)
 

@@ -70,6 +70,23 @@ def test_the_first_token_alone_is_what_it_is_among_all(packed_too: bool) -> None
     assert widths == [7, 1]  # what nobody reads goes through no perceptron
 
 
+@needs_operators
+@pytest.mark.parametrize("activation", ["quick_gelu", "gelu", "gelu_tanh"])
+def test_a_stream_in_fp32_leaves_a_fraction_of_the_error(activation: Activation) -> None:
+    plain = transformer(activation).float()
+    tower = nn.Sequential(copy.deepcopy(plain))
+    x = 20 * torch.randn(3, 7, 64)  # a stream that is large beside what is added to it
+    with torch.inference_mode():
+        exact = plain(x)
+
+        assert pack_blocks(tower)
+
+        found = tower(x)
+        off_plain = (copy.deepcopy(plain).bfloat16()(x.bfloat16()).float() - exact).abs().mean()
+    assert found.dtype == torch.float32
+    assert 0 < (found - exact).abs().mean() < 0.5 * off_plain
+
+
 def test_without_the_operators_blocks_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     tower = nn.Sequential(transformer("gelu"))
     before = list(tower[0].resblocks)

@@ -51,8 +51,7 @@ class GlipRunner:
     def load(cls, source: LocatorSource, device: str, precision: str) -> GlipRunner:
         """Load a model onto a device; see :func:`clipcli.encoder.load_locator.load_locator`."""
         place = resolve_device(device)
-        # Subtle: bf16 moves boxes by a pixel or two, so it is only taken when asked for.
-        precision = "fp32" if precision == "auto" else resolve_precision(precision, place)
+        precision = resolve_precision(precision, place)
         shape = source.architecture
         assert isinstance(shape, GlipArchitecture)
         tokenizer = WordPiece(source.tokenizer_path, shape.vocab_size)

@@ -56,8 +56,7 @@ class GroundingRunner:
     def load(cls, source: LocatorSource, device: str, precision: str) -> GroundingRunner:
         """Load a model onto a device; see :func:`clipcli.encoder.load_locator.load_locator`."""
         place = resolve_device(device)
-        # Subtle: bf16 moves boxes by a pixel or two, so it is only taken when asked for.
-        precision = "fp32" if precision == "auto" else resolve_precision(precision, place)
+        precision = resolve_precision(precision, place)
         shape, preprocessing = source.architecture, source.preprocessing
         assert isinstance(shape, GroundingArchitecture)
         assert preprocessing is not None

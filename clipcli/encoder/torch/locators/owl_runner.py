@@ -48,22 +48,22 @@ class OwlRunner:
         self.device, self.precision = str(device), precision
         self._network, self._tokenizer = network, tokenizer
         self._preprocessing = preprocessing
-        self._dtype = PRECISIONS[precision]
+        self._dtype = PRECISIONS[precision]  # of pixels, and of the image tower's stream
         self._is_padded = network.architecture.has_objectness
         self._asked: tuple[Question, Tensor] | None = None
         network.eval().to(device)
+        # Heads scale differences up, so the stream stays in fp32 where it costs next to nothing.
+        is_cpu = device.type == "cpu"
+        if is_cpu and precision == "bf16" and pack_blocks(network.clip.visual):
+            self._dtype = torch.float32
         for part in (network.clip.visual, network.layer_norm):
             part.to(self._dtype)
-        if device.type == "cpu" and precision == "bf16":
-            pack_blocks(network.clip.visual)
 
     @classmethod
     def load(cls, source: LocatorSource, device: str, precision: str) -> OwlRunner:
         """Load a model onto a device; see :func:`clipcli.encoder.load_locator.load_locator`."""
         place = resolve_device(device)
-        # Subtle: heads scale small differences of bf16 up to some hundredths of a score, so it is
-        # only taken when asked for. It is nearly twice as fast.
-        precision = "fp32" if precision == "auto" else resolve_precision(precision, place)
+        precision = resolve_precision(precision, place)
         architecture, preprocessing = source.architecture, source.preprocessing
         assert isinstance(architecture, OwlArchitecture)
         assert preprocessing is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
+from clipcli.encoder import load_locator as door
 from clipcli.encoder.load_locator import load_locator
 from clipcli.encoder.locator import Boxes, Question
 from clipcli.encoder.torch.locators.owl_runner import OwlRunner
@@ -114,6 +116,56 @@ def test_boxes_and_scores_are_the_references(
     assert np.abs(found.corners - expected.corners).max() < 1e-4 * max(shape)
     assert (found.phrases == expected.phrases).all()
     assert expected.scores.std() > 0.01  # the test would see a difference
+
+
+def test_bf16_moves_scores_and_boxes_by_little(tmp_path: Path) -> None:
+    write(build("owlvit"), tmp_path)
+    source, picture, question = open_locator(tmp_path), photo(200, 150), Question.of_names(NAMES)
+    exact, fast = (load_locator(source, "cpu", precision) for precision in ("fp32", "bf16"))
+    assert isinstance(exact, OwlRunner)
+    assert isinstance(fast, OwlRunner)
+
+    seen, seen_fast = exact.see(picture), fast.see(picture)
+
+    distances = np.linalg.norm(seen_fast.rows - seen.rows, axis=1)
+    assert 0 < distances.max() < 0.02  # of unit rows
+    assert np.abs(seen_fast.places - seen.places)[:, 2:].max() < 0.02  # of the picture's sides
+    found = [
+        runner.find(sight, question, min_score=0.0, nms=1.0)
+        for runner, sight in ((exact, seen), (fast, seen_fast))
+    ]
+    assert np.abs(found[0].scores - found[1].scores).max() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("asked", "feature", "has_card", "meant"),
+    [
+        (("auto", "auto"), "avx512_bf16", False, "bf16"),
+        (("cpu", "auto"), "avx512_bf16", True, "bf16"),
+        (("auto", "auto"), "avx512_bf16", True, "fp32"),  # it may run on the card
+        (("cuda", "auto"), "avx512_bf16", True, "fp32"),
+        (("auto", "auto"), "avx2", False, "fp32"),
+        (("auto", "fp32"), "avx512_bf16", False, "fp32"),
+        (("auto", "bf16"), "avx2", False, "bf16"),
+    ],
+)
+def test_the_processor_decides_what_nobody_asked_for(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: tuple[str, str],
+    feature: str,
+    has_card: bool,
+    meant: str,
+) -> None:
+    write(build("owlvit"), tmp_path)
+    source = open_locator(tmp_path)
+    monkeypatch.setattr(door, "processor_features", lambda: frozenset([feature]))
+    monkeypatch.setattr(door, "may_have_card", lambda: has_card)
+
+    assert door.meant_precision(source, *asked) == meant
+    # Models whose text refines their boxes stay in fp32 unless told otherwise.
+    fused = replace(source, kind="glip")
+    assert door.meant_precision(fused, *asked) == ("bf16" if asked[1] == "bf16" else "fp32")
 
 
 def test_a_folder_that_lacks_a_head_is_refused(tmp_path: Path) -> None:
