@@ -14,22 +14,24 @@ VENV ?= .venv
 MINUTES ?= 60
 BIN = $(VENV)/bin
 DEMO = $(addprefix examples/photos/,cat.jpg bison.jpg castle.jpg stream.jpg)
-INSTALL = examples/install.py --into $(VENV) --torch-index "$(TORCH_INDEX)"
+INSTALL = examples/install.py --torch-index "$(TORCH_INDEX)" --into
 
 .PHONY: demo test check fix lint types wheel docs map bench soak fleet fuzz fuzz-share clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/installed: constraints.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "clipcli needs Python 3.11 or newer; set PYTHON=/path/to/python3" >&2; exit 1; }
-	@$(PYTHON) $(INSTALL)
+	@$(PYTHON) $(INSTALL) $(VENV)
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	@$(PYTHON) $(INSTALL) --dev
+	@$(PYTHON) $(INSTALL) $(VENV) --dev
 	@touch $@
 
-$(VENV)/installed-bench: $(VENV)/installed-dev
-	@$(PYTHON) $(INSTALL) --bench
+# An environment of its own: what others need is not always what the tests need.
+$(VENV)-bench/installed: constraints.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "clipcli needs Python 3.11 or newer; set PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) $(INSTALL) $(VENV)-bench --dev --bench
 	@touch $@
 
 demo: $(VENV)/installed
@@ -77,8 +79,8 @@ map: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.map
 
 # Writes tests/benchmarks/RESULTS.md. Some sections only, or in a hurry: make bench ONLY="640x480 limit" QUICK=1
-bench: $(VENV)/installed-bench
-	$(BIN)/python tests/benchmarks/run_all.py $(ONLY) $(if $(QUICK),--quick)
+bench: $(VENV)-bench/installed
+	$(VENV)-bench/bin/python tests/benchmarks/run_all.py $(ONLY) $(if $(QUICK),--quick)
 
 soak: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m soak
