@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from PIL import Image, ImageColor
 
 FOLDER = Path(__file__).parent / "benchmarks"
 
@@ -81,3 +82,35 @@ def test_results_keep_a_part_for_each_processor(monkeypatch: pytest.MonkeyPatch)
     assert results.endswith(one + "\n" + two)
     assert renewed.endswith("# On one core\n\nfaster still\n\n" + two)
     assert renewed.count("# Results") == 1
+
+
+def test_an_interval_of_a_share_is_wilsons(monkeypatch: pytest.MonkeyPatch) -> None:
+    pointing = load("bench_pointing", monkeypatch)
+
+    few = pointing.wilson_interval(10, 10)
+    some = pointing.wilson_interval(15, 148)
+
+    # 10 / (10 + 1.96^2); Newcombe 1998 (Statistics in Medicine 17, p. 867), method 3
+    assert few == (pytest.approx(0.7225, abs=1e-4), pytest.approx(1))
+    assert some == (pytest.approx(0.0624, abs=1e-4), pytest.approx(0.1605, abs=1e-4))
+
+
+def test_a_mosaic_asks_for_all_classes_or_for_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pointing = load("bench_pointing", monkeypatch)
+    colours = ("red", "green", "blue", "white", "black")
+    for colour in colours:
+        (tmp_path / colour).mkdir()
+        Image.new("RGB", (8, 6), colour).save(tmp_path / colour / "1.png")
+    classes = pointing.read_classes(str(tmp_path))
+
+    (own,) = pointing.mosaics("colours", classes, 2, 1, ask_all=()).scenes
+    (every,) = pointing.mosaics("colours", classes, 2, 1, ask_all=tuple(classes)).scenes
+
+    assert sorted(own.asked) == sorted(own.places)
+    assert sorted(every.asked) == sorted(colours)
+    for scene in (own, every):
+        for colour, [(left, top, right, bottom)] in scene.places.items():
+            tile = scene.picture.crop((left, top, right, bottom))
+            assert tile.getcolors() == [(tile.width * tile.height, ImageColor.getrgb(colour))]

@@ -7,6 +7,7 @@ but a word counts for less than a label, and neighbours are averaged.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -35,29 +36,46 @@ class HeatMaker:
 
     def grids(self, picture: Image) -> NDArray[np.float32]:
         """Return each label's share at each place of a picture in mode RGB, (c, gh, gw), 0 to 1."""
-        import numpy as np
-
-        places = self._runner.encode(picture)  # (gh, gw, d)
-        rows, n_labels = self._rows
-        logits = self._classifier.logit_scale * (places @ rows.T)  # (gh, gw, c + w)
-        weights = np.exp(logits - logits.max(axis=2, keepdims=True))
-        weights[:, :, n_labels:] *= NEUTRAL_WEIGHT
-        shares = weights[:, :, :n_labels] / weights.sum(axis=2, keepdims=True)  # (gh, gw, c)
-        return smoothed(np.ascontiguousarray(shares.transpose(2, 0, 1), dtype=np.float32))
+        return grids_of(self._runner.encode(picture), self._heat_rows)
 
     @cached_property
-    def _rows(self) -> tuple[NDArray[np.float32], int]:
-        import numpy as np
-
-        labels = np.asarray(self._classifier.classifier, np.float32)  # (c + r, d)
-        n_labels = len(self._classifier.label_set.labels)
-        return np.concatenate([labels, self._classifier.neutral]), n_labels
+    def _heat_rows(self) -> HeatRows:
+        return heat_rows_of(self._classifier)
 
     @cached_property
     def _runner(self) -> DenseRunner:
         from clipcli.encoder.torch.dense_runner import DenseRunner
 
         return DenseRunner(self._source, self._device)
+
+
+@dataclass(frozen=True, slots=True)
+class HeatRows:
+    """What places are compared with."""
+
+    rows: NDArray[np.float32]  # (c + w, d), labels before reject prompts and neutral words
+    n_labels: int
+    logit_scale: float
+
+
+def heat_rows_of(classifier: Classifier) -> HeatRows:
+    """Return a classifier's labels and the neutral words beside them."""
+    import numpy as np
+
+    labels = np.asarray(classifier.classifier, np.float32)  # (c + r, d)
+    rows = np.concatenate([labels, classifier.neutral])
+    return HeatRows(rows, len(classifier.label_set.labels), classifier.logit_scale)
+
+
+def grids_of(places: NDArray[np.float32], heat_rows: HeatRows) -> NDArray[np.float32]:
+    """Return each label's share at places (gh, gw, d): (c, gh, gw), 0 to 1."""
+    import numpy as np
+
+    logits = heat_rows.logit_scale * (places @ heat_rows.rows.T)  # (gh, gw, c + w)
+    weights = np.exp(logits - logits.max(axis=2, keepdims=True))
+    weights[:, :, heat_rows.n_labels :] *= NEUTRAL_WEIGHT
+    shares = weights[:, :, : heat_rows.n_labels] / weights.sum(axis=2, keepdims=True)  # (gh, gw, c)
+    return smoothed(np.ascontiguousarray(shares.transpose(2, 0, 1), dtype=np.float32))
 
 
 def smoothed(grids: NDArray[np.float32]) -> NDArray[np.float32]:

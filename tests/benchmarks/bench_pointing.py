@@ -4,9 +4,14 @@
 
 A mosaic is made of the middle squares of pictures of different classes, from any folder that has a
 folder a class; where there are too few classes, one picture lies among others of another class.
-All classes are asked for together. For each label that is in a picture, the best place of its map
-has to lie in a tile or an annotated box of it (Zhang et al. 2016, arXiv:1608.00507, without their
-margin of 15 pixels). Beside explain: the middle of the picture, Grad-CAM, and crops.
+For each label that is in a picture, the best place of its map has to lie in a tile or an annotated
+box of it (Zhang et al. 2016, arXiv:1608.00507, without their margin of 15 pixels). Beside explain:
+the middle of the picture, Grad-CAM, and crops.
+
+``--asked all`` asks for all classes of the folder together, ``own`` for those alone that are in the
+mosaic. With ``--sure 0.5`` tiles come only from pictures that classify names rightly among all
+classes, with that probability or more: then a miss is the map's and not the model's. Together they
+are the grid pointing game of Böhle et al. 2021 (arXiv:2104.00032).
 
 In brackets stand the pairs whose tile, or largest box, classify names rightly when it sees that
 alone: what the model does not know it cannot point at.
@@ -15,8 +20,10 @@ alone: what the model does not know it cannot point at.
 from __future__ import annotations
 
 import argparse
+import itertools
+import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,34 +32,42 @@ from PIL import Image
 from pointing_ways import Centre, Crops, Explain, GradCam, Point, Way
 
 from clipcli import Classifier
+from clipcli.encoder.encoder import Encoder, load_encoder
 from clipcli.errors import ImageError
 from clipcli.images.class_tree import read_class_tree
 from clipcli.images.decode import decode_image
 from clipcli.images.find import FindReport, ImageFile
 from clipcli.labels.label_set import LabelSet
+from clipcli.models.open import ModelSource
 from clipcli.models.resolve import open_named
-from clipcli.workflows.evaluation.chance import share_interval
 from clipcli.workflows.locate.annotations import read_annotations
 
 TILE_PX = 192
 Box = tuple[float, float, float, float]  # left, top, right, bottom
-WAYS = ("centre", "Grad-CAM", "Grad-CAM, twice the size", "crops", "explain")
+Classes = dict[str, list[str]]  # paths of each class's pictures
+WAYS: dict[str, Callable[[ModelSource], Way]] = {
+    "centre": lambda source: Centre(),
+    "Grad-CAM": GradCam,
+    "Grad-CAM, twice the size": lambda source: GradCam(source, 2.0),
+    "crops": lambda source: Crops(),
+    "explain": Explain,
+}
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture, and where each label is that is in it."""
+    """A picture, where each label is that is in it, and which labels are asked for."""
 
     picture: Image.Image
     places: dict[str, list[Box]]
+    asked: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Game:
-    """Scenes of one kind, and the labels that are asked for in all of them."""
+    """Scenes of one kind."""
 
     name: str
-    labels: tuple[str, ...]
     scenes: list[Scene]
 
 
@@ -64,32 +79,47 @@ class Played:
     is_known: list[bool]
 
 
-def mosaics(folder: str, side: int, n: int) -> Game:
-    """Make ``n`` mosaics of ``side`` times ``side`` pictures."""
+def read_classes(folder: str) -> Classes:
+    """Return the pictures of each class of a folder."""
     tree, of_class = read_class_tree(folder), {}
     for entry in tree.find(FindReport()):
         if isinstance(entry, ImageFile) and (label := tree.label_of(entry.path)):
             of_class.setdefault(label, []).append(entry.path)
-    draw = random.Random(side)
-    classes, scenes = sorted(of_class), []
+    return dict(sorted(of_class.items()))
+
+
+def sure_ones(classes: Classes, encoder: Encoder, probability: float) -> Classes:
+    """Keep the pictures that are named rightly among all classes, at least so probably."""
+    classifier = Classifier(LabelSet.from_names(classes), encoder=encoder, min_prob=probability)
+    kept = {}
+    for label, paths in classes.items():
+        found = zip(paths, classifier.classify(paths), strict=True)
+        if named := [path for path, result in found if result.label == label]:
+            kept[label] = named
+    return kept
+
+
+def mosaics(name: str, classes: Classes, side: int, n: int, *, ask_all: Sequence[str]) -> Game:
+    """Make ``n`` mosaics of ``side`` times ``side`` pictures: ask for ``ask_all``, or their own."""
+    draw, scenes = random.Random(side), []
     is_odd_one_out = len(classes) < side**2
     while len(scenes) < n:
         if is_odd_one_out:
-            one, other = draw.sample(classes, 2)
+            one, other = draw.sample(list(classes), 2)
             chosen = [other] * side**2
             chosen[draw.randrange(side**2)] = one
         else:
-            chosen = draw.sample(classes, side**2)
+            chosen = draw.sample(list(classes), side**2)
         picture = Image.new("RGB", (side * TILE_PX, side * TILE_PX))
         places: dict[str, list[Box]] = {}
         for i, label in enumerate(chosen):
             left, top = TILE_PX * (i % side), TILE_PX * (i // side)
-            picture.paste(middle_square(decode_image(draw.choice(of_class[label]))), (left, top))
+            picture.paste(middle_square(decode_image(draw.choice(classes[label]))), (left, top))
             if not is_odd_one_out or label == one:
                 places[label] = [(left, top, left + TILE_PX, top + TILE_PX)]
-        scenes.append(Scene(picture, places))
-    kind = "one among others of another" if is_odd_one_out else f"{len(classes)} labels"
-    return Game(f"{Path(folder).name}, {side} x {side}, {kind}", tuple(classes), scenes)
+        scenes.append(Scene(picture, places, tuple(ask_all or dict.fromkeys(chosen))))
+    kind = ", one among others of another" if is_odd_one_out else ""
+    return Game(f"{name}, {side} x {side}{kind}, {len(scenes[0].asked)} labels", scenes)
 
 
 def middle_square(picture: Image.Image) -> Image.Image:
@@ -105,7 +135,7 @@ def annotated(file: str, folder: str, n: int) -> Game:
     known = read_annotations(Path(file))
     identities = sorted({key[0] for key in known.truths}, key=str)
     random.Random(0).shuffle(identities)
-    scenes = []
+    names, scenes = tuple(known.categories.values()), []
     for identity in identities[:n]:
         try:
             picture = decode_image(Path(folder) / known.pictures[identity])
@@ -117,9 +147,8 @@ def annotated(file: str, folder: str, n: int) -> Game:
             if truth is not None and not truth.is_crowd.all():
                 boxes = truth.boxes[~truth.is_crowd]
                 places[name] = [(x, y, x + w, y + h) for x, y, w, h in boxes]
-        scenes.append(Scene(picture, places))
-    names = tuple(known.categories.values())
-    return Game(f"{Path(file).stem}, {len(names)} labels", names, scenes)
+        scenes.append(Scene(picture, places, names))
+    return Game(f"{Path(file).stem}, {len(names)} labels", scenes)
 
 
 def is_hit(point: Point, boxes: Sequence[Box]) -> bool:
@@ -142,34 +171,30 @@ def largest(boxes: Sequence[Box]) -> Box:
     return left, top, max(right, left + 1), max(bottom, top + 1)
 
 
-def play(game: Game, model: str | None, wanted: Sequence[str]) -> Played:
+def play(game: Game, encoder: Encoder, ways: dict[str, Way]) -> Played:
     """Ask every way for each label that is in a scene."""
-    classifier = Classifier(LabelSet.from_names(game.labels), model=model, device="cpu")
-    source = open_named(model)
-    make = {
-        "centre": Centre,
-        "Grad-CAM": lambda: GradCam(classifier, source),
-        "Grad-CAM, twice the size": lambda: GradCam(classifier, source, 2.0),
-        "crops": lambda: Crops(classifier),
-        "explain": lambda: Explain(classifier, source),
-    }
-    ways: dict[str, Way] = {name: make[name]() for name in wanted}
-    played = Played({name: [] for name in wanted}, [])
+    played = Played({name: [] for name in ways}, [])
+    classifier = None
     for scene in game.scenes:
-        labels = [game.labels.index(label) for label in scene.places]
+        if classifier is None or classifier.label_set.names != scene.asked:
+            classifier = Classifier(LabelSet.from_names(scene.asked), encoder=encoder)
+        labels = [scene.asked.index(label) for label in scene.places]
         played.is_known.extend(known_alone(classifier, scene))
         for name, way in ways.items():
-            points = way.points(scene.picture, labels)
+            points = way.points(scene.picture, classifier, labels)
             pairs = zip(points, scene.places.values(), strict=True)
             played.hits[name] += [is_hit(point, boxes) for point, boxes in pairs]
     return played
 
 
-def games(options: argparse.Namespace) -> Iterator[Game]:
+def games(options: argparse.Namespace, encoder: Encoder) -> Iterator[Game]:
     """Make the games one after another."""
     for folder in options.mosaics:
-        for side in options.sides:
-            yield mosaics(folder, side, options.n)
+        all_classes, name = read_classes(folder), Path(folder).name
+        classes = sure_ones(all_classes, encoder, options.sure) if options.sure else all_classes
+        for side, asked in itertools.product(options.sides, options.asked):
+            names = tuple(all_classes) if asked == "all" else ()
+            yield mosaics(name, classes, side, options.n, ask_all=names)
     for file, folder in options.boxes:
         yield annotated(file, folder, options.n)
 
@@ -177,9 +202,17 @@ def games(options: argparse.Namespace) -> Iterator[Game]:
 def cell(hits: Sequence[bool], is_known: Sequence[bool]) -> str:
     """Write down a share with its interval, and that of the known pairs, in per cent."""
     right = np.array(hits)
-    found, among = share_interval(right), right[np.array(is_known)]
+    (low, high), among = wilson_interval(int(right.sum()), len(right)), right[np.array(is_known)]
     known = f" [{100 * among.mean():.0f}]" if len(among) else ""
-    return f"{100 * found.value:.0f} ({100 * found.low:.0f} to {100 * found.high:.0f}){known}"
+    return f"{100 * right.mean():.0f} ({100 * low:.0f} to {100 * high:.0f}){known}"
+
+
+def wilson_interval(n_right: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """Return the ends of the 95 % interval of a share (Wilson 1927)."""
+    share, wide = n_right / n, z * z / n
+    middle = (share + wide / 2) / (1 + wide)
+    half = z * math.sqrt(share * (1 - share) / n + wide / (4 * n)) / (1 + wide)
+    return middle - half, middle + half
 
 
 def main() -> None:
@@ -188,14 +221,18 @@ def main() -> None:
     parser.add_argument("--mosaics", nargs="*", default=[], help="folders of folders, one a class")
     parser.add_argument("--sides", nargs="+", type=int, default=[2, 3], help="tiles in a row")
     parser.add_argument("--boxes", nargs=2, action="append", default=[], help="FILE FOLDER")
+    parser.add_argument("--asked", nargs="+", default=["all"], choices=("all", "own"))
+    parser.add_argument("--sure", type=float, help="least probability of a tile's own class")
     parser.add_argument("--model")
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--n", type=int, default=200, help="pictures of a kind, at most")
     options = parser.parse_args()
-    print("| pictures | pairs | known alone |", " | ".join(options.ways), "|")
-    print("|---|---|---|" + "---|" * len(options.ways))
-    for game in games(options):
-        played = play(game, options.model, options.ways)
+    encoder, source = load_encoder(options.model, "cpu"), open_named(options.model)
+    ways = {name: WAYS[name](source) for name in options.ways}
+    print("| pictures | pairs | known alone |", " | ".join(ways), "|")
+    print("|---|---|---|" + "---|" * len(ways))
+    for game in games(options, encoder):
+        played = play(game, encoder, ways)
         n, known = len(played.is_known), 100 * np.mean(played.is_known)
         cells = [cell(hits, played.is_known) for hits in played.hits.values()]
         print(f"| {game.name} | {n:,} | {known:.0f} |", " | ".join(cells), "|", flush=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -10,16 +9,17 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from clipcli.encoder.torch.dense import stretched
+from clipcli.encoder.torch.dense_runner import DenseRunner
 from clipcli.encoder.torch.efficientnet import EfficientNetTower
 from clipcli.encoder.torch.load import load_model
 from clipcli.encoder.torch.vision import VisionTower
 from clipcli.images.preprocess import normalise
-from clipcli.pipeline.heat import HeatMaker, peak
+from clipcli.pipeline.heat import grids_of, heat_rows_of, peak
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from clipcli.models.open import ModelSource
@@ -32,53 +32,56 @@ CROP_BATCH = 16
 
 
 class Way(Protocol):
-    """Points at labels."""
+    """Points at some of a classifier's labels, by their numbers."""
 
-    def points(self, picture: Image.Image, labels: Sequence[int]) -> list[Point]:
+    def points(
+        self, picture: Image.Image, classifier: Classifier, labels: Sequence[int]
+    ) -> list[Point]:
         """Return a pixel for each of some labels."""
 
 
 class Centre:
     """The middle of the picture, which knows nothing."""
 
-    def points(self, picture: Image.Image, labels: Sequence[int]) -> list[Point]:
+    def points(
+        self, picture: Image.Image, classifier: Classifier, labels: Sequence[int]
+    ) -> list[Point]:
         """Return the middle, for every label."""
+        del classifier
         return [(picture.width / 2, picture.height / 2)] * len(labels)
 
 
 class Explain:
     """The peaks of explain's maps."""
 
-    def __init__(self, classifier: Classifier, source: ModelSource) -> None:
-        self._maker = HeatMaker(classifier, source, "cpu")
+    def __init__(self, source: ModelSource) -> None:
+        self._runner = DenseRunner(source, "cpu")
 
-    def points(self, picture: Image.Image, labels: Sequence[int]) -> list[Point]:
+    def points(
+        self, picture: Image.Image, classifier: Classifier, labels: Sequence[int]
+    ) -> list[Point]:
         """Return the peak of each label's map."""
-        grids = self._maker.grids(picture)
+        grids = grids_of(self._runner.encode(picture), heat_rows_of(classifier))
         return [peak(grids[label], *picture.size) for label in labels]
 
 
 class Crops:
     """The middle of the crop that classify is surest about, neutral words beside the labels."""
 
-    def __init__(self, classifier: Classifier) -> None:
-        self._classifier = classifier
-
-    @cached_property
-    def _rows(self) -> NDArray[np.float32]:
-        return np.concatenate([self._classifier.classifier, self._classifier.neutral])
-
-    def points(self, picture: Image.Image, labels: Sequence[int]) -> list[Point]:
+    def points(
+        self, picture: Image.Image, classifier: Classifier, labels: Sequence[int]
+    ) -> list[Point]:
         """Return the middle of each label's best crop."""
         boxes = crops_of(*picture.size)
         crops = [picture.crop(tuple(map(round, box))) for box in boxes]
         rows = np.concatenate(
             [
-                self._classifier.encode_images(crops[start : start + CROP_BATCH])
+                classifier.encode_images(crops[start : start + CROP_BATCH])
                 for start in range(0, len(crops), CROP_BATCH)
             ]
         )  # (k, d)
-        logits = self._classifier.logit_scale * (rows @ self._rows.T)  # (k, c + w)
+        texts = np.concatenate([classifier.classifier, classifier.neutral])  # (c + w, d)
+        logits = classifier.logit_scale * (rows @ texts.T)  # (k, c + w)
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
         best = shares.argmax(axis=0)[list(labels)]
@@ -105,21 +108,23 @@ class GradCam:
     a transformer takes. The picture is seen as classify sees it, but squashed and not cropped.
     """
 
-    def __init__(self, classifier: Classifier, source: ModelSource, scale: float = 1.0) -> None:
+    def __init__(self, source: ModelSource, scale: float = 1.0) -> None:
         self._tower = load_model(source, dtype=torch.float32).visual.eval()
         for weight in self._tower.parameters():
             weight.requires_grad_(False)
-        self._rows = torch.from_numpy(np.asarray(classifier.classifier, np.float32))  # (c, d)
         self._preprocessing = source.config.preprocessing
         self._side = round(source.config.preprocessing.size * scale / 32) * 32
 
-    def points(self, picture: Image.Image, labels: Sequence[int]) -> list[Point]:
+    def points(
+        self, picture: Image.Image, classifier: Classifier, labels: Sequence[int]
+    ) -> list[Point]:
         """Return the peak of each label's map."""
+        texts = torch.from_numpy(np.asarray(classifier.classifier, np.float32))  # (c, d)
         resized = picture.resize((self._side, self._side), Image.Resampling.BICUBIC)
         pixels = torch.from_numpy(normalise(np.asarray(resized)[None], self._preprocessing))
         activations, vector = activations_and_vector(self._tower, pixels)  # (k, gh, gw), (1, d)
         found = []
-        for cosine in F.normalize(vector, dim=1)[0] @ self._rows[list(labels)].T:
+        for cosine in F.normalize(vector, dim=1)[0] @ texts[list(labels)].T:
             (slope,) = torch.autograd.grad(cosine, activations, retain_graph=True)
             weights = slope.mean(dim=(1, 2))  # (k,)
             heat = torch.einsum("k,khw->hw", weights, activations.detach()).clamp(min=0)
@@ -137,7 +142,9 @@ def activations_and_vector(tower: nn.Module, pixels: Tensor) -> tuple[Tensor, Te
     x = tower.conv1(pixels)  # (1, width, gh, gw)
     grid = x.shape[2:]
     x = x.flatten(2).transpose(1, 2)
-    x = torch.cat([tower.class_embedding.expand(1, 1, -1), x], dim=1) + tower.positional_embedding
+    learned = tower.positional_embedding
+    positions = torch.cat([learned[:1], stretched(learned[1:], *grid)])  # (1 + gh gw, width)
+    x = torch.cat([tower.class_embedding.expand(1, 1, -1), x], dim=1) + positions
     x = tower.ln_pre(x)
     *blocks, last = tower.transformer.resblocks.children()
     for block in blocks:
