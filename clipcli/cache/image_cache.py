@@ -61,6 +61,7 @@ class ImageCache:
         self._store: Store | None = None
         self._opening = threading.Lock()
         self._noted: set[tuple[str, ...]] = set()
+        self._facts: dict[tuple[str, ...], str] = {}  # which stay as they are for a run
 
     @property
     def is_off(self) -> bool:
@@ -88,7 +89,7 @@ class ImageCache:
         """Return the device and precision that torch chose here for what is asked, if noted."""
         if self.is_off:
             return None
-        facts = facts_of(asked)
+        facts = self._facts_of(asked)
         return self.ask(lambda store: store.choice(facts), None)
 
     def note_choice(self, asked: Sequence[str], device: str, precision: str) -> None:
@@ -96,8 +97,14 @@ class ImageCache:
         choice = (*asked, device, precision)
         if not self.is_off and choice not in self._noted:
             self._noted.add(choice)
-            facts = facts_of(asked)
+            facts = self._facts_of(asked)
             self.ask(lambda store: store.note_choice(facts, device, precision), None)
+
+    def _facts_of(self, asked: Sequence[str]) -> str:
+        key = tuple(asked)
+        if key not in self._facts:
+            self._facts[key] = facts_of(asked)
+        return self._facts[key]
 
     def knows_model(self, fingerprint: str) -> bool:
         """Say whether there may be vectors of a model."""

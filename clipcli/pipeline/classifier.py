@@ -186,9 +186,8 @@ class Classifier:
         """Begin with the labels in the background, without torch, while it loads."""
         if self.probe is None and self._labels is None:
             self._labels = Future()
-            threading.Thread(
-                target=self._encode_labels_into, args=(self._labels,), name="labels", daemon=True
-            ).start()
+            begun = (self._labels,)
+            threading.Thread(target=self._encode_labels_into, args=begun, daemon=True).start()
 
     def _encode_labels_into(self, future: Future[LabelRows]) -> None:
         try:
@@ -199,6 +198,7 @@ class Classifier:
             )
         except BaseException as error:  # whatever it is, it belongs to the thread that waits
             future.set_exception(error)
+        import clipcli.pipeline.scoring  # noqa: F401 - soon needed; pictures are being decoded yet
 
     def score(self, pictures: Sequence[Embedded]) -> list[Classified]:
         """Rank the labels of pictures whose vectors are there already, at least one of them."""
