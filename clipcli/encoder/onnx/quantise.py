@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipcli.encoder.check_images import calibration_pixels
+from clipcli.encoder.onnx.library import onnx_runtime
 from clipcli.encoder.onnx.runner import FINGERPRINT, INPUT
 from clipcli.models.config import EfficientNetLite, ModifiedResNet
 from clipcli.models.source import ModelSource
@@ -78,8 +79,7 @@ def _quantise_by_photographs(optimised: Path, path: Path, source: ModelSource) -
 
 def _optimise(plain: Path, path: Path) -> None:
     """Fold what is known: casts and transposes of weights, batch norms."""
-    import onnxruntime
-
+    onnxruntime = onnx_runtime()
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(path)

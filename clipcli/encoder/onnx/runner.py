@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipcli.encoder.onnx.folded import RECIPE_NAME, fold, read_recipe
+from clipcli.encoder.onnx.library import onnx_runtime
 from clipcli.errors import DeviceError, ModelError
 from clipcli.models.config import VisionTransformer
 from clipcli.models.folder import builtin_model_folder
@@ -42,8 +43,7 @@ class OnnxTower:
     """
 
     def __init__(self, graph: Path, source: ModelSource) -> None:
-        import onnxruntime
-
+        onnxruntime = onnx_runtime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4  # nothing: its errors are raised as well
@@ -98,8 +98,7 @@ class OnnxTower:
 
 def _make_session(graph: Path, options: SessionOptions, fingerprint: str) -> InferenceSession:
     """Load a graph, and check that it belongs to the weights of that fingerprint."""
-    import onnxruntime
-
+    onnxruntime = onnx_runtime()
     providers = ["CPUExecutionProvider"]
     try:
         session = onnxruntime.InferenceSession(str(graph), options, providers=providers)
@@ -118,8 +117,7 @@ def _give_weights(options: SessionOptions, graph: Path, plan: TensorPlan) -> lis
     recipe = graph.with_name(RECIPE_NAME)
     if not recipe.is_file():
         return []
-    import onnxruntime
-
+    onnxruntime = onnx_runtime()
     weights = fold(read_recipe(recipe), plan)
     given = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
     options.add_external_initializers(list(weights), given)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from clipcli.encoder.onnx.folded import RECIPE_NAME, write_recipe
+from clipcli.encoder.onnx.library import onnx_runtime
 from clipcli.encoder.onnx.runner import FINGERPRINT, INPUT
 from clipcli.encoder.torch.export import PixelsToEmbeddings
 from clipcli.encoder.torch.onnx_folding import fold_norms, fold_pads
@@ -101,8 +102,8 @@ def _simplify(path: Path) -> None:
     time then.
     """
     import onnx
-    import onnxruntime
 
+    onnxruntime = onnx_runtime()
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(path.with_suffix(".simple"))

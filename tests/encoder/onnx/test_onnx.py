@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -268,3 +269,20 @@ def test_an_imported_model_is_exported_like_any_other(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         encoder.encode_images(pixels), torch_rows(source, pixels), atol=TOLERANCE
     )
+
+
+def test_no_library_reports_to_anybody(tmp_path: Path) -> None:
+    picture = Path(__file__).parents[3] / "examples" / "photos" / "cat.jpg"
+    known = ("CI", "GITHUB", "ORT_", "PYTEST", "XDG_")  # by these it may tell that it is tested
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(known)}
+    homes = {"HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "clipcli", "classify", str(picture), "--labels", "cat,dog", "-q"],
+        env=environment | homes,
+        capture_output=True,
+        check=True,
+    )
+
+    assert done.stdout.split(b"\t")[1] == b"cat"
+    assert not [path for path in tmp_path.rglob("*") if "onnxruntime" in path.name]

@@ -1,0 +1,21 @@
+"""ONNX Runtime, imported so that it tells nobody of it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+# Builds for Linux and macOS since 1.32 write a number for the machine into the user's cache folder
+# and send what models are run, unless this is set before the import; it had another name at first.
+SILENCE = ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED")
+
+
+def onnx_runtime() -> Any:
+    """Import ONNX Runtime with its telemetry off, unless the user has said otherwise."""
+    for variable in SILENCE:
+        os.environ.setdefault(variable, "1")
+    import onnxruntime
+
+    if os.environ[SILENCE[0]] == "1":
+        onnxruntime.disable_telemetry_events()  # Windows asks no variable
+    return onnxruntime
