@@ -42,7 +42,7 @@ class LocateQuery:
             max=1.0,
             metavar="SCORE",
             help="List no box with a lower score. Left out: 0.1 with OWL-ViT and OWLv2, 0.3 with "
-            "Grounding DINO and its like, 0.3 with the small locator of the bundled model, "
+            "Grounding DINO and its like, 0.25 with the small locator of the bundled model, "
             "else 0.5.",
             show_default=False,
         ),

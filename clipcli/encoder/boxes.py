@@ -31,6 +31,20 @@ def overlaps(
     return shares
 
 
+def shares_within(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how much of each other's area (n, 4) lies within one box (4,): (n,)."""
+    import numpy as np
+
+    left_top = np.maximum(box[:2], others[:, :2])  # (n, 2)
+    right_bottom = np.minimum(box[2:], others[:, 2:])  # (n, 2)
+    common = np.maximum(right_bottom - left_top, 0).prod(axis=1)  # (n,)
+    areas = (others[:, 2:] - others[:, :2]).prod(axis=1)  # (n,)
+    shares: NDArray[np.float32] = np.divide(
+        common, areas, out=np.zeros_like(common), where=areas > 0
+    )
+    return shares
+
+
 def suppress(
     corners: NDArray[np.float32],
     scores: NDArray[np.float32],
@@ -38,6 +52,7 @@ def suppress(
     limit: float,
     *,
     extra: float = 0.0,
+    inside: float = 1.0,
 ) -> NDArray[np.intp]:
     """Drop boxes that overlap a better one of their class by more than ``limit``.
 
@@ -51,6 +66,8 @@ def suppress(
         Intersection over union; 1 keeps all.
     extra
         See :func:`overlaps`.
+    inside
+        Drop those as well of which more than this share lies within a better one.
 
     Returns
     -------
@@ -68,5 +85,8 @@ def suppress(
         kept.append(int(best))
         same = classes[rest] == classes[best]
         shares = overlaps(corners[best], corners[rest], extra=extra)
-        order = rest[~(same & (shares > limit))]
+        again = shares > limit
+        if inside < 1:
+            again |= shares_within(corners[best], corners[rest]) > inside
+        order = rest[~(same & again)]
     return np.array(kept, dtype=np.intp)

@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from clipcli.encoder.boxes import suppress
 from clipcli.encoder.small_boxes import SmallHead, corners_of, doubled
 from clipcli.models.folder import builtin_model_folder
 from clipcli.models.locators.small import find_small
@@ -92,3 +93,17 @@ def test_doubling_interpolates_as_torch_does() -> None:
     expected = F.interpolate(torch.from_numpy(x), scale_factor=2, mode="bilinear").numpy()
 
     np.testing.assert_allclose(doubled(x), expected, atol=1e-6)
+
+
+def test_a_box_within_a_better_one_of_its_class_is_dropped() -> None:
+    whole = [0, 0, 10, 10]
+    part = [6, 0, 12, 10]  # 40 of its 60 lie within the whole; intersection over union is 1 / 3
+    beside = [8, 0, 14, 10]  # 20 of its 60
+    corners = np.array([part, whole, beside, part], np.float32)
+    scores = np.array([0.8, 0.9, 0.7, 0.6], np.float32)
+    classes = np.array([0, 0, 0, 1], np.intp)
+
+    assert suppress(corners, scores, classes, 0.9).tolist() == [1, 0, 2, 3]
+    assert suppress(corners, scores, classes, 0.9, inside=0.6).tolist() == [1, 2, 3]
+    assert suppress(corners, scores, classes, 0.9, inside=0.7).tolist() == [1, 0, 2, 3]
+    assert suppress(corners, scores, classes, 1.0, inside=0.6).tolist() == [1, 0, 2, 3]

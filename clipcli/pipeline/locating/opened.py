@@ -39,7 +39,7 @@ USUAL = {
     "mm-grounding-dino": (0.3, 1.0),
     "grounding-dino": (0.3, 1.0),
 }
-SMALL = (0.3, 0.5)  # of the small locator, likewise
+SMALL = (0.25, 0.5)  # of the small locator, likewise
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from clipcli.encoder.torch.dense_runner import DenseRunner
     from clipcli.pipeline.classifier import Classifier
 
+# Its usual mistake is a second box around a part. Without those of which more lies within another,
+# 78 of 100 boxes are right where 49 were, and nothing more is missed (LOG.md of train_mini).
+INSIDE = 0.6
+
 
 class SmallLocator:
     """Looks at a picture before it knows the question; its labels are the question's phrases."""
@@ -70,7 +74,7 @@ class SmallLocator:
         sides = np.array([sight.width, sight.height] * 2, np.float32)
         corners = (np.concatenate([centre - half, centre + half], axis=1) * sides)[at]
         chosen = scores[at, phrases]
-        stay = suppress(corners, chosen, phrases, nms)
+        stay = suppress(corners, chosen, phrases, nms, inside=INSIDE)
         corners = np.clip(corners[stay], 0, sides).astype(np.float32)
         return Boxes(corners, chosen[stay].astype(np.float32), phrases[stay].astype(np.intp))
 

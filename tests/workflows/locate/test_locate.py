@@ -432,7 +432,7 @@ def test_a_picture_beyond_the_usual_limit_is_drawn_too(
     options = [option for path in outputs for option in ("-o", path)]
 
     code = locate(
-        *(PHOTOS / "cat.jpg", "--labels", "cat, rocket", "--max-pixels", 1),
+        *(PHOTOS / "cat.jpg", "--labels", "cat, rocket", "--top", 1, "--max-pixels", 1),
         *(*options, "--crops", tmp_path / "crops"),
     )
 
