@@ -47,13 +47,14 @@ class OnnxTower:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4  # nothing: its errors are raised as well
-        # Subtle: the session reads the arrays for as long as it lives, so they are kept.
+        # Subtle: the session reads the arrays for as long as it lives, so they are kept; by the
+        # thread as well, since a tower that is soon dropped takes them away while it is being made.
         self._given = _give_weights(options, graph, source.plan)
         self._width = source.config.architecture.embed_dim
         self._pool = ThreadPoolExecutor(usable_cores(), thread_name_prefix="encode")
         # It lets go of the interpreter, and other modules are imported meanwhile.
         fingerprint = source.config.fingerprint
-        self._made = self._pool.submit(_make_session, graph, options, fingerprint)
+        self._made = self._pool.submit(_make_session, graph, options, fingerprint, self._given)
 
     @property
     def _session(self) -> InferenceSession:
@@ -96,7 +97,9 @@ class OnnxTower:
         return rows
 
 
-def _make_session(graph: Path, options: SessionOptions, fingerprint: str) -> InferenceSession:
+def _make_session(
+    graph: Path, options: SessionOptions, fingerprint: str, given: list[OrtValue]
+) -> InferenceSession:
     """Load a graph, and check that it belongs to the weights of that fingerprint."""
     onnxruntime = onnx_runtime()
     providers = ["CPUExecutionProvider"]
@@ -109,6 +112,7 @@ def _make_session(graph: Path, options: SessionOptions, fingerprint: str) -> Inf
             f"{graph}: belongs to other weights",
             hint=f"python -m clipcli.encoder.onnx.export {graph.parent}",
         )
+    del given  # held until here
     return session
 
 

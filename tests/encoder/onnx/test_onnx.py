@@ -286,3 +286,18 @@ def test_no_library_reports_to_anybody(tmp_path: Path) -> None:
 
     assert done.stdout.split(b"\t")[1] == b"cat"
     assert not [path for path in tmp_path.rglob("*") if "onnxruntime" in path.name]
+
+
+def test_a_tower_may_be_dropped_while_its_session_is_being_made() -> None:
+    code = (
+        "from clipcli.encoder.onnx.runner import GRAPH_NAME, OnnxTower\n"
+        "from clipcli.models.folder import builtin_model_folder\n"
+        "from clipcli.models.open import open_model\n"
+        "source = open_model(builtin_model_folder())\n"
+        "for _ in range(20):\n"
+        "    OnnxTower(source.path / GRAPH_NAME, source)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+
+    assert done.returncode == 0  # not -11: the weights were still there
