@@ -19,9 +19,7 @@ def overlaps(
     """
     import numpy as np
 
-    left_top = np.maximum(box[:2], others[:, :2])  # (n, 2)
-    right_bottom = np.minimum(box[2:], others[:, 2:])  # (n, 2)
-    common = np.maximum(right_bottom - left_top + extra, 0).prod(axis=1)  # (n,)
+    common = _common(box, others, extra)
     area = (box[2:] - box[:2] + extra).prod()
     areas = (others[:, 2:] - others[:, :2] + extra).prod(axis=1)  # (n,)
     union = area + areas - common
@@ -35,9 +33,7 @@ def shares_within(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDAr
     """Return how much of each other's area (n, 4) lies within one box (4,): (n,)."""
     import numpy as np
 
-    left_top = np.maximum(box[:2], others[:, :2])  # (n, 2)
-    right_bottom = np.minimum(box[2:], others[:, 2:])  # (n, 2)
-    common = np.maximum(right_bottom - left_top, 0).prod(axis=1)  # (n,)
+    common = _common(box, others)
     areas = (others[:, 2:] - others[:, :2]).prod(axis=1)  # (n,)
     shares: NDArray[np.float32] = np.divide(
         common, areas, out=np.zeros_like(common), where=areas > 0
@@ -90,3 +86,15 @@ def suppress(
             again |= shares_within(corners[best], corners[rest]) > inside
         order = rest[~(same & again)]
     return np.array(kept, dtype=np.intp)
+
+
+def _common(
+    box: NDArray[np.float32], others: NDArray[np.float32], extra: float = 0.0
+) -> NDArray[np.float32]:
+    """Return the area that a box (4,) has in common with each other (n, 4): (n,)."""
+    import numpy as np
+
+    left_top = np.maximum(box[:2], others[:, :2])  # (n, 2)
+    right_bottom = np.minimum(box[2:], others[:, 2:])  # (n, 2)
+    common: NDArray[np.float32] = np.maximum(right_bottom - left_top + extra, 0).prod(axis=1)
+    return common

@@ -67,14 +67,23 @@ def heat_rows_of(classifier: Classifier) -> HeatRows:
     return HeatRows(rows, len(classifier.label_set.labels), classifier.logit_scale)
 
 
-def grids_of(places: NDArray[np.float32], heat_rows: HeatRows) -> NDArray[np.float32]:
-    """Return each label's share at places (gh, gw, d): (c, gh, gw), 0 to 1."""
+def shares_of(places: NDArray[np.float32], heat_rows: HeatRows) -> NDArray[np.float32]:
+    """Return each label's share at places (…, d), beside the neutral words: (…, c), 0 to 1."""
     import numpy as np
 
-    logits = heat_rows.logit_scale * (places @ heat_rows.rows.T)  # (gh, gw, c + w)
-    weights = np.exp(logits - logits.max(axis=2, keepdims=True))
-    weights[:, :, heat_rows.n_labels :] *= NEUTRAL_WEIGHT
-    shares = weights[:, :, : heat_rows.n_labels] / weights.sum(axis=2, keepdims=True)  # (gh, gw, c)
+    logits = heat_rows.logit_scale * (places @ heat_rows.rows.T)  # (…, c + w)
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    weights[..., heat_rows.n_labels :] *= NEUTRAL_WEIGHT
+    weights /= weights.sum(axis=-1, keepdims=True)
+    shares: NDArray[np.float32] = weights[..., : heat_rows.n_labels]
+    return shares
+
+
+def grids_of(places: NDArray[np.float32], heat_rows: HeatRows) -> NDArray[np.float32]:
+    """Return each label's share at places (gh, gw, d), smoothed: (c, gh, gw), 0 to 1."""
+    import numpy as np
+
+    shares = shares_of(places, heat_rows)  # (gh, gw, c)
     return smoothed(np.ascontiguousarray(shares.transpose(2, 0, 1), dtype=np.float32))
 
 

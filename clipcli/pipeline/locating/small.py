@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from clipcli.encoder.boxes import suppress
 from clipcli.encoder.locator import Boxes, Question, Sight
-from clipcli.pipeline.heat import NEUTRAL_WEIGHT
+from clipcli.pipeline.heat import HeatRows, heat_rows_of, shares_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +68,7 @@ class SmallLocator:
         import numpy as np
 
         del question
-        scores = sight.places[:, 1:2] * self._shares(sight.rows)  # (n, c)
+        scores = sight.places[:, 1:2] * shares_of(sight.rows, self._heat_rows)  # (n, c)
         at, phrases = np.nonzero(scores > min_score)  # (m,) each
         centre, half = sight.places[:, 2:4], sight.places[:, 4:] / 2
         sides = np.array([sight.width, sight.height] * 2, np.float32)
@@ -78,20 +78,6 @@ class SmallLocator:
         corners = np.clip(corners[stay], 0, sides).astype(np.float32)
         return Boxes(corners, chosen[stay].astype(np.float32), phrases[stay].astype(np.intp))
 
-    def _shares(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return each label's share of rows (n, d) beside the neutral words: (n, c)."""
-        import numpy as np
-
-        labels, words = self._labels
-        logits = self._classifier.logit_scale * (rows @ np.concatenate([labels, words]).T)
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        weights[:, len(labels) :] *= NEUTRAL_WEIGHT
-        shares: NDArray[np.float32] = weights[:, : len(labels)] / weights.sum(axis=1, keepdims=True)
-        return shares
-
     @cached_property
-    def _labels(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The rows of labels and of neutral words."""
-        import numpy as np
-
-        return np.asarray(self._classifier.classifier, np.float32), self._classifier.neutral
+    def _heat_rows(self) -> HeatRows:
+        return heat_rows_of(self._classifier)
