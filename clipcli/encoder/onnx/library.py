@@ -6,7 +6,8 @@ import os
 from typing import Any
 
 # Builds for Linux and macOS since 1.32 write a number for the machine into the user's cache folder
-# and send what models are run, unless this is set before the import; it had another name at first.
+# and are made to report how they are used, unless this is set before the import; it had another
+# name at first.
 SILENCE = ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED")
 
 
