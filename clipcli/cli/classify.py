@@ -97,5 +97,5 @@ def _heats(session: Session, classifier: Classifier) -> HeatViews:
     if classifier.probe is not None:
         raise UsageError("--explain and --probe: a probe's answers have no heat maps")
     maker = HeatMaker(classifier, open_named(session.model.model), session.model.device)
-    max_pixels = session.model.decoding().max_pixels
-    return HeatViews(maker, classifier.label_set.names, max_pixels)
+    how = session.model.decoding()
+    return HeatViews(maker, classifier.label_set.names, how.max_pixels, how.convert_profiles)

@@ -26,15 +26,23 @@ def open_upright(
     *,
     at_least_px: int | None = None,
     max_pixels: int = MAX_PIXELS,
+    convert_profiles: bool = False,
 ) -> Upright:
     """Decode a picture; with ``at_least_px`` a large JPEG may come reduced.
+
+    With ``convert_profiles``, the colours of a picture with a profile are converted to sRGB.
 
     Raises
     ------
     ImageError
         With the reason in a few words.
     """
-    decoded = decode(source, max_pixels=max_pixels, at_least_px=at_least_px)
+    decoded = decode(
+        source,
+        max_pixels=max_pixels,
+        at_least_px=at_least_px,
+        convert_profiles=convert_profiles,
+    )
     left, top, right, bottom = decoded.box
     across, down = right - left, bottom - top
     factor = max(1, round((decoded.n_pixels / (across * down)) ** 0.5))

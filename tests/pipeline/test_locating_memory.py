@@ -26,6 +26,7 @@ from clipcli.pipeline.locating.memory import (
     unpack_seen,
 )
 from tests.encoder.torch.locators.test_owl import build, photo, write
+from tests.images.test_profiles import profile_of
 
 Locate = Callable[..., list[dict[str, Any]]]
 
@@ -190,3 +191,23 @@ def test_sights_come_back_rounded_unless_exact(exact: bool, largest: float) -> N
     assert (seen.width, seen.height, seen.sight.width, seen.sight.height) == (400, 300, 40, 30)
     assert (seen.sight.places == sight.places).all()
     assert np.abs(seen.sight.rows - rows).max() <= largest * np.abs(rows).max()
+
+
+def test_converted_colours_are_looked_at_and_kept_apart(locate: Locate, photos: Path) -> None:
+    swapped = profile_of("sRGB").replace(b"rXYZ", b"????").replace(b"bXYZ", b"rXYZ")
+    pixels = photo(90, 70)
+    pixels[..., 0] //= 3  # so that red and blue are not alike
+    by_profile = {"icc_profile": swapped.replace(b"????", b"bXYZ")}
+    for old in photos.iterdir():
+        old.unlink()
+    Image.fromarray(pixels).save(photos / "0.png", **by_profile)
+    as_stored = locate("--labels", "cat, dog")
+
+    converted = locate("--labels", "cat, dog", "--convert-profiles")
+
+    Image.fromarray(np.ascontiguousarray(pixels[..., ::-1])).save(photos / "0.png")
+    by_hand = locate("--labels", "cat, dog")
+    assert len(converted[0]["boxes"]) == len(by_hand[0]["boxes"]) > 0
+    for ours, theirs in zip(converted[0]["boxes"], by_hand[0]["boxes"], strict=True):
+        assert ours["score"] == pytest.approx(theirs["score"], abs=0.01)  # rounded differently
+    assert converted != as_stored

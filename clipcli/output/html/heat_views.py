@@ -35,12 +35,16 @@ class HeatViews:
     maker: HeatMaker
     names: Sequence[str]  # of all labels, in the order of the maker's grids
     max_pixels: int = MAX_PIXELS
+    convert_profiles: bool = False
 
     def of(self, result: Classified) -> tuple[View, ...]:
         """Return a view a label; none for a picture that cannot be read again, as in an archive."""
         try:
             picture = open_upright(
-                result.path, at_least_px=ENOUGH_PX, max_pixels=self.max_pixels
+                result.path,
+                at_least_px=ENOUGH_PX,
+                max_pixels=self.max_pixels,
+                convert_profiles=self.convert_profiles,
             ).image
         except (ImageError, MemoryError):
             return ()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from clipcli.models.source import ModelSource
     from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.inputs import Input
+    from clipcli.pipeline.reader import DecodeOptions
     from clipcli.pipeline.session import Session
 
 COARSE_MIN_SCORE = 0.5
@@ -53,8 +54,7 @@ class Opened:
     method: Method
     model: str
     fingerprint: str
-    max_pixels: int
-    exact: bool
+    decoding: DecodeOptions
 
     def locate(self, found: Iterable[Input]) -> Iterator[Located | Skipped]:
         """Yield boxes, or why there are none, for every input in order."""
@@ -66,8 +66,7 @@ class Opened:
                 self.question,
                 self.rules.top,
                 method=self.method,
-                max_pixels=self.max_pixels,
-                exact=self.exact,
+                decoding=self.decoding,
             )
         finally:
             self.memory.close()
@@ -104,7 +103,8 @@ class Opened:
             "min_score": self.rules.min_score,
             "nms": self.rules.nms,
             "top": self.rules.top,
-            "exact": self.exact,
+            "exact": self.decoding.exact,
+            "convert_profiles": self.decoding.convert_profiles,
             "versions": versions(),
             "started": started,
             "finished": now(),
@@ -165,8 +165,7 @@ def _with_model(
         method="model",
         model=source.name,
         fingerprint=source.fingerprint,
-        max_pixels=decoding.max_pixels,
-        exact=decoding.exact,
+        decoding=decoding,
     )
 
 
@@ -189,8 +188,8 @@ def _remembering(
 
     from clipcli.images.decode import DECODER_VERSION
 
-    exact = session.model.exact
-    decoder = f"{DECODER_VERSION} Pillow {PIL.__version__}"
+    exact, convert_profiles = session.model.exact, session.model.convert_profiles
+    decoder = f"{DECODER_VERSION} Pillow {PIL.__version__}" + " sRGB" * convert_profiles
     asked = (question.phrases, question.sentence, question.spans, rules.min_score, rules.nms)
 
     def facts(kind: str, *more: object) -> ByteFacts:
@@ -234,8 +233,7 @@ def _small(
         method="small",
         model=name,
         fingerprint=small.fingerprint,
-        max_pixels=decoding.max_pixels,
-        exact=decoding.exact,
+        decoding=decoding,
     )
 
 
@@ -256,6 +254,5 @@ def _coarse(session: Session, source: ModelSource, question: Question, rules: Bo
         method="coarse",
         model=name,
         fingerprint=fingerprint,
-        max_pixels=decoding.max_pixels,
-        exact=decoding.exact,
+        decoding=decoding,
     )

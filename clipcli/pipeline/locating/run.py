@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from clipcli.pipeline.inputs import Input
     from clipcli.pipeline.locating.look import Look
     from clipcli.pipeline.locating.memory import Answer, Memory
+    from clipcli.pipeline.reader import DecodeOptions
 
 Method: TypeAlias = Literal["model", "small", "coarse"]
 ENOUGH_PX = 1600  # a large JPEG may be decoded at a reduced size, down to this
@@ -55,11 +56,10 @@ def locate(
     top: int,
     *,
     method: Method,
-    max_pixels: int,
-    exact: bool,
+    decoding: DecodeOptions,
 ) -> Iterator[Located | Skipped]:
     """Yield boxes, or why there are none, for every input in order."""
-    sized = _Sized(look, memory, None if exact else ENOUGH_PX, max_pixels)
+    sized = _Sized(look, memory, decoding)
     for entry in found:
         if isinstance(entry, Skipped):
             yield entry
@@ -82,8 +82,7 @@ class _Sized:
 
     look: Look
     memory: Memory
-    at_least_px: int | None
-    max_pixels: int
+    decoding: DecodeOptions
 
     def answer(self, entry: ImageFile | ImageData) -> Answer:
         """Find a picture's boxes.
@@ -96,16 +95,21 @@ class _Sized:
         if data is None or self.memory.is_off:
             return self.look.look(self._open(entry.path if data is None else data), None)
         content = hash_content(data)
-        answer = self.memory.answer(content, self.max_pixels)
+        answer = self.memory.answer(content, self.decoding.max_pixels)
         if answer is None:
-            answer = self.look.recall(content, self.max_pixels)
+            answer = self.look.recall(content, self.decoding.max_pixels)
             if answer is None:
                 answer = self.look.look(self._open(data), content)
             self.memory.keep_answer(content, answer)
         return answer
 
     def _open(self, source: str | bytes) -> Upright:
-        return open_upright(source, at_least_px=self.at_least_px, max_pixels=self.max_pixels)
+        return open_upright(
+            source,
+            at_least_px=None if self.decoding.exact else ENOUGH_PX,
+            max_pixels=self.decoding.max_pixels,
+            convert_profiles=self.decoding.convert_profiles,
+        )
 
     @staticmethod
     def _whole(path: str) -> bytes | None:

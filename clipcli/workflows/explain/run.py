@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from clipcli.images.find import ImageFile
     from clipcli.pipeline.classifier import Classifier
-    from clipcli.pipeline.reader import Embedded
+    from clipcli.pipeline.reader import DecodeOptions, Embedded
     from clipcli.pipeline.session import Session
 
 ENOUGH_PX = 640  # a large JPEG may be decoded at a reduced size, down to this
@@ -53,13 +53,13 @@ def explain(
 ) -> Iterator[Explained | Skipped]:
     """Yield an explanation for every input, in order."""
     reasons = Reasons(classifier)
-    max_pixels = session.model.decoding().max_pixels
+    decoding = session.model.decoding()
     for entry in session.embedded(found):
         if isinstance(entry, Skipped):
             yield entry
             continue
         try:
-            yield _explained(entry, classifier, maker, reasons, max_pixels)
+            yield _explained(entry, classifier, maker, reasons, decoding)
         except ImageError as error:  # it was there a moment ago
             yield Skipped(entry.path, str(error))
 
@@ -69,12 +69,17 @@ def _explained(
     classifier: Classifier,
     maker: HeatMaker,
     reasons: Reasons,
-    max_pixels: int,
+    decoding: DecodeOptions,
 ) -> Explained:
     import numpy as np
 
     result: Classified = classifier.score([entry])[0]
-    picture = open_upright(entry.path, max_pixels=max_pixels, at_least_px=ENOUGH_PX)
+    picture = open_upright(
+        entry.path,
+        max_pixels=decoding.max_pixels,
+        at_least_px=ENOUGH_PX,
+        convert_profiles=decoding.convert_profiles,
+    )
     width, height = picture.width, picture.height
     grids = maker.grids(picture.image)  # (c, gh, gw)
     places = {name: i for i, name in enumerate(classifier.label_set.names)}

@@ -16,6 +16,7 @@ from clipcli.images.decode import decode_image
 from clipcli.models.resolve import open_named
 from clipcli.pipeline.heat import HeatMaker, peak, smoothed, stretch
 from clipcli.workflows.explain.panels import adds
+from tests.images.test_profiles import profile_of
 
 PHOTOS = Path(__file__).parents[3] / "examples" / "photos"
 Explain = Callable[..., int]
@@ -190,3 +191,24 @@ def test_a_picture_beyond_the_usual_limit_is_drawn_too(
     assert code == 0
     assert Image.open(outputs[0]).height > 300
     assert "data:image/jpeg" in outputs[1].read_text(encoding="utf-8")
+
+
+def test_maps_are_of_converted_colours(explain: Explain, tmp_path: Path) -> None:
+    swapped = profile_of("sRGB").replace(b"rXYZ", b"????").replace(b"bXYZ", b"rXYZ")
+    stored = tile("citrus")
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    stored.save(folder / "profile.png", icc_profile=swapped.replace(b"????", b"bXYZ"))
+    Image.merge("RGB", stored.split()[::-1]).save(folder / "by-hand.png")
+    maps = {}
+    for name, options in (("profile", ("--convert-profiles",)), ("by-hand", ()), ("stored", ())):
+        path = folder / f"{name}.png" if name != "stored" else folder / "profile.png"
+        out = tmp_path / f"{name}.npz"
+        assert explain(path, "--labels", "orange, plum", "-o", out, *options) == 0
+        with np.load(out) as arrays:
+            maps[name] = np.concatenate(
+                [arrays[key].ravel() for key in arrays.files if arrays[key].dtype.kind == "f"]
+            )
+
+    assert np.abs(maps["profile"] - maps["by-hand"]).max() < 0.03  # rounded differently
+    assert np.abs(maps["profile"] - maps["stored"]).max() > 0.1
