@@ -427,7 +427,8 @@ def test_a_picture_beyond_the_usual_limit_is_drawn_too(
 ) -> None:
     monkeypatch.setattr("clipcli.workflows.locate.datasets.MAX_PIXELS", 1000)
     monkeypatch.setattr("clipcli.images.upright.MAX_PIXELS", 1000)
-    monkeypatch.setattr(open_upright, "__kwdefaults__", {"at_least_px": None, "max_pixels": 1000})
+    usual = open_upright.__kwdefaults__ | {"max_pixels": 1000}
+    monkeypatch.setattr(open_upright, "__kwdefaults__", usual)
     outputs = [tmp_path / f"x.{name}" for name in ("png", "html")]
     options = [option for path in outputs for option in ("-o", path)]
 
