@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -245,3 +247,72 @@ def test_a_source_that_cannot_be_had_is_named_and_left_out(
     assert "birds: no clone of someone/birds" in told
     with pytest.raises(SystemExit, match="no clone of any source"):
         available(tmp_path / "sources.yaml", tmp_path / "nowhere", tmp_path)
+
+
+def test_a_manifest_is_written_from_a_clones_folders(
+    tmp_path: Path, recipe: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "clones/someone/fruit"
+    texts = {
+        "data/Red_Apple/1.jpg": "a",
+        "data/Red_Apple/copy.JPG": "a",
+        "data/Red_Apple/2.png": "b",
+    }
+    texts |= {
+        "data/pear/3.jpg": "c",
+        "data/other/4.jpg": "d",
+        "data/pear/notes.txt": "e",
+        "5.jpg": "f",
+    }
+    for name, text in texts.items():
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text(text, encoding="utf-8")
+    git = ["git", "-C", str(work), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "fruit"]):
+        subprocess.run([*git, *command], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    entry = {"name": "fruit", "repository": "someone/fruit", "commit": head.stdout.strip()}
+    rule = {"folders": "data/([^/]+)/.*", "labels": {"pear": "ripe pear"}}
+    manifests = importlib.import_module("data.manifests")
+    (tmp_path / "sources.yaml").write_text(yaml.safe_dump({"sources": [entry]}), encoding="utf-8")
+    (tmp_path / "folders.yaml").write_text(yaml.safe_dump({"fruit": rule}), encoding="utf-8")
+    monkeypatch.setattr(manifests, "SOURCES", tmp_path / "sources.yaml")
+    monkeypatch.setattr(manifests, "FOLDERS", tmp_path / "folders.yaml")
+    command = ["manifests", "--clones", str(tmp_path / "clones"), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", command)
+
+    manifests.main()
+
+    written = gzip.decompress((tmp_path / "out/fruit.tsv.gz").read_bytes()).decode().splitlines()
+    assert written == [
+        f"# repo=someone/fruit\tcommit={entry['commit']}",
+        "data/Red_Apple/1.jpg\tall\tred apple",  # its copy is not listed
+        "data/Red_Apple/2.png\tall\tred apple",
+        "data/other/4.jpg\tall\tother",
+        "data/pear/3.jpg\tall\tripe pear",
+    ]
+    objects = {path: path for path in texts}
+    assert manifests.listed(objects, rule | {"only_labelled": True}) == [
+        ("data/pear/3.jpg", "ripe pear")
+    ]
+    assert len(manifests.listed(objects, rule | {"most": 1})) == 3
+    once = manifests.listed(objects, rule | {"one_of": "Red|pear|other"})
+    assert [path for path, _ in once] == [
+        "data/Red_Apple/1.jpg",
+        "data/other/4.jpg",
+        "data/pear/3.jpg",
+    ]
+
+
+def test_the_folders_are_of_known_sources_and_their_labels_have_names(recipe: ModuleType) -> None:
+    rules = yaml.safe_load((RECIPE / "data/folders.yaml").read_text(encoding="utf-8"))
+    entries = yaml.safe_load((RECIPE / "data/sources.yaml").read_text(encoding="utf-8"))["sources"]
+    sources = {entry["name"]: entry for entry in entries}
+    names = importlib.import_module("data.names").Names.load(RECIPE / "data", entries)
+
+    for name, rule in rules.items():
+        assert set(rule) <= {"folders", "labels", "only_labelled", "most", "one_of"}
+        assert "all" in [*sources[name].get("train", ()), *sources[name].get("evaluate", {})]
+        for label in rule.get("labels", {}).values():
+            captions, _ = names.describe(name, (label,))
+            assert captions[0]
