@@ -29,7 +29,8 @@ def classified(
 
     ``change`` is done to each of them before, and what is ``known`` wins.
     """
-    from clipcli.cli.conclude import conclude, note_files, reason_of
+    from clipcli.cli.conclude import conclude, note_files
+    from clipcli.cli.sending import send_all
     from clipcli.output.results import Outputs
     from clipcli.output.summary import Summary, stderr_encoding
     from clipcli.output.table import RANKED_IMAGES
@@ -47,22 +48,14 @@ def classified(
         n_shown=n_shown,
         independent=classifier.independent,
     )
-    started, is_wanted, summary = now(), not outputs.fills_terminal, Summary()
-    try:
-        with session.notes.progress(session.total(), is_wanted=is_wanted) as advance:
-            results: Iterable[Result] = map(change, classifier.classify_found(found))
-            results = summary.count(results if known is None else map(known.answered, results))
-            for result in session.tally(results, are_shown=outputs.has_table):
-                outputs.write(result)
-                advance()
-        if known is not None:
-            from clipcli.pipeline.known_answers import tell_left_over
+    started, summary = now(), Summary()
+    results: Iterable[Result] = map(change, classifier.classify_found(found))
+    results = summary.count(results if known is None else map(known.answered, results))
+    send_all(session, outputs, results, lambda: session.provenance(classifier, started))
+    if known is not None:
+        from clipcli.pipeline.known_answers import tell_left_over
 
-            tell_left_over(known, session.notes.say)
-        outputs.finish(session.provenance(classifier, started))
-    except BaseException as error:
-        outputs.end_early(session.provenance(classifier, started), reason_of(error))
-        raise
+        tell_left_over(known, session.notes.say)
     if not is_handful:
         session.notes.summary(summary.lines(stderr_encoding()))
     note_files(session, request, summary.in_words())

@@ -246,7 +246,7 @@ def _dedup_files(
     from clipcli.output.report import send
     from clipcli.workflows.audit.disposal import roots_of, states_of
 
-    found = list(session.find_files())
+    found = list(session.find_files()[0])
     choice.check(chooser, found)
     names = [entry.path for entry in found]
     roots = roots_of(session.inputs.paths, names) if wish else []

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from clipcli.cli.groups import ModelOptions, NoteOptions, OutputOptions, PathOptions
-from clipcli.errors import ExitCode, UsageError
+from clipcli.errors import ExitCode, ImageError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from clipcli.output.request import OutputRequest
+    from clipcli.pipeline.inputs import Input
     from clipcli.pipeline.session import Session
+    from clipcli.results import Skipped
     from clipcli.workflows.asking.describing import Finder
 
 
@@ -72,25 +77,26 @@ def describe(
     clipcli describe photos/ -o sentences.jsonl
     clipcli describe photos/ --locator owlvit-base-patch32
     """
-    from clipcli.workflows.asking.report import FORMATS
+    from clipcli.workflows.asking.writers import FORMATS
 
     if things.locator is None and things.min_score is not None:
         raise UsageError("--min-score: nothing is located", hint="--locator MODEL names what does")
     request = output.request(FORMATS)
     session = model.session(paths.inputs(), notes)
-    find = _finder(session, things) if things.locator is not None else None
-    return _describe(session, request, find)
+    with _finder(session, things) as find:
+        return _describe(session, request, find)
 
 
-def _finder(session: Session, things: ThingOptions) -> Finder:
-    """Return what finds everyday things in a picture with a locating model.
+@contextmanager
+def _finder(session: Session, things: ThingOptions) -> Iterator[Finder | None]:
+    """Give what finds everyday things in a picture with a locating model, if one is named.
 
     Raises
     ------
     ModelError, UsageError
     """
     from clipcli.encoder.locator import Question
-    from clipcli.images.find import find_images
+    from clipcli.images.find import ImageFile
     from clipcli.labels.label_set import load_label_set
     from clipcli.models.locators.small import find_small
     from clipcli.models.locators.source import find_locator
@@ -100,6 +106,9 @@ def _finder(session: Session, things: ThingOptions) -> Finder:
     from clipcli.pipeline.session import Session
     from clipcli.workflows.asking.describing import ASPECTS, MOST_THINGS, SURE_BOX, Thing
 
+    if things.locator is None:
+        yield None
+        return
     source = find_locator(things.locator)
     if source is None and find_small(open_named(things.locator)) is None:
         raise UsageError(
@@ -111,26 +120,26 @@ def _finder(session: Session, things: ThingOptions) -> Finder:
     question = Question.of_names(load_label_set(ASPECTS[0].label_set).names)
     other = Session(session.inputs, replace(session.model, model=things.locator), session.notes)
     opened = open_for(other, question, least, MOST_THINGS, None)
+    with opened.looking() as look_at:
 
-    def find(path: str) -> list[Thing]:
-        return [
-            Thing(box.label, box.score, box.corners)
-            for entry in opened.locate(find_images([path]))
-            if isinstance(entry, Located)
-            for box in entry.boxes
-        ]
+        def find(path: str) -> list[Thing]:
+            located = look_at(ImageFile(path))
+            if not isinstance(located, Located):
+                raise ImageError(located.reason)
+            return [Thing(box.label, box.score, box.corners) for box in located.boxes]
 
-    return find
+        yield find
 
 
 def _describe(session: Session, request: OutputRequest, find: Finder | None) -> ExitCode:
     from clipcli.cli.conclude import conclude, note_files
+    from clipcli.cli.sending import send_all
     from clipcli.labels.label_set import load_label_set
-    from clipcli.output.report import send
+    from clipcli.output.streams import Streams
     from clipcli.pipeline.provenance import now
-    from clipcli.workflows.asking.describing import ASPECTS, MOST_NEUTRAL, SURE
-    from clipcli.workflows.asking.describing import describe as described
-    from clipcli.workflows.asking.report import DescribeReport
+    from clipcli.workflows.asking.describing import ASPECTS, MOST_NEUTRAL, SURE, Described
+    from clipcli.workflows.asking.describing import describe as describe_all
+    from clipcli.workflows.asking.writers import open_writer
 
     started = now()
     classifiers = []
@@ -138,15 +147,18 @@ def _describe(session: Session, request: OutputRequest, find: Finder | None) -> 
         labels = load_label_set(aspect.label_set)
         limit = MOST_NEUTRAL if aspect.has_neutral else None
         classifiers.append((aspect, session.classifier(labels, reject_threshold=limit)))
-    found, _ = session.find()
-    with session.notes.progress(session.total()) as advance:
-        entries = []
-        for entry in session.tally(described(session.embedded(found), classifiers, find)):
-            entries.append(entry)
-            advance()
-    if session.n_ok:
-        provenance = session.vector_provenance(started)
-        provenance |= {"label_sets": [aspect.label_set for aspect in ASPECTS], "sure": SURE}
-        send(DescribeReport(tuple(entries), provenance), request)
-        note_files(session, request)
-    return conclude(session)
+    found: Iterable[Input] = session.find()[0] if find is None else session.find_files()[0]
+    n_unlocated = 0
+
+    def described() -> Iterator[Described | Skipped]:
+        nonlocal n_unlocated
+        for entry in describe_all(session.embedded(found), classifiers, find):
+            n_unlocated += isinstance(entry, Described) and bool(entry.problem)
+            yield entry
+
+    facts = {"label_sets": [aspect.label_set for aspect in ASPECTS], "sure": SURE}
+    outputs = Streams(request, open_writer, dict)
+    send_all(session, outputs, described(), lambda: session.vector_provenance(started) | facts)
+    note_files(session, request)
+    code = conclude(session)
+    return ExitCode.SKIPPED if n_unlocated else code

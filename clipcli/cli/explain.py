@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
@@ -62,7 +63,7 @@ def explain(
     """
     from clipcli.cli.open_classifier import open_classifier
     from clipcli.pipeline.decisions import Decisions
-    from clipcli.workflows.explain.report import FORMATS
+    from clipcli.workflows.explain.writers import FORMATS
 
     request = output.request(FORMATS)
     session = model.session(paths.inputs(), notes)
@@ -76,24 +77,26 @@ def explain(
 def _explain(session: Session, classifier: Classifier, request: OutputRequest) -> ExitCode:
     from clipcli.cli.conclude import conclude, note_files
     from clipcli.cli.headings import heading_of
+    from clipcli.cli.sending import send_all
     from clipcli.models.resolve import open_named
-    from clipcli.output.report import send
+    from clipcli.output.drawing.limits import MOST_DRAWN, check_drawable
+    from clipcli.output.streams import Streams
     from clipcli.pipeline.heat import HeatMaker
     from clipcli.pipeline.provenance import now
-    from clipcli.workflows.explain.report import ExplainReport
     from clipcli.workflows.explain.run import explain as explained
+    from clipcli.workflows.explain.writers import open_writer
 
     started = now()
-    found = session.find_files()
+    found, is_handful = session.find_files(MOST_DRAWN)
+    check_drawable(request, is_handful=is_handful, is_counted=session.inputs.can_be_walked_twice)
     maker = HeatMaker(classifier, open_named(session.model.model), session.model.device)
-    with session.notes.progress(session.total()) as advance:
-        entries = []
-        for entry in session.tally(explained(session, classifier, maker, found)):
-            entries.append(entry)
-            advance()
-    if session.n_ok:
-        provenance = session.vector_provenance(started) | {"templates": list(classifier.templates)}
-        report = ExplainReport(tuple(entries), provenance, heading_of(session, classifier))
-        send(report, request)
-        note_files(session, request)
+    opener = partial(open_writer, heading=heading_of(session, classifier))
+    outputs = Streams(request, opener, dict)
+    send_all(
+        session,
+        outputs,
+        explained(session, classifier, maker, found),
+        lambda: session.vector_provenance(started) | {"templates": list(classifier.templates)},
+    )
+    note_files(session, request)
     return conclude(session, classifier)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,13 +16,14 @@ from clipcli.cli.locate_query import LocateQuery
 from clipcli.errors import ExitCode, ImageError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from clipcli.encoder.locator import Question
     from clipcli.output.request import OutputRequest
     from clipcli.pipeline.inputs import Input
     from clipcli.pipeline.locating.opened import Opened
     from clipcli.pipeline.session import Session
+    from clipcli.workflows.locate.writers import Entry
 
 
 @dataclass
@@ -123,8 +125,10 @@ def _request(output: LocateOutput, formats: tuple[str, ...]) -> OutputRequest:
     """Return the request; folders and COCO's file alone leave standard output silent."""
     request = output.request(formats)
     others = (output.coco, output.yolo, output.voc, output.crops)
-    is_silent = output.format is None and not output.as_json and any(others)
-    return replace(request, format=None) if is_silent else request
+    if output.format is None and not output.as_json and any(others):
+        request = replace(request, format=None)
+    coco = () if output.coco is None else ((output.coco, "coco"),)
+    return replace(request, files=(*request.files, *coco))
 
 
 def _locate(
@@ -136,62 +140,76 @@ def _locate(
 ) -> ExitCode:
     from clipcli.cli.conclude import conclude_inputs, note_cache, note_files
     from clipcli.cli.headings import heading
-    from clipcli.pipeline.locating.run import Located
+    from clipcli.cli.sending import send_all
+    from clipcli.output.streams import Streams
     from clipcli.pipeline.provenance import now
-    from clipcli.workflows.locate.datasets import check_names, write_crops
     from clipcli.workflows.locate.kinds import NOTES
-    from clipcli.workflows.locate.writers import BoxOutputs
+    from clipcli.workflows.locate.writers import open_writer
 
     started = now()
-    found: Iterable[Input] = (
-        session.find_files() if _opens_again(request, output) else session.find()[0]
-    )
-    if output.yolo is not None or output.voc is not None:
-        found = list(found)
-        check_names(found, are_yolo=output.yolo is not None)
+    found = _found(session, request, output)
     if opened.method in NOTES:
         session.notes.say(NOTES[opened.method])
     labels = list(question.phrases)
     page = heading(session, question.in_words(), opened.model)
-    outputs, kept = BoxOutputs(replace(request, heading=page), labels), []
-    taken: Counter[str] = Counter()  # names of pictures that have crops
-    needs_all = any((output.coco, output.yolo, output.voc))
-    try:
-        with session.notes.progress(session.total(), is_wanted=not outputs.has_table) as advance:
-            entries = session.tally(opened.locate(found), are_shown=outputs.has_table)
-            for entry in entries:
-                outputs.add(entry)
-                if isinstance(entry, Located):
-                    if needs_all:
-                        kept.append(entry)
-                    if output.crops is not None:
-                        try:
-                            write_crops(output.crops, entry, taken)
-                        except ImageError as error:  # it was there a moment ago
-                            session.notes.say(f"{entry.path}: no crops of it: {error.message}")
-                advance()
-        _write_datasets(output, kept, labels)
-        outputs.finish(opened.provenance(started, session.counts()))
-    except BaseException:
-        outputs.discard()
-        raise
+    outputs = Streams(request, partial(open_writer, labels=labels, heading=page), dict)
+    send_all(
+        session,
+        outputs,
+        _into_folders(session, opened.locate(found), output, labels),
+        lambda: opened.provenance(started, session.counts()),
+    )
     note_files(session, request)
     note_cache(session, session.image_cache.problem)
     return conclude_inputs(session)
 
 
-def _opens_again(request: OutputRequest, output: LocateOutput) -> bool:
-    """Tell whether pictures are opened a second time, to be drawn on, or named as files."""
-    names = {request.format, *(name for _, name in request.files)}
-    return bool(names & {"png", "html"}) or any((output.yolo, output.voc, output.crops))
+def _found(session: Session, request: OutputRequest, output: LocateOutput) -> Iterable[Input]:
+    """Return the inputs; those that cannot be written as is wanted are refused.
+
+    Raises
+    ------
+    UsageError, InputError
+    """
+    from clipcli.output.drawing.limits import MOST_DRAWN, check_drawable
+    from clipcli.workflows.locate.datasets import check_names
+
+    found: Iterable[Input]
+    # Pictures that are opened a second time, to be drawn on, or named as files, have to be files.
+    if any(map(request.wants, ("png", "html"))) or any((output.yolo, output.voc, output.crops)):
+        found, is_handful = session.find_files(MOST_DRAWN)
+        is_counted = session.inputs.can_be_walked_twice
+        check_drawable(request, is_handful=is_handful, is_counted=is_counted)
+    else:
+        found, _ = session.find()
+    if output.yolo is not None or output.voc is not None:
+        found = list(found)
+        check_names(found, are_yolo=output.yolo is not None)
+    return found
 
 
-def _write_datasets(output: LocateOutput, kept: list[Any], labels: list[str]) -> None:
-    from clipcli.workflows.locate.datasets import write_coco, write_voc, write_yolo
+def _into_folders(
+    session: Session, entries: Iterable[Entry], output: LocateOutput, labels: list[str]
+) -> Iterator[Entry]:
+    """Pass entries on, and write of each picture what goes into folders."""
+    from clipcli.pipeline.locating.run import Located
+    from clipcli.process import held
+    from clipcli.workflows.locate.datasets import VocFolder, YoloFolder, write_crops
 
+    folders: list[YoloFolder | VocFolder] = []
     if output.yolo is not None:
-        write_yolo(output.yolo, kept, labels, overwrite=output.overwrite)
+        folders.append(YoloFolder(output.yolo, labels, overwrite=output.overwrite))
     if output.voc is not None:
-        write_voc(output.voc, kept, overwrite=output.overwrite)
-    if output.coco is not None:
-        write_coco(output.coco, kept, labels, overwrite=output.overwrite)
+        folders.append(VocFolder(output.voc, overwrite=output.overwrite))
+    taken: Counter[str] = Counter()  # names of pictures that have crops
+    for entry in entries:
+        if isinstance(entry, Located):
+            with held():
+                for folder in folders:
+                    folder.write(entry)
+            if output.crops is not None:
+                try:
+                    write_crops(output.crops, entry, taken)
+                except ImageError as error:  # it was there a moment ago
+                    session.notes.say(f"{entry.path}: no crops of it: {error.message}")
+        yield entry

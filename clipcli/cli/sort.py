@@ -191,7 +191,7 @@ def _classified(
     from clipcli.pipeline.provenance import now
     from clipcli.results import Skipped
 
-    found = session.find_files()
+    found, _ = session.find_files()
     outputs = None
     if request.files:
         outputs = Outputs(request, classifier.label_set, top_k=classifier.top_k, ranked=False)

@@ -150,7 +150,7 @@ def _classify(
     )
     if known is not None:
         known.check_labels(classifier.label_set.names)
-    found = session.find_files()
+    found, _ = session.find_files()
     with session.notes.progress(session.total()) as advance:
         for entry in session.tally(session.embedded(found)):
             if not isinstance(entry, Skipped):
@@ -168,7 +168,7 @@ def _classify(
 def _look_for_removals(session: Session, planner: TagPlanner) -> ExitCode:
     from clipcli.results import Skipped
 
-    for entry in session.tally(session.find_files()):
+    for entry in session.tally(session.find_files()[0]):
         if not isinstance(entry, Skipped):
             planner.add_removal(entry.path)
     return ExitCode.SKIPPED if session.n_skipped else ExitCode.DONE

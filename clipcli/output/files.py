@@ -87,6 +87,11 @@ class NewFile:
         if self._failure is not None:
             raise self._failure
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was written."""
+        return self.binary.tell() == 0
+
     def write(self, content: bytes) -> None:
         """Append bytes."""
         self.check()

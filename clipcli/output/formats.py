@@ -1,4 +1,4 @@
-"""Results as a document: lines of text, or JSON, into a sink."""
+"""Results as a document: lines of text, into a sink."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing import Any, Protocol
 from clipcli.output.table import REVIEWED
 from clipcli.output.text import digits, escape_tsv, guarded, path_bytes, visible
 from clipcli.results import Classified, Provenance, Result, path_text, to_record
-from clipcli.version import __version__
 
 
 class Sink(Protocol):
@@ -70,39 +69,6 @@ class PathsDocument:
 
     def finish(self, provenance: Provenance, error: str | None) -> None:
         """Do nothing: every path is complete."""
-
-
-class JsonDocument:
-    """``{"version", "results", "skipped", "error", "provenance"}``, results in input order."""
-
-    def __init__(self, sink: Sink, *, ascii_only: bool = False) -> None:
-        self._sink, self._ascii_only = sink, ascii_only
-        self._n_results = self._n_skipped = 0
-        self._sink.write(self._bytes(f'{{"version": {json.dumps(__version__)},\n"results": ['))
-
-    def write(self, result: Result) -> None:
-        """Add one record."""
-        comma = "," if self._n_results else ""
-        self._sink.write(self._bytes(f"{comma}\n{self._dump(to_record(result))}"))
-        self._n_results += 1
-        self._n_skipped += not isinstance(result, Classified)
-
-    def finish(self, provenance: Provenance, error: str | None) -> None:
-        """Close the document; ``error`` says why it ends early."""
-        tail = {
-            "skipped": self._n_skipped,
-            "error": error,
-            "provenance": provenance_fields(provenance),
-        }
-        self._sink.write(self._bytes(f"\n],\n{self._dump(tail)[1:]}\n"))
-
-    def _dump(self, data: dict[str, Any]) -> str:
-        return json.dumps(data, ensure_ascii=self._ascii_only, allow_nan=False)
-
-    @staticmethod
-    def _bytes(text: str) -> bytes:
-        # A label file's name may be no UTF-8; what a record says of such names is dealt with there.
-        return text.encode("utf-8", "replace")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

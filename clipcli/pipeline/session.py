@@ -135,7 +135,7 @@ class Session:
             raise InputError(f"{self.inputs.in_words()}: no pictures found{left_out}")
         return chain(first, found), len(first) < n_looked_at
 
-    def find_files(self) -> Iterator[ImageFile | Skipped]:
+    def find_files(self, handful: int = 0) -> tuple[Iterator[ImageFile | Skipped], bool]:
         """Return the inputs as :meth:`find` does, where only files will do.
 
         Raises
@@ -147,11 +147,12 @@ class Session:
             raise UsageError(
                 f"{path}: is no file or folder of pictures", hint="unpack or download it first"
             )
-        found, _ = self.find()
-        return (
+        found, is_handful = self.find(handful)
+        files = (
             Skipped(entry.path, "is no file") if isinstance(entry, ImageData) else entry
             for entry in found
         )
+        return files, is_handful
 
     def embedded(self, found: Iterable[Input]) -> Iterator[Embedded | Skipped]:
         """Yield each input's vector, or why it has none, in input order."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from clipcli.models.resolve import open_named
 from clipcli.pipeline.locating.coarse import CoarseLocator
 from clipcli.pipeline.locating.look import BoxRules, CoarseLook, Look, ModelLook
 from clipcli.pipeline.locating.memory import Memory
-from clipcli.pipeline.locating.run import ENOUGH_PX, Located, Method, locate
+from clipcli.pipeline.locating.run import ENOUGH_PX, Located, Looker, Method
 from clipcli.pipeline.locating.small import SmallLocator
 from clipcli.pipeline.provenance import now, versions
 from clipcli.results import Skipped
@@ -58,16 +59,16 @@ class Opened:
 
     def locate(self, found: Iterable[Input]) -> Iterator[Located | Skipped]:
         """Yield boxes, or why there are none, for every input in order."""
+        with self.looking() as look_at:
+            yield from map(look_at, found)
+
+    @contextmanager
+    def looking(self) -> Iterator[Callable[[Input], Located | Skipped]]:
+        """Give what looks at one picture after the other, and let go of the cache at the end."""
         try:
-            yield from locate(
-                found,
-                self.look,
-                self.memory,
-                self.question,
-                self.rules.top,
-                method=self.method,
-                decoding=self.decoding,
-            )
+            yield Looker(
+                self.look, self.memory, self.question, self.rules.top, self.method, self.decoding
+            ).look_at
         finally:
             self.memory.close()
 

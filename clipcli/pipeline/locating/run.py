@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -48,41 +48,29 @@ class Located:
     method: Method
 
 
-def locate(
-    found: Iterable[Input],
-    look: Look,
-    memory: Memory,
-    question: Question,
-    top: int,
-    *,
-    method: Method,
-    decoding: DecodeOptions,
-) -> Iterator[Located | Skipped]:
-    """Yield boxes, or why there are none, for every input in order."""
-    sized = _Sized(look, memory, decoding)
-    for entry in found:
-        if isinstance(entry, Skipped):
-            yield entry
-            continue
-        try:
-            answer = sized.answer(entry)
-        except (ImageError, InputError) as error:
-            yield Skipped(entry.path, error.message)
-            continue
-        except MemoryError:
-            yield Skipped(entry.path, "not enough memory to look at it")
-            continue
-        listed = tuple(islice(_boxes(answer.boxes, question), top))
-        yield Located(entry.path, answer.width, answer.height, listed, method)
-
-
 @dataclass(frozen=True, slots=True)
-class _Sized:
-    """Answers for files and for bytes, from memory where it has them."""
+class Looker:
+    """Looks at pictures one by one, files or bytes; answers from memory where it has them."""
 
     look: Look
     memory: Memory
+    question: Question
+    top: int
+    method: Method
     decoding: DecodeOptions
+
+    def look_at(self, entry: Input) -> Located | Skipped:
+        """Return a picture's boxes, or why there are none."""
+        if isinstance(entry, Skipped):
+            return entry
+        try:
+            answer = self.answer(entry)
+        except (ImageError, InputError) as error:
+            return Skipped(entry.path, error.message)
+        except MemoryError:
+            return Skipped(entry.path, "not enough memory to look at it")
+        listed = tuple(islice(_boxes(answer.boxes, self.question), self.top))
+        return Located(entry.path, answer.width, answer.height, listed, self.method)
 
     def answer(self, entry: ImageFile | ImageData) -> Answer:
         """Find a picture's boxes.

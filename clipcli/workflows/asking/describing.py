@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from clipcli.errors import ImageError
 from clipcli.results import Classified, Skipped, path_fields
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class Thing:
     corners: tuple[float, float, float, float]  # left, top, right, bottom, pixels
 
 
-Finder: TypeAlias = "Callable[[str], Sequence[Thing]]"  # things in the picture at a path
+# Things in the picture at a path; an ImageError says why it could not be looked at.
+Finder: TypeAlias = "Callable[[str], Sequence[Thing]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,12 @@ class Described:
     sentence: str
     parts: tuple[Part, ...]
     things: tuple[Thing, ...] | None = None  # best first; None: nobody looked for any
+    problem: str = ""  # why nobody could, where that was wanted
+
+    @property
+    def note(self) -> str:
+        """What is to be said beside the results."""
+        return f"not located: {self.problem}" if self.problem else ""
 
 
 def describe(
@@ -98,8 +106,13 @@ def describe(
         parts = without_coarser(
             _part(aspect, classifier.score([entry])[0]) for aspect, classifier in classifiers
         )
-        things = tuple(find(entry.path)) if find else None
-        yield Described(entry.path, sentence_of(parts, things or ()), parts, things)
+        things, problem = None, ""
+        try:
+            things = tuple(find(entry.path)) if find else None
+        except ImageError as error:
+            problem = error.message
+        sentence = sentence_of(parts, things or (), problem)
+        yield Described(entry.path, sentence, parts, things, problem)
 
 
 def _part(aspect: Aspect, result: Classified) -> Part:
@@ -120,8 +133,11 @@ def without_coarser(parts: Iterable[Part]) -> tuple[Part, ...]:
     return tuple(replace(part, is_said=False) if part.aspect in coarser else part for part in asked)
 
 
-def sentence_of(parts: Sequence[Part], things: Sequence[Thing] = ()) -> str:
-    """Put the labels that are sure into one sentence, and what was located, counted."""
+def sentence_of(parts: Sequence[Part], things: Sequence[Thing] = (), problem: str = "") -> str:
+    """Put the labels that are sure into one sentence, and what was located, counted.
+
+    ``problem`` says why nothing could be located.
+    """
     phrases = {aspect.name: aspect.phrase for aspect in ASPECTS}
     labels: dict[str, str] = {}  # one label of two sets is said once
     for part in parts:
@@ -132,7 +148,8 @@ def sentence_of(parts: Sequence[Part], things: Sequence[Thing] = ()) -> str:
     if counts:
         counted = (label if n == 1 else f"{label} ({n})" for label, n in counts.items())
         said.append(f"located: {', '.join(counted)}")
-    return f"a photo of: {'; '.join(said)}." if said else f"a photo; {UNSURE}."
+    told = f"a photo of: {'; '.join(said)}" if said else f"a photo; {UNSURE}"
+    return f"{told}; not located ({problem})." if problem else f"{told}."
 
 
 def record(described: Described | Skipped) -> dict[str, Any]:
@@ -151,6 +168,8 @@ def record(described: Described | Skipped) -> dict[str, Any]:
         for part in described.parts
     ]
     fields |= {"status": "ok", "sentence": described.sentence, "parts": parts}
+    if described.problem:  # no empty list, which would say that there is nothing
+        return fields | {"boxes": None, "not_located": described.problem}
     if described.things is None:
         return fields
     boxes = [

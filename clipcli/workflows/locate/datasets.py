@@ -15,10 +15,13 @@ from clipcli.images.decode import MAX_PIXELS
 from clipcli.images.upright import open_upright
 from clipcli.output.files import NewFile, output_error
 from clipcli.pipeline.locating.run import Box, Located
+from clipcli.results import Skipped
 from clipcli.version import __version__
 
 if TYPE_CHECKING:
     from collections import Counter
+
+    from clipcli.output.formats import Sink
 
 UNSAFE = re.compile(r"[^\w.-]+")
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -37,26 +40,38 @@ class HasPath(Protocol):
 T = TypeVar("T", bound=HasPath)
 
 
-def write_coco(
-    path: Path, entries: Sequence[Located], labels: Sequence[str], *, overwrite: bool
-) -> None:
-    """Write COCO's results: a list with one object a box, categories numbered from one.
+class CocoWriter:
+    """COCO's results: a list with one object a box, categories numbered from one.
 
     ``image_id`` is the number that a file's name is, as COCO's are, and else the file's name.
     """
-    results = [
-        {
-            "image_id": image_id(entry.path),
-            "category_id": labels.index(box.label) + 1,
-            "bbox": [round(v, 2) for v in _sized(box)],
-            "score": round(box.score, 6),
-            "category": box.label,
-            "method": entry.method,
-        }
-        for entry in entries
-        for box in entry.boxes
-    ]
-    _write(path, json.dumps(results, ensure_ascii=False) + "\n", overwrite=overwrite)
+
+    def __init__(self, sink: Sink, labels: Sequence[str]) -> None:
+        self._sink, self._before = sink, "["
+        self._numbers = {label: i for i, label in enumerate(labels, 1)}
+
+    def write(self, entry: Located | Skipped) -> None:
+        """Add a picture's boxes."""
+        if isinstance(entry, Skipped):
+            return
+        for box in entry.boxes:
+            result = {
+                "image_id": image_id(entry.path),
+                "category_id": self._numbers[box.label],
+                "bbox": [round(v, 2) for v in _sized(box)],
+                "score": round(box.score, 6),
+                "category": box.label,
+                "method": entry.method,
+            }
+            self._send(self._before + json.dumps(result, ensure_ascii=False))
+            self._before = ",\n"
+
+    def finish(self, provenance: object, error: str | None) -> None:
+        """Close the list."""
+        self._send("[]\n" if self._before == "[" else "]\n")
+
+    def _send(self, text: str) -> None:
+        self._sink.write(text.encode("utf-8", "replace"))
 
 
 def image_id(path: str) -> int | str:
@@ -81,26 +96,49 @@ def check_names(entries: Iterable[HasPath], *, are_yolo: bool) -> None:
         )
 
 
-def write_yolo(
-    folder: Path, entries: Sequence[Located], labels: Sequence[str], *, overwrite: bool
-) -> None:
-    """Write a text file a picture (class, centre and size, 0 to 1) and ``classes.txt``.
+class YoloFolder:
+    """A text file a picture (class, centre and size, 0 to 1) and ``classes.txt``.
 
     These have no room for what found the boxes, so ``meta.json`` says it.
     """
-    check_names(entries, are_yolo=True)
-    texts = {f"{Path(entry.path).stem}.txt": _yolo(entry, labels) for entry in entries}
-    texts[f"{CLASSES}.txt"] = "\n".join(labels) + "\n"
-    methods = ", ".join(sorted({entry.method for entry in entries}))
-    texts["meta.json"] = json.dumps({"version": __version__, "method": methods}) + "\n"
-    _write_all(folder, texts, overwrite=overwrite)
+
+    def __init__(self, folder: Path, labels: Sequence[str], *, overwrite: bool) -> None:
+        self._folder, self._labels, self._overwrite = folder, labels, overwrite
+        self._numbers = {label: i for i, label in enumerate(labels)}
+        self._has_begun = False
+
+    def write(self, entry: Located) -> None:
+        """Write a picture's file; the first one brings the labels'.
+
+        Raises
+        ------
+        OutputExistsError, OutputError
+        """
+        if not self._has_begun:
+            self._has_begun = True
+            self._write(f"{CLASSES}.txt", "\n".join(self._labels) + "\n")
+            facts = {"version": __version__, "method": entry.method}
+            self._write("meta.json", json.dumps(facts) + "\n")
+        self._write(f"{Path(entry.path).stem}.txt", _yolo(entry, self._numbers))
+
+    def _write(self, name: str, text: str) -> None:
+        _write(self._folder, name, text, overwrite=self._overwrite)
 
 
-def write_voc(folder: Path, entries: Sequence[Located], *, overwrite: bool) -> None:
-    """Write an XML file a picture, as Pascal VOC's annotations are."""
-    check_names(entries, are_yolo=False)
-    texts = {f"{Path(entry.path).stem}.xml": _voc(entry) for entry in entries}
-    _write_all(folder, texts, overwrite=overwrite)
+class VocFolder:
+    """An XML file a picture, as Pascal VOC's annotations are."""
+
+    def __init__(self, folder: Path, *, overwrite: bool) -> None:
+        self._folder, self._overwrite = folder, overwrite
+
+    def write(self, entry: Located) -> None:
+        """Write a picture's file.
+
+        Raises
+        ------
+        OutputExistsError, OutputError
+        """
+        _write(self._folder, f"{Path(entry.path).stem}.xml", _voc(entry), overwrite=self._overwrite)
 
 
 def write_crops(folder: Path, entry: Located, taken: Counter[str]) -> int:
@@ -191,17 +229,17 @@ def check_folder(folder: Path, *, overwrite: bool | None) -> None:
         raise OutputExistsError(f"{folder}: is not empty", hint=f"name another{more}")
 
 
-def _yolo(entry: Located, labels: Sequence[str]) -> str:
+def _yolo(entry: Located, numbers: dict[str, int]) -> str:
     lines = []
     for box in entry.boxes:
         left, top, width, height = _sized(box)
-        numbers = (
+        shares = (
             (left + width / 2) / entry.width,
             (top + height / 2) / entry.height,
             width / entry.width,
             height / entry.height,
         )
-        lines.append(f"{labels.index(box.label)} " + " ".join(f"{v:.6f}" for v in numbers) + "\n")
+        lines.append(f"{numbers[box.label]} " + " ".join(f"{v:.6f}" for v in shares) + "\n")
     return "".join(lines)
 
 
@@ -239,17 +277,12 @@ def _sized(box: Box) -> tuple[float, float, float, float]:
     return left, top, right - left, bottom - top
 
 
-def _write_all(folder: Path, texts: dict[str, str], *, overwrite: bool) -> None:
+def _write(folder: Path, name: str, text: str, *, overwrite: bool) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(folder, error) from error
-    for name, text in texts.items():
-        _write(folder / name, text, overwrite=overwrite)
-
-
-def _write(path: Path, text: str, *, overwrite: bool) -> None:
-    file = NewFile(path, overwrite=overwrite)
+    file = NewFile(folder / name, overwrite=overwrite)
     try:
         file.write(text.encode("utf-8", "replace"))
         file.commit()

@@ -5,25 +5,22 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from clipcli.errors import ImageError, UsageError
+from clipcli.errors import ImageError
 from clipcli.images.upright import open_upright
 from clipcli.output.drawing.boxes import annotated
 from clipcli.output.drawing.heat import column_of
-from clipcli.output.files import NewFile
-from clipcli.output.report import json_bytes, tsv_bytes
-from clipcli.output.request import BESIDE, OutputRequest, StandardOutput, write_meta
+from clipcli.output.drawing.limits import check_room
+from clipcli.output.records import open_records
 from clipcli.output.text import visible
 from clipcli.pipeline.locating.run import Located, record
 from clipcli.results import Skipped
-from clipcli.version import __version__
-from clipcli.workflows.locate.datasets import pixels_of
+from clipcli.workflows.locate.datasets import CocoWriter, pixels_of
 from clipcli.workflows.locate.kinds import KINDS, SENTENCES, counted
 
 if TYPE_CHECKING:
@@ -31,64 +28,40 @@ if TYPE_CHECKING:
 
     from clipcli.output.formats import Sink
     from clipcli.output.html.gallery import Card, Gallery
+    from clipcli.output.streams import Opening, Stream
 
 FORMATS = ("table", "tsv", "json", "jsonl", "png", "html")
 DRAWN_PX = 1600  # the longer side of an annotated picture
 PAGE_PX = 480
-MOST_DRAWN = 50  # pictures of a PNG
+
+Entry: TypeAlias = "Located | Skipped"
 
 
-class Writer(Protocol):
-    """One output while it is being written."""
-
-    def add(self, entry: Located | Skipped) -> None: ...
-
-    def finish(self, provenance: dict[str, Any]) -> None: ...
-
-
-@dataclass
-class LineWriter:
-    """TSV, a line a box, or JSON, a line a picture."""
-
-    sink: Sink
-    is_json: bool
-    for_terminal: bool = False
-
-    def add(self, entry: Located | Skipped) -> None:
-        """Write what there is to say of a picture, at once."""
-        if self.is_json:
-            self.sink.write(json_bytes(record(entry), for_terminal=self.for_terminal, indent=None))
-        elif isinstance(entry, Located):
-            rows = (
-                (entry.path, box.label, f"{box.score:.4f}", *(f"{v:.1f}" for v in box.corners))
-                + ((entry.method,) if entry.method in KINDS else ())
-                for box in entry.boxes
-            )
-            self.sink.write(tsv_bytes(rows, for_terminal=self.for_terminal))
-
-    def finish(self, provenance: dict[str, Any]) -> None:
-        """Do nothing: every line is complete."""
+def open_writer(
+    target: Opening, *, labels: Sequence[str], heading: str = ""
+) -> Stream[Entry, dict[str, Any]]:
+    """Begin an output in one of :data:`FORMATS`, or COCO's results; ``labels`` decide colours."""
+    sink = target.sink
+    match target.name:
+        case "table":
+            return TableWriter()
+        case "coco":
+            return CocoWriter(sink, labels)
+        case "png":
+            return DrawingWriter(sink, labels)
+        case "html":
+            return PageWriter(sink, labels, target.folder, heading)
+        case _:
+            return open_records(target, record, _rows)
 
 
-@dataclass
-class JsonWriter:
-    """``{"version", "results", "provenance"}``, results in input order."""
-
-    sink: Sink
-    n: int = 0
-
-    def add(self, entry: Located | Skipped) -> None:
-        """Add a record."""
-        start = f'{{"version": {json.dumps(__version__)},\n"results": [' if self.n == 0 else ","
-        self.n += 1
-        self._send(f"{start}\n{json.dumps(record(entry), ensure_ascii=False)}")
-
-    def finish(self, provenance: dict[str, Any]) -> None:
-        """Close the object."""
-        self._send(f'],\n"provenance": {json.dumps(provenance, ensure_ascii=False)}}}\n')
-
-    def _send(self, text: str) -> None:
-        self.sink.write(text.encode("utf-8", "replace"))
+def _rows(entry: Entry) -> Iterator[tuple[str, ...]]:
+    if isinstance(entry, Skipped):
+        return
+    kind = (entry.method,) if entry.method in KINDS else ()
+    for box in entry.boxes:
+        corners = (f"{v:.1f}" for v in box.corners)
+        yield (entry.path, box.label, f"{box.score:.4f}", *corners, *kind)
 
 
 class TableWriter:
@@ -99,7 +72,7 @@ class TableWriter:
 
         self._console = terminal(sys.stdout)
 
-    def add(self, entry: Located | Skipped) -> None:
+    def write(self, entry: Entry) -> None:
         """Print a picture's boxes."""
         from rich.text import Text
 
@@ -118,7 +91,7 @@ class TableWriter:
                 text.append("\n  nothing", style="not bold yellow")
         self._console.print(text)
 
-    def finish(self, provenance: dict[str, Any]) -> None:
+    def finish(self, provenance: dict[str, Any], error: str | None) -> None:
         """Do nothing: all is printed."""
 
 
@@ -130,20 +103,16 @@ class DrawingWriter:
     labels: Sequence[str]
     pictures: list[Image] = field(default_factory=list)
 
-    def add(self, entry: Located | Skipped) -> None:
+    def write(self, entry: Entry) -> None:
         """Draw a picture's boxes."""
         if isinstance(entry, Skipped):
             return
-        if len(self.pictures) >= MOST_DRAWN:
-            raise UsageError(
-                f"a PNG of more than {MOST_DRAWN} pictures would be too tall",
-                hint="write a page instead: -o FILE.html",
-            )
+        check_room(self.pictures)
         kind = KINDS.get(entry.method, "")
         with contextlib.suppress(ImageError):  # it was there a moment ago
             self.pictures.append(drawn(entry, self.labels, DRAWN_PX, kind))
 
-    def finish(self, provenance: dict[str, Any]) -> None:
+    def finish(self, provenance: dict[str, Any], error: str | None) -> None:
         """Write the PNG."""
         if self.pictures:
             buffer = io.BytesIO()
@@ -161,7 +130,7 @@ class PageWriter:
         self._heading = heading
         self._gallery: Gallery | None = None
 
-    def add(self, entry: Located | Skipped) -> None:
+    def write(self, entry: Entry) -> None:
         """Add a picture; the page begins with the first."""
         from clipcli.output.html.gallery import Choice, Gallery, GallerySettings
 
@@ -177,12 +146,11 @@ class PageWriter:
             self._gallery = Gallery(self._sink, settings, self._folder, title=title, lead=lead)
         self._gallery.add(self._card(entry))
 
-    def finish(self, provenance: dict[str, Any]) -> None:
+    def finish(self, provenance: dict[str, Any], error: str | None) -> None:
         """Complete the page."""
         if self._gallery is not None:
             facts = [(key, visible(str(value))) for key, value in provenance.items()]
-            self._gallery.finish(provenance=facts)
-            self._gallery.close()
+            self._gallery.finish(provenance=facts, error=error or "")
 
     def _card(self, entry: Located | Skipped) -> Card:
         from clipcli.output.html.gallery import Card
@@ -241,71 +209,3 @@ def drawn(entry: Located, labels: Sequence[str], longest_px: int, note: str = ""
         for box in entry.boxes
     ]
     return annotated(picture, boxes, labels, note)
-
-
-class BoxOutputs:
-    """All outputs of a run: standard output, and files that appear whole at the end."""
-
-    def __init__(self, request: OutputRequest, labels: Sequence[str]) -> None:
-        self._request = request
-        self._files: list[tuple[NewFile, str]] = []
-        self._writers: list[Writer] = []
-        for path, name in request.files:
-            file = NewFile(path, overwrite=request.overwrite)
-            self._files.append((file, name))
-            self._writers.append(_writer(name, file, labels, request.heading, path.parent))
-        if request.format is not None:
-            is_terminal = sys.stdout.isatty()
-            sink = StandardOutput()
-            self._writers.append(
-                _writer(request.format, sink, labels, request.heading, None, is_terminal)
-            )
-
-    @property
-    def has_table(self) -> bool:
-        """Whether skipped inputs are shown among the results."""
-        return self._request.format == "table"
-
-    def add(self, entry: Located | Skipped) -> None:
-        """Send a picture's boxes to all of them."""
-        for writer in self._writers:
-            writer.add(entry)
-
-    def finish(self, provenance: dict[str, Any]) -> None:
-        """Complete all of them."""
-        for writer in self._writers:
-            writer.finish(provenance)
-        # Standard output's writer has no file, and is the last.
-        for (file, name), writer in zip(self._files, self._writers, strict=False):
-            if isinstance(writer, DrawingWriter) and not writer.pictures:
-                file.discard()  # a PNG of nothing is none
-                continue
-            file.commit()
-            if name in BESIDE:
-                write_meta(file.path, provenance, overwrite=self._request.overwrite)
-
-    def discard(self) -> None:
-        """Leave no file behind."""
-        for file, _ in self._files:
-            file.discard()
-
-
-def _writer(
-    name: str,
-    sink: Sink,
-    labels: Sequence[str],
-    heading: str,
-    folder: Path | None,
-    for_terminal: bool = False,
-) -> Writer:
-    match name:
-        case "table":
-            return TableWriter()
-        case "json":
-            return JsonWriter(sink)
-        case "png":
-            return DrawingWriter(sink, labels)
-        case "html":
-            return PageWriter(sink, labels, folder, heading)
-        case _:
-            return LineWriter(sink, name == "jsonl", for_terminal)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clipcli.cache.store import Store
 from clipcli.cli.app import run
+from clipcli.errors import ImageError
 from clipcli.models.folder import builtin_model_folder
 from clipcli.workflows.asking.describing import Part, Thing, sentence_of
 from tests.encoder.torch.locators.glip_weights import architecture, released, weights
@@ -79,3 +82,60 @@ def test_a_model_that_finds_no_boxes_is_refused(
 
     assert run(["describe", str(PHOTOS / "cat.jpg"), "--locator", str(model)]) == 2
     assert f"--locator {model}: finds no boxes" in capfd.readouterr().err
+
+
+def test_a_picture_that_cannot_be_located_in_is_not_said_to_hold_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise ImageError("the file is gone")
+
+    monkeypatch.setattr("clipcli.pipeline.locating.run.open_upright", gone)
+    out = tmp_path / "x.jsonl"
+    asked = ["--locator", "mini", "--no-cache", "-o", str(out), "--format", "tsv"]
+
+    code = run(["describe", str(PHOTOS / "cat.jpg"), *asked])
+
+    told, shown = json.loads(out.read_text(encoding="utf-8")), capfd.readouterr()
+    assert code == 5
+    assert told["boxes"] is None
+    assert told["not_located"] == "the file is gone"
+    assert told["sentence"] == "a photo of: cat; not located (the file is gone)."
+    assert shown.out == f"{PHOTOS / 'cat.jpg'}\ta photo of: cat; not located (the file is gone).\n"
+    assert f"{PHOTOS / 'cat.jpg'}: not located: the file is gone" in shown.err
+
+
+def test_pictures_in_archives_cannot_be_located_in_and_are_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    archive = tmp_path / "x.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(PHOTOS / "cat.jpg", "cat.jpg")
+
+    assert run(["describe", str(archive), "--locator", "mini"]) == 2
+
+    assert f"{archive}: is no file or folder of pictures" in capfd.readouterr().err
+
+
+def test_the_cache_is_opened_as_often_for_many_pictures_as_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[object] = []
+    connect = Store.__init__
+
+    def counted(self: Store, *arguments: object, **options: object) -> None:
+        opened.append(arguments)
+        connect(self, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Store, "__init__", counted)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+
+    def opens(n_pictures: int) -> int:
+        for i in range(n_pictures):
+            shutil.copy(PHOTOS / "cat.jpg", folder / f"{i}.jpg")
+        opened.clear()
+        assert run(["describe", str(folder), "--locator", "mini", "--format", "jsonl"]) == 0
+        return len(opened)
+
+    assert opens(1) == opens(4)
