@@ -96,6 +96,7 @@ def _heats(session: Session, classifier: Classifier) -> HeatViews:
 
     if classifier.probe is not None:
         raise UsageError("--explain and --probe: a probe's answers have no heat maps")
-    maker = HeatMaker(classifier, open_named(session.model.model), session.model.device)
+    model, settings = open_named(session.model.model), session.model
+    maker = HeatMaker(classifier, model, settings.device, settings.backend)
     how = session.model.decoding()
     return HeatViews(maker, classifier.label_set.names, how.max_pixels, how.convert_profiles)

@@ -89,7 +89,8 @@ def _explain(session: Session, classifier: Classifier, request: OutputRequest) -
     started = now()
     found, is_handful = session.find_files(MOST_DRAWN)
     check_drawable(request, is_handful=is_handful, is_counted=session.inputs.can_be_walked_twice)
-    maker = HeatMaker(classifier, open_named(session.model.model), session.model.device)
+    model, settings = open_named(session.model.model), session.model
+    maker = HeatMaker(classifier, model, settings.device, settings.backend)
     opener = partial(open_writer, heading=heading_of(session, classifier))
     outputs = Streams(request, opener, dict)
     send_all(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from clipcli.encoder.torch.dense_runner import DenseRunner
+    from clipcli.encoder.places import PlaceEncoder
     from clipcli.models.source import ModelSource
     from clipcli.pipeline.classifier import Classifier
 
@@ -31,8 +31,14 @@ KERNEL = (0.25, 0.5, 0.25)  # down and across
 class HeatMaker:
     """Makes a grid a label of pictures, with a classifier's model and labels."""
 
-    def __init__(self, classifier: Classifier, source: ModelSource, device: str = "auto") -> None:
-        self._classifier, self._source, self._device = classifier, source, device
+    def __init__(
+        self,
+        classifier: Classifier,
+        source: ModelSource,
+        device: str = "auto",
+        backend: str = "auto",
+    ) -> None:
+        self._classifier, self._source, self._place = classifier, source, (device, backend)
 
     def grids(self, picture: Image) -> NDArray[np.float32]:
         """Return each label's share at each place of a picture in mode RGB, (c, gh, gw), 0 to 1."""
@@ -43,10 +49,10 @@ class HeatMaker:
         return heat_rows_of(self._classifier)
 
     @cached_property
-    def _runner(self) -> DenseRunner:
-        from clipcli.encoder.torch.dense_runner import DenseRunner
+    def _runner(self) -> PlaceEncoder:
+        from clipcli.encoder.load_places import load_places
 
-        return DenseRunner(self._source, self._device)
+        return load_places(self._source, *self._place)
 
 
 @dataclass(frozen=True, slots=True)

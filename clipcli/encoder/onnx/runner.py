@@ -49,12 +49,12 @@ class OnnxTower:
         options.log_severity_level = 4  # nothing: its errors are raised as well
         # Subtle: the session reads the arrays for as long as it lives, so they are kept; by the
         # thread as well, since a tower that is soon dropped takes them away while it is being made.
-        self._given = _give_weights(options, graph, source.plan)
+        self._given = give_weights(options, graph, source.plan)
         self._width = source.config.architecture.embed_dim
         self._pool = ThreadPoolExecutor(usable_cores(), thread_name_prefix="encode")
         # It lets go of the interpreter, and other modules are imported meanwhile.
         fingerprint = source.config.fingerprint
-        self._made = self._pool.submit(_make_session, graph, options, fingerprint, self._given)
+        self._made = self._pool.submit(make_session, graph, options, fingerprint, self._given)
 
     @property
     def _session(self) -> InferenceSession:
@@ -97,7 +97,7 @@ class OnnxTower:
         return rows
 
 
-def _make_session(
+def make_session(
     graph: Path, options: SessionOptions, fingerprint: str, given: list[OrtValue]
 ) -> InferenceSession:
     """Load a graph, and check that it belongs to the weights of that fingerprint."""
@@ -116,7 +116,7 @@ def _make_session(
     return session
 
 
-def _give_weights(options: SessionOptions, graph: Path, plan: TensorPlan) -> list[OrtValue]:
+def give_weights(options: SessionOptions, graph: Path, plan: TensorPlan) -> list[OrtValue]:
     """Give a session the weights that its graph does not hold, where that is so."""
     recipe = graph.with_name(RECIPE_NAME)
     if not recipe.is_file():

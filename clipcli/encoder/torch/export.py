@@ -1,10 +1,11 @@
-"""An image tower as one function, from stored pixels to embeddings."""
+"""An image tower as one function, from stored pixels to embeddings or to what it says of places."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from clipcli.encoder.torch.efficientnet import EfficientNetTower
 from clipcli.encoder.torch.fold import PIXEL_UNIT
 from clipcli.encoder.torch.load import load_model
 from clipcli.encoder.torch.runner import pixel_scale, prepare_tower
@@ -29,10 +30,31 @@ class PixelsToEmbeddings(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Embed pictures as they are stored."""
-        x = pixels.permute(0, 3, 1, 2).float()  # (n, s, s, 3) -> (n, 3, s, s)
-        embeddings: Tensor = self.tower((x - self.mean) / self.std)  # (n, d)
+        embeddings: Tensor = self.tower(self._normalised(pixels))  # (n, d)
         return embeddings
+
+    def _normalised(self, pixels: Tensor) -> Tensor:
+        x = pixels.permute(0, 3, 1, 2).float()  # (n, s, s, 3) -> (n, 3, s, s)
+        return (x - self.mean) / self.std
 
     def example(self, n: int = 2) -> Tensor:
         """Return pixels that it can be traced with."""
         return torch.zeros(n, self.size, self.size, 3, dtype=torch.uint8)
+
+
+class PixelsToPlaces(PixelsToEmbeddings):
+    """The same of an EfficientNet for places: uint8 (2, h, w, 3) -> two maps and vectors.
+
+    What comes out is what ``DenseRunner.maps`` computes, the vectors (2, gh, gw, d) not of unit
+    length yet.
+    """
+
+    def __init__(self, source: ModelSource) -> None:
+        super().__init__(source, fold=False)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+        """Look at a picture and its mirror image."""
+        tower = self.tower
+        assert isinstance(tower, EfficientNetTower)
+        fine, deep = tower.maps(self._normalised(pixels))
+        return fine, deep, tower.head(tower.last_features(deep).permute(0, 2, 3, 1))

@@ -10,15 +10,16 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
 from clipcli.encoder.onnx.folded import RECIPE_NAME, write_recipe
 from clipcli.encoder.onnx.library import onnx_runtime
+from clipcli.encoder.onnx.places import DEEP, FINE, OUTPUTS, VECTORS
 from clipcli.encoder.onnx.runner import FINGERPRINT, INPUT
-from clipcli.encoder.torch.export import PixelsToEmbeddings
+from clipcli.encoder.torch.export import PixelsToEmbeddings, PixelsToPlaces
 from clipcli.encoder.torch.onnx_folding import fold_norms, fold_pads
 from clipcli.encoder.torch.tensors import gather
 from clipcli.models.folder import WEIGHTS_NAME
@@ -50,14 +51,39 @@ class Weight:
         return torch.Size(shape).numel() * ITEM_BYTES[self.dtype]
 
 
+class Traced(NamedTuple):
+    """A network to be followed through."""
+
+    network: PixelsToEmbeddings
+    example: Tensor
+    outputs: tuple[str, ...]
+    sides: dict[str, dict[int, str]] = {}  # noqa: RUF012  # names of sizes that are left open
+
+
 def write_graph(source: ModelSource, path: Path, n: int) -> None:
     """Write the graph for ``n`` pictures at once, pixels (n, s, s, 3), uint8 -> (n, d), float32.
 
     Weights that are not in a file beside ``path`` as the graph needs them are copied to one.
     """
+    network = PixelsToEmbeddings(source, fold=False)
+    _write(source, path, Traced(network, network.example(n), (OUTPUT,)))
+
+
+def write_places(source: ModelSource, path: Path) -> None:
+    """Write the graph that looks at places, pixels (2, h, w, 3) -> the outputs of ``onnx/places``.
+
+    It takes sides that are whole numbers of places: what an EfficientNet pads is the same for all.
+    """
+    network = PixelsToPlaces(source)
+    sides = {INPUT: {1: "h", 2: "w"}, FINE: {2: "2 gh", 3: "2 gw"}}
+    sides |= {DEEP: {2: "gh", 3: "gw"}, VECTORS: {1: "gh", 2: "gw"}}
+    _write(source, path, Traced(network, network.example(2), OUTPUTS, sides))
+
+
+def _write(source: ModelSource, path: Path, traced: Traced) -> None:
     import onnx
 
-    _trace(source, n, path)
+    _trace(traced, path)
     _simplify(path)
     model = onnx.load(path)
     fold_pads(model.graph)
@@ -74,21 +100,22 @@ def write_graph(source: ModelSource, path: Path, n: int) -> None:
     path.write_bytes(model.SerializeToString())
 
 
-def _trace(source: ModelSource, n: int, path: Path) -> None:
+def _trace(traced: Traced, path: Path) -> None:
     """Follow the network through; its weights become inputs of the graph."""
-    network = PixelsToEmbeddings(source, fold=False)
+    network = traced.network
     network.training = True  # of the outermost alone: else equal weights become one, with one name
     with warnings.catch_warnings():
         # The successor of this exporter needs a package more, and takes ten times as long.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
-            (network.example(n),),
+            (traced.example,),
             path,
             dynamo=False,
             opset_version=OPSET,
             input_names=[INPUT],
-            output_names=[OUTPUT],
+            output_names=list(traced.outputs),
+            dynamic_axes=traced.sides,
             export_params=False,
             do_constant_folding=False,
             training=torch.onnx.TrainingMode.PRESERVE,  # batch norms stay, with their own weights

@@ -215,16 +215,18 @@ def _classifier(session: Session, question: Question) -> Classifier:
 def _small(
     session: Session, model: ModelSource, small: SmallSource, question: Question, rules: BoxRules
 ) -> Opened:
-    classifier, device = _classifier(session, question), session.model.device
+    from clipcli.encoder.load_places import engine_of_places, load_places
+
+    classifier = _classifier(session, question)
+    place = (session.model.device, session.model.backend)
 
     def load() -> SmallLocator:
         from clipcli.encoder.small_boxes import SmallHead
-        from clipcli.encoder.torch.dense_runner import DenseRunner
 
-        return SmallLocator(DenseRunner(model, device), SmallHead(small), classifier)
+        return SmallLocator(load_places(model, *place), SmallHead(small), classifier)
 
     decoding, name = session.model.decoding(), model.config.name
-    whose = (name, small.fingerprint, "fp32")
+    whose = (name, small.fingerprint, f"fp32-{engine_of_places(model, *place)}")
     memory = _remembering(session, whose, question, rules, sees_first=True)
     return Opened(
         look=ModelLook(load, question, rules, memory),
@@ -245,7 +247,9 @@ def _coarse(session: Session, source: ModelSource, question: Question, rules: Bo
     decoding = session.model.decoding()
     classifier = _classifier(session, question)
     name, fingerprint = source.config.name, source.config.fingerprint
-    locator = CoarseLocator(HeatMaker(classifier, source, session.model.device))
+    locator = CoarseLocator(
+        HeatMaker(classifier, source, session.model.device, session.model.backend)
+    )
     nothing = ByteFacts("boxes", name, fingerprint, "fp32", decoding.exact, "")
     return Opened(
         look=CoarseLook(locator, question, rules),

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from clipcli.encoder.places import PlaceEncoder
     from clipcli.encoder.small_boxes import SmallHead
-    from clipcli.encoder.torch.dense_runner import DenseRunner
     from clipcli.pipeline.classifier import Classifier
 
 # Its usual mistake is a second box around a part. Without those of which more lies within another,
@@ -25,15 +25,18 @@ INSIDE = 0.6
 class SmallLocator:
     """Looks at a picture before it knows the question; its labels are the question's phrases."""
 
-    precision = "fp32"
-
-    def __init__(self, runner: DenseRunner, head: SmallHead, classifier: Classifier) -> None:
+    def __init__(self, runner: PlaceEncoder, head: SmallHead, classifier: Classifier) -> None:
         self._runner, self._head, self._classifier = runner, head, classifier
 
     @property
     def device(self) -> str:
         """Where the image tower runs."""
         return self._runner.device
+
+    @property
+    def precision(self) -> str:
+        """In which precision it runs, and by which engine."""
+        return self._runner.precision
 
     def check(self, question: Question) -> None:
         """Do nothing: over-long phrases are cut, as labels of ``classify`` are."""

@@ -139,7 +139,7 @@ def test_what_the_small_locator_saw_answers_other_questions(
     warm = boxes("--labels", "panda, rocket")
     uncached = boxes("--labels", "panda, rocket", "--no-cache")
     monkeypatch.setattr(
-        "clipcli.encoder.torch.dense_runner.DenseRunner.maps",
+        "clipcli.encoder.onnx.places.OnnxPlaces.maps",
         lambda *_: pytest.fail("the picture was looked at again"),
     )
     other = boxes("--labels", "panda, tree")
