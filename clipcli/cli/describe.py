@@ -95,7 +95,6 @@ def _finder(session: Session, things: ThingOptions) -> Iterator[Finder | None]:
     ------
     ModelError, UsageError
     """
-    from clipcli.encoder.locator import Question
     from clipcli.images.find import ImageFile
     from clipcli.labels.label_set import load_label_set
     from clipcli.models.locators.small import find_small
@@ -103,6 +102,7 @@ def _finder(session: Session, things: ThingOptions) -> Iterator[Finder | None]:
     from clipcli.models.resolve import open_named
     from clipcli.pipeline.locating.opened import open_for
     from clipcli.pipeline.locating.run import Located
+    from clipcli.pipeline.locating.wording import question_of
     from clipcli.pipeline.session import Session
     from clipcli.workflows.asking.describing import ASPECTS, MOST_THINGS, SURE_BOX, Thing
 
@@ -117,7 +117,7 @@ def _finder(session: Session, things: ThingOptions) -> Iterator[Finder | None]:
         )
     kind = source.kind if source else "small"
     least = SURE_BOX.get(kind, 0.5) if things.min_score is None else things.min_score
-    question = Question.of_names(load_label_set(ASPECTS[0].label_set).names)
+    question = question_of(load_label_set(ASPECTS[0].label_set))
     other = Session(session.inputs, replace(session.model, model=things.locator), session.notes)
     opened = open_for(other, question, least, MOST_THINGS, None)
     with opened.looking() as look_at:

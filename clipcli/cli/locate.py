@@ -150,7 +150,7 @@ def _locate(
     found = _found(session, request, output)
     if opened.method in NOTES:
         session.notes.say(NOTES[opened.method])
-    labels = list(question.phrases)
+    labels = list(question.labels)
     page = heading(session, question.in_words(), opened.model)
     outputs = Streams(request, partial(open_writer, labels=labels, heading=page), dict)
     send_all(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+# Boxes of two words of a label that overlap by more are one thing, also where a model's boxes are
+# otherwise all kept.
+SAME_THING = 0.7
 
 
 def overlaps(
@@ -49,6 +54,8 @@ def suppress(
     *,
     extra: float = 0.0,
     inside: float = 1.0,
+    words: NDArray[np.intp] | None = None,
+    across: float = 1.0,
 ) -> NDArray[np.intp]:
     """Drop boxes that overlap a better one of their class by more than ``limit``.
 
@@ -64,6 +71,9 @@ def suppress(
         See :func:`overlaps`.
     inside
         Drop those as well of which more than this share lies within a better one.
+    words, across
+        (n,) which word of its class found a box: those of different words are dropped beyond
+        ``across`` already, for they are one thing found again.
 
     Returns
     -------
@@ -73,7 +83,7 @@ def suppress(
     import numpy as np
 
     order = np.argsort(-scores, kind="stable")
-    if limit >= 1:
+    if limit >= 1 and words is None:
         return order
     kept: list[int] = []
     while len(order):
@@ -84,8 +94,34 @@ def suppress(
         again = shares > limit
         if inside < 1:
             again |= shares_within(corners[best], corners[rest]) > inside
+        if words is not None:
+            again |= (words[rest] != words[best]) & (shares > across)
         order = rest[~(same & again)]
     return np.array(kept, dtype=np.intp)
+
+
+def suppress_words(
+    corners: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    words: NDArray[np.intp],
+    owners: Sequence[int],
+    limit: float,
+    *,
+    extra: float = 0.0,
+) -> NDArray[np.intp]:
+    """Drop boxes as :func:`suppress` does, where several words are of one label.
+
+    ``words`` says which word found a box, (n,), and ``owners`` whose each word is; without owners
+    each is a label by itself. Boxes of all words of a label compete, and what two of them found is
+    one thing.
+    """
+    import numpy as np
+
+    if not owners:
+        return suppress(corners, scores, words, limit, extra=extra)
+    labels = np.array(owners, np.intp)[words]  # (n,)
+    across = min(limit, SAME_THING)
+    return suppress(corners, scores, labels, limit, extra=extra, words=words, across=across)
 
 
 def _common(

@@ -22,6 +22,12 @@ class Question:
     phrases: tuple[str, ...]
     sentence: str = ""
     spans: tuple[Span, ...] = ()  # of the phrases in the sentence
+    # Where a label has several words: the labels' names, whose each phrase is, and which phrases
+    # are prompts that are used as written.
+    names: tuple[str, ...] = ()
+    owners: tuple[int, ...] = ()
+    written: tuple[bool, ...] = ()
+    templates: tuple[str, ...] | None = None  # of the label set, for models that classify places
 
     @classmethod
     def of_names(cls, names: Sequence[str]) -> Question:
@@ -33,12 +39,25 @@ class Question:
         """Ask for the things that a sentence names at ``spans``."""
         return cls(tuple(sentence[a:b] for a, b in spans), sentence, tuple(spans))
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What boxes are called: the labels' names, or the phrases themselves."""
+        return self.names or self.phrases
+
+    def label_of(self, phrase: int) -> int:
+        """Return which label a phrase belongs to."""
+        return self.owners[phrase] if self.owners else phrase
+
+    def by_label(self) -> Question:
+        """Return what is asked of a model that knows labels as a whole: each is one phrase."""
+        return Question(self.names) if self.names else self
+
     def in_words(self) -> str:
         """Say what is looked for, in a line: the sentence, or names and how many more."""
         if self.sentence:
             return f"“{shorten(self.sentence, SHOWN, placeholder=' …')}”"
-        names = ", ".join(self.phrases[:NAMES_SHOWN])
-        n_more = len(self.phrases) - NAMES_SHOWN
+        names = ", ".join(self.labels[:NAMES_SHOWN])
+        n_more = len(self.labels) - NAMES_SHOWN
         return f"{names} and {n_more:,} more" if n_more > 0 else names
 
 

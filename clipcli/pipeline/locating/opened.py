@@ -19,6 +19,7 @@ from clipcli.pipeline.locating.look import BoxRules, CoarseLook, Look, ModelLook
 from clipcli.pipeline.locating.memory import Memory
 from clipcli.pipeline.locating.run import ENOUGH_PX, Located, Looker, Method
 from clipcli.pipeline.locating.small import SmallLocator
+from clipcli.pipeline.locating.wording import label_set_of
 from clipcli.pipeline.provenance import now, versions
 from clipcli.results import Skipped
 
@@ -65,9 +66,10 @@ class Opened:
     @contextmanager
     def looking(self) -> Iterator[Callable[[Input], Located | Skipped]]:
         """Give what looks at one picture after the other, and let go of the cache at the end."""
+        question = self.question if self.method == "model" else self.question.by_label()
         try:
             yield Looker(
-                self.look, self.memory, self.question, self.rules.top, self.method, self.decoding
+                self.look, self.memory, question, self.rules.top, self.method, self.decoding
             ).look_at
         finally:
             self.memory.close()
@@ -99,6 +101,7 @@ class Opened:
             "method": self.method,
             "device": device,
             "precision": precision,
+            "labels": list(self.question.labels),
             "phrases": list(self.question.phrases),
             "sentence": self.question.sentence,
             "min_score": self.rules.min_score,
@@ -191,7 +194,10 @@ def _remembering(
 
     exact, convert_profiles = session.model.exact, session.model.convert_profiles
     decoder = f"{DECODER_VERSION} Pillow {PIL.__version__}" + " sRGB" * convert_profiles
-    asked = (question.phrases, question.sentence, question.spans, rules.min_score, rules.nms)
+    asked: tuple[object, ...] = (question.phrases, question.sentence, question.spans)
+    asked += (rules.min_score, rules.nms)
+    if question.names:
+        asked += (question.names, question.owners, question.written, question.templates)
 
     def facts(kind: str, *more: object) -> ByteFacts:
         seen = (None if exact else ENOUGH_PX, *more)
@@ -202,11 +208,9 @@ def _remembering(
 
 
 def _classifier(session: Session, question: Question) -> Classifier:
-    """Return a classifier whose labels are a question's phrases."""
-    from clipcli.labels.label_set import LabelSet
-
+    """Return a classifier whose labels are a question's."""
     return session.classifier(
-        LabelSet.from_names(question.phrases),
+        label_set_of(question),
         templates="{}" if question.sentence else None,
         independent=True,
     )
@@ -229,7 +233,7 @@ def _small(
     whose = (name, small.fingerprint, f"fp32-{engine_of_places(model, *place)}")
     memory = _remembering(session, whose, question, rules, sees_first=True)
     return Opened(
-        look=ModelLook(load, question, rules, memory),
+        look=ModelLook(load, question.by_label(), rules, memory),
         memory=memory,
         question=question,
         rules=rules,
@@ -252,7 +256,7 @@ def _coarse(session: Session, source: ModelSource, question: Question, rules: Bo
     )
     nothing = ByteFacts("boxes", name, fingerprint, "fp32", decoding.exact, "")
     return Opened(
-        look=CoarseLook(locator, question, rules),
+        look=CoarseLook(locator, question.by_label(), rules),
         memory=Memory(ImageCache(None), nothing, None),
         question=question,
         rules=rules,

@@ -35,6 +35,7 @@ class Box:
     score: float
     corners: tuple[float, float, float, float]  # left, top, right, bottom
     span: tuple[int, int] | None  # of the phrase in the sentence
+    phrase: str = ""  # the word that found it, where a label has several
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +115,11 @@ def _boxes(boxes: Boxes, question: Question) -> Iterator[Box]:
     for corners, score, phrase in zip(boxes.corners, boxes.scores, boxes.phrases, strict=True):
         left, top, right, bottom = (float(v) for v in corners)
         yield Box(
-            question.phrases[int(phrase)],
+            question.labels[question.label_of(int(phrase))],
             float(score),
             (left, top, right, bottom),
             question.spans[int(phrase)] if question.spans else None,
+            question.phrases[int(phrase)],
         )
 
 
@@ -140,6 +142,6 @@ def _box_fields(box: Box) -> dict[str, Any]:
         "label": box.label,
         "score": round(box.score, 6),
         "box": [round(v, 2) for v in box.corners],
-        "phrase": box.label,
+        "phrase": box.phrase,
     }
     return fields | ({"span": list(box.span)} if box.span is not None else {})

@@ -90,11 +90,24 @@ class BoxQuestion:
             "phrases": list(question.phrases),
             "sentence": question.sentence,
             "spans": [list(span) for span in question.spans],
+            **_words(question),
             "min_score": self.min_score,
             "top": self.top,
             "nms": self.nms,
             "method": self.method,
         }
+
+
+def _words(question: Question) -> dict[str, Any]:
+    """Return which label each phrase belongs to, where labels have several."""
+    if not question.names:
+        return {}
+    return {
+        "labels": list(question.names),
+        "owners": list(question.owners),
+        "written": list(question.written),
+        "templates": None if question.templates is None else list(question.templates),
+    }
 
 
 @dataclass(frozen=True)

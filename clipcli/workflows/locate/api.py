@@ -13,6 +13,7 @@ from clipcli.labels.label_set import LabelSet, load_label_set
 from clipcli.pipeline.image_data import in_memory
 from clipcli.pipeline.inputs import Inputs
 from clipcli.pipeline.locating.opened import open_for
+from clipcli.pipeline.locating.wording import question_of
 from clipcli.pipeline.model_settings import ModelSettings
 from clipcli.pipeline.session import Session
 from clipcli.pipeline.silence import Silence
@@ -119,12 +120,10 @@ def _question(labels: LabelSet | str | Iterable[str] | None, text: str | None) -
     if text is not None:
         return of_text(text)
     if isinstance(labels, LabelSet):
-        return Question.of_names(labels.names)
-    names = (
-        load_label_set(labels).names
-        if isinstance(labels, str)
-        else tuple(dict.fromkeys(labels or ()))
-    )
+        return question_of(labels)
+    if isinstance(labels, str):
+        return question_of(load_label_set(labels))
+    names = tuple(dict.fromkeys(labels or ()))
     if not names:
         raise LabelSetError("there is no label to be located")
     return Question.of_names(names)

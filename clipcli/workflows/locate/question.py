@@ -12,6 +12,7 @@ from clipcli.images.kinds import has_picture_ending
 from clipcli.labels.label import folded_text
 from clipcli.labels.label_set import builtin_label_sets, load_label_set
 from clipcli.labels.phrases import phrases_of
+from clipcli.pipeline.locating.wording import question_of
 
 
 def asked(
@@ -28,7 +29,7 @@ def asked(
     if labels is not None and text is not None:
         raise UsageError("--labels and --text: choose one of them")
     if labels is not None:
-        return tuple(paths), Question.of_names(load_label_set(labels).names)
+        return tuple(paths), question_of(load_label_set(labels))
     if text is None and (len(paths) > 1 or (paths and has_list)) and not os.path.exists(paths[-1]):  # noqa: PTH110 - as the user wrote it
         paths, text = paths[:-1], paths[-1]
         if " " not in text and (has_picture_ending(text) or has_file_look(text, ())):

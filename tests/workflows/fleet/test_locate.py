@@ -117,7 +117,7 @@ def test_the_bundled_model_needs_no_other(
     method: str, options: tuple[str, ...], tmp_path: Path
 ) -> None:
     photo, into, plain = ROOT / "examples/photos/panda.jpg", tmp_path / "out", tmp_path / "p.jsonl"
-    more = ("--labels", "panda, rocket", *options)
+    more = ("--labels", "black and white bear | panda, rocket", *options)
 
     code = batch_locate(photo, *more, "--into", into)
     run(["locate", str(photo), *more, "-o", str(plain)])
@@ -125,7 +125,7 @@ def test_the_bundled_model_needs_no_other(
     [row] = rows_of(*parts_of(into))
     assert code == 0
     assert [row] == records(plain)
-    assert (row["method"], row["boxes"][0]["label"]) == (method, "panda")
+    assert (row["method"], row["boxes"][0]["label"]) == (method, "black and white bear")
 
 
 def test_a_run_goes_on_and_another_question_is_another_plan(

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clipcli.encoder.boxes import suppress
+from clipcli.encoder.boxes import suppress_words
 from clipcli.encoder.torch.locators.glip import Glip, Level
 
 if TYPE_CHECKING:
@@ -72,11 +72,14 @@ def level_boxes(
 
 
 def merge(
-    found: Sequence[tuple[Tensor, Tensor, Tensor]], nms: float
+    found: Sequence[tuple[Tensor, Tensor, Tensor]], nms: float, owners: Sequence[int] = ()
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
-    """Join levels and captions, and drop boxes that say the same twice; best first."""
+    """Join levels and captions, and drop boxes that say the same twice; best first.
+
+    ``owners`` says whose each phrase is, where labels have several.
+    """
     boxes = torch.cat([each[0] for each in found]).cpu().numpy().astype(np.float32)
     scores = torch.cat([each[1] for each in found]).cpu().numpy().astype(np.float32)
     labels = torch.cat([each[2] for each in found]).cpu().numpy().astype(np.intp)
-    stay = suppress(boxes, scores, labels, nms, extra=LAST_PIXEL)[:MOST]
+    stay = suppress_words(boxes, scores, labels, owners, nms, extra=LAST_PIXEL)[:MOST]
     return boxes[stay], scores[stay], labels[stay]

@@ -81,7 +81,7 @@ class GlipRunner:
                 boxes, scores, labels = level_boxes(network, i, level, caption.tokens, size)
                 phrases = torch.tensor(caption.phrases, device=labels.device)
                 found.append((boxes, scores, phrases[labels]))
-        merged = merge(found, nms)
+        merged = merge(found, nms, question.owners)
         keep = merged[1] > min_score
         height, width = picture.shape[:2]
         ratio = np.array([width / size[1], height / size[0]] * 2, np.float32)

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from clipcli.encoder.boxes import suppress
+from clipcli.encoder.boxes import suppress_words
 from clipcli.encoder.locator import Boxes, Question
 from clipcli.encoder.torch.device import PRECISIONS, resolve_device, resolve_precision
 from clipcli.encoder.torch.locators.glip_boxes import label_scores
@@ -88,7 +88,7 @@ class GroundingRunner:
             phrases = torch.tensor(caption.phrases, device=labels.device)[labels]
             found.append((boxes[queries], scores[queries, labels], phrases))
         height, width = picture.shape[:2]
-        return _best(found, width, height, nms)
+        return _best(found, width, height, nms, question.owners)
 
     def pixels(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return a picture (h, w, 3) as the network's input (1, 3, h, w)."""
@@ -139,7 +139,11 @@ def input_size(height: int, width: int, short_px: int, long_px: int) -> tuple[in
 
 
 def _best(
-    found: Sequence[tuple[Tensor, Tensor, Tensor]], width: int, height: int, nms: float
+    found: Sequence[tuple[Tensor, Tensor, Tensor]],
+    width: int,
+    height: int,
+    nms: float,
+    owners: Sequence[int],
 ) -> Boxes:
     """Join what captions gave: boxes as centre and size, 0 to 1, scores and phrases; best first."""
     boxes, scores, phrases = (
@@ -151,5 +155,5 @@ def _best(
     corners = np.clip(corners * edges, 0, edges)
     best = np.argsort(-scores, kind="stable")[:MOST]
     corners, scores, phrases = corners[best], scores[best], phrases[best].astype(np.intp)
-    stay = suppress(corners, scores, phrases, nms)
+    stay = suppress_words(corners, scores, phrases, owners, nms)
     return Boxes(corners[stay], scores[stay], phrases[stay])

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from clipcli.encoder.boxes import suppress
+from clipcli.encoder.boxes import suppress_words
 from clipcli.encoder.locator import Boxes, Question, Sight
 from clipcli.encoder.torch.device import PRECISIONS, resolve_device, resolve_precision
 from clipcli.encoder.torch.locators.loading import build_strictly
@@ -29,7 +29,7 @@ from clipcli.models.tokenizer.vocabulary import read_vocabulary
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NAME_TEMPLATE = "a photo of a {}"  # of names; a sentence's phrases are asked as they are
+NAME_TEMPLATE = "a photo of a {}"  # of words; prompts and a sentence's phrases stay as they are
 QUERY_BATCH = 64
 
 
@@ -120,7 +120,7 @@ class OwlRunner:
         corners = self._corners(boxes, sight.height, sight.width)
         scores = best[keep].cpu().numpy()
         chosen = phrases[keep].cpu().numpy().astype(np.intp)
-        stay = suppress(corners, scores, chosen, nms)
+        stay = suppress_words(corners, scores, chosen, question.owners, nms)
         return Boxes(corners[stay], scores[stay], chosen[stay])
 
     def pixels(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -141,8 +141,13 @@ class OwlRunner:
 
     @staticmethod
     def _texts(question: Question) -> list[str]:
-        template = "{}" if question.sentence else NAME_TEMPLATE
-        return [template.replace("{}", phrase) for phrase in question.phrases]
+        if question.sentence:
+            return list(question.phrases)
+        written = question.written or (False,) * len(question.phrases)
+        return [
+            phrase if is_written else NAME_TEMPLATE.replace("{}", phrase)
+            for phrase, is_written in zip(question.phrases, written, strict=True)
+        ]
 
     def _encode(self, texts: Sequence[str]) -> Tensor:
         ids = [self._tokenizer.tokenize(text).ids for text in texts]
