@@ -125,7 +125,9 @@ def note_files(session: Session, request: OutputRequest, what: str = "") -> None
     """Name the files that were written, for somebody who watches."""
     from clipcli.output.summary import written
 
-    session.notes.summary(written(request.files, what))
+    # A PNG of nothing is none.
+    files = [(path, name) for path, name in request.files if path.exists()]
+    session.notes.summary(written(files, what))
 
 
 def is_first_today(*, without_cache: bool) -> bool:

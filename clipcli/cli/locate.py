@@ -138,7 +138,7 @@ def _locate(
     request: OutputRequest,
     output: LocateOutput,
 ) -> ExitCode:
-    from clipcli.cli.conclude import conclude_inputs, note_cache, note_files
+    from clipcli.cli.conclude import conclude_inputs, note_cache, note_files, note_labels
     from clipcli.cli.headings import heading
     from clipcli.cli.sending import send_all
     from clipcli.output.streams import Streams
@@ -160,6 +160,9 @@ def _locate(
         lambda: opened.provenance(started, session.counts()),
     )
     note_files(session, request)
+    has_looked = session.n_ok and opened.place()[0] != "cache"
+    if opened.classifier is not None and has_looked:
+        note_labels(session, opened.classifier)
     note_cache(session, session.image_cache.problem)
     return conclude_inputs(session)
 

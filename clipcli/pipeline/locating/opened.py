@@ -57,6 +57,7 @@ class Opened:
     model: str
     fingerprint: str
     decoding: DecodeOptions
+    classifier: Classifier | None = None  # whose labels are the question's, if one is asked
 
     def locate(self, found: Iterable[Input]) -> Iterator[Located | Skipped]:
         """Yield boxes, or why there are none, for every input in order."""
@@ -241,6 +242,7 @@ def _small(
         model=name,
         fingerprint=small.fingerprint,
         decoding=decoding,
+        classifier=classifier,
     )
 
 
@@ -264,4 +266,5 @@ def _coarse(session: Session, source: ModelSource, question: Question, rules: Bo
         model=name,
         fingerprint=fingerprint,
         decoding=decoding,
+        classifier=classifier,
     )

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 def drawn(entry: Explained, height: int) -> Image:
     """Return a picture and its heats side by side, with captions."""
     picture = picture_of(entry, 2 * height)
-    width = max(1, round(picture.width * height / picture.height))
-    picture = picture.resize((min(width, 4 * height), height))
+    width = round(picture.width * height / picture.height)
+    # As the maps themselves, no more than four times as long as wide.
+    picture = picture.resize((min(max(width, height // 4), 4 * height), height))
     panels, captions = [picture], [visible(entry.path)]
     for heat in entry.heats:
         panels.append(overlaid(picture, stretch(heat.grid, picture.width, picture.height)))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from clipcli.labels.label import Label
     from clipcli.pipeline.classifier import Classifier
 
+REMEMBERED = 20_000  # prompts: 40 MB with rows of 512 numbers
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -34,6 +36,8 @@ class Reasons:
 
     def of(self, name: str, row: NDArray[np.float32]) -> Reason:
         """Return the reason why a label fits a picture's unit row (d,) as it does."""
+        if len(self._rows) > REMEMBERED:
+            self._rows.clear()
         prompts = self._prompts(self._labels[name])
         fits = {prompt: self._similarity(prompt, row) for prompt in self._encode(prompts)}
         best = max(fits, key=lambda prompt: fits[prompt])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from glob import has_magic
 
 from clipcli.encoder.locator import Question
 from clipcli.errors import LabelSetError, UsageError
 from clipcli.files import has_file_look
 from clipcli.images.kinds import has_picture_ending
+from clipcli.labels.files import LABEL_FILE_ENDINGS
 from clipcli.labels.label import folded_text
-from clipcli.labels.label_set import builtin_label_sets, load_label_set
+from clipcli.labels.label_set import LabelSet, builtin_label_sets, load_label_set
 from clipcli.labels.phrases import phrases_of
 from clipcli.pipeline.locating.wording import question_of
 
@@ -29,12 +31,18 @@ def asked(
     if labels is not None and text is not None:
         raise UsageError("--labels and --text: choose one of them")
     if labels is not None:
-        return tuple(paths), question_of(load_label_set(labels))
+        return tuple(paths), question_of(_label_set(labels))
     if text is None and (len(paths) > 1 or (paths and has_list)) and not os.path.exists(paths[-1]):  # noqa: PTH110 - as the user wrote it
         paths, text = paths[:-1], paths[-1]
         if " " not in text and (has_picture_ending(text) or has_file_look(text, ())):
             raise UsageError(
                 f"{text}: no such file or folder", hint="if that is what to locate: --text TEXT"
+            )
+        if paths and _is_text(paths[-1]):
+            both = f"{paths[-1]}. {text}"
+            raise UsageError(
+                f"{paths[-1]}: no such file or folder",
+                hint=f"several things go into one text, in quotes: {both!r}",
             )
     if text is None:
         raise LabelSetError(
@@ -43,6 +51,30 @@ def asked(
             "set: " + ", ".join(sorted(builtin_label_sets())),
         )
     return tuple(paths), of_text(text)
+
+
+def _label_set(spec: str) -> LabelSet:
+    """Return a label set; who asks for one name is told how that is done.
+
+    Raises
+    ------
+    LabelSetError
+    """
+    try:
+        return load_label_set(spec)
+    except LabelSetError as error:
+        is_name = spec.strip() and "," not in spec and not has_file_look(spec, LABEL_FILE_ENDINGS)
+        if not is_name or spec in builtin_label_sets() or os.path.exists(spec):  # noqa: PTH110
+            raise
+        raise LabelSetError(
+            error.message, hint=f"to look for that alone: --text {spec!r}; {error.hint}"
+        ) from error
+
+
+def _is_text(path: str) -> bool:
+    """Tell whether what stands among the paths was meant as a text: words, and no file."""
+    is_there = os.path.exists(path)  # noqa: PTH110 - as the user wrote it
+    return " " in path and not is_there and not has_file_look(path, ()) and not has_magic(path)
 
 
 def of_text(text: str) -> Question:

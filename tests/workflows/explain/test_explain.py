@@ -16,6 +16,7 @@ from clipcli.images.decode import decode_image
 from clipcli.models.resolve import open_named
 from clipcli.pipeline.heat import HeatMaker, peak, smoothed, stretch
 from clipcli.workflows.explain.panels import adds
+from clipcli.workflows.explain.reasons import Reasons
 from tests.images.test_profiles import profile_of
 
 PHOTOS = Path(__file__).parents[3] / "examples" / "photos"
@@ -212,3 +213,32 @@ def test_maps_are_of_converted_colours(explain: Explain, tmp_path: Path) -> None
 
     assert np.abs(maps["profile"] - maps["by-hand"]).max() < 0.03  # rounded differently
     assert np.abs(maps["profile"] - maps["stored"]).max() > 0.1
+
+
+@pytest.mark.parametrize("size", [(2000, 30), (30, 2000)])
+def test_a_strip_is_drawn_so_that_its_maps_can_be_seen(
+    explain: Explain, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    path, out = tmp_path / "strip.png", tmp_path / "x.png"
+    Image.new("RGB", size, "brown").save(path)
+
+    assert explain(path, "--labels", "wood, panda", "-o", out) == 0
+
+    with Image.open(out) as sheet:
+        assert sheet.height == 320 + 20  # a caption above the row
+        assert sheet.width == 3 * (1280 if size[0] > size[1] else 80) + 2 * 6  # panels and gaps
+
+
+def test_no_more_prompts_are_remembered_than_fit_into_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("clipcli.workflows.explain.reasons.REMEMBERED", 3)
+    classifier = Classifier(labels=["panda", "rocket"])
+    row = classifier.encode_texts(["a panda"])[0]
+    one = Reasons(classifier)
+
+    first = one.of("panda", row)
+    one.of("rocket", row)
+
+    assert one.of("panda", row) == first
+    assert len(one._rows) < 30  # seven prompts of a label, and what is left of one of them

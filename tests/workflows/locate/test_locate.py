@@ -453,3 +453,12 @@ def test_one_file_for_two_outputs_is_refused(
     assert code == 2
     assert "named twice" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_label_that_is_cut_is_told_where_a_model_classifies_places(
+    locate: Locate, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = locate(PHOTOS / "cat.jpg", "--labels", f"cat, {'word ' * 60}", "--no-cache")
+
+    assert code == 0
+    assert "tokens; the model reads the first 32" in capfd.readouterr().err

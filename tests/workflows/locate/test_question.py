@@ -75,3 +75,32 @@ def test_nothing_asked_is_refused_with_ways_to_ask() -> None:
         asked(("a.jpg",), None, None, has_list=False)
 
     assert "--labels" in str(caught.value.hint)
+
+
+def test_two_texts_are_told_to_be_one() -> None:
+    with pytest.raises(UsageError, match="a cat: no such file or folder") as caught:
+        asked(("a.jpg", "a cat", "a dog"), None, None, has_list=False)
+
+    assert "'a cat. a dog'" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("path", ["my photos/a.jpg", "my *.jpg", "cat.jpg"])
+def test_a_path_with_a_blank_is_still_a_path(path: str) -> None:
+    paths, question = asked((path, "a dog"), None, None, has_list=False)
+
+    assert (paths, question.phrases) == ((path,), ("a dog",))
+
+
+def test_who_looks_for_one_name_is_told_how() -> None:
+    with pytest.raises(LabelSetError, match="'cat' is neither") as caught:
+        asked(("a.jpg",), "cat", None, has_list=False)
+
+    assert "to look for that alone: --text 'cat'" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("labels", ["no-such.txt", "cat, cat"])
+def test_other_mistakes_in_labels_are_told_as_ever(labels: str) -> None:
+    with pytest.raises(LabelSetError) as caught:
+        asked(("a.jpg",), labels, None, has_list=False)
+
+    assert "--text" not in str(caught.value.hint)
