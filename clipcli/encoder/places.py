@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from clipcli.models.config import ModelConfig
 
 STRIDE = 32  # pixels a place, of convolutional towers
-# Short sides, in the model's own: larger pictures have more places, up to where the tower no longer
-# knows what it sees. Transformers suffer earlier, because their positions are learned.
-CONVOLUTIONAL_SCALE, TRANSFORMER_SCALE = 2.0, 1.5
+# The short side, in the model's own: larger pictures have more places, up to where the tower no
+# longer knows what it sees.
+SCALE = 2.0
 LONGEST = 4  # the long side is at most so many short ones; beyond that a picture is squashed
 
 
@@ -59,16 +59,17 @@ class PlaceGrid:
 
     stride: int  # pixels a place
     n_short: int  # places along the short side
+    n_window: int | None  # along each side of what is seen at once; None: all of the picture
 
     @classmethod
     def of(cls, config: ModelConfig) -> PlaceGrid:
         """Return a model's grid."""
         shape = config.architecture.image
         if isinstance(shape, ModifiedResNet | EfficientNetLite):
-            stride, scale = STRIDE, CONVOLUTIONAL_SCALE
+            stride, n_window = STRIDE, None
         else:
-            stride, scale = shape.patch_size, TRANSFORMER_SCALE
-        return cls(stride, max(1, round(scale * config.preprocessing.size / stride)))
+            stride, n_window = shape.patch_size, shape.image_size // shape.patch_size
+        return cls(stride, max(1, round(SCALE * config.preprocessing.size / stride)), n_window)
 
     def resized(self, picture: Image) -> NDArray[np.uint8]:
         """Bring a picture in mode RGB to a whole number of places: (h, w, 3)."""

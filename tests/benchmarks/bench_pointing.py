@@ -13,6 +13,9 @@ mosaic. With ``--sure 0.5`` tiles come only from pictures that classify names ri
 classes, with that probability or more: then a miss is the map's and not the model's. Together they
 are the grid pointing game of Böhle et al. 2021 (arXiv:2104.00032).
 
+Even tiles lie just where crops of half the picture do, and windows of half of it. ``--uneven`` cuts
+the picture elsewhere: tiles are 0.7 to 1.3 times as wide and as high.
+
 In brackets stand the pairs whose tile, or largest box, classify names rightly when it sees that
 alone: what the model does not know it cannot point at.
 """
@@ -43,6 +46,8 @@ from clipcli.models.resolve import open_named
 from clipcli.workflows.locate.annotations import read_annotations
 
 TILE_PX = 192
+UNEVEN = 0.3  # of a tile: how far a cut lies from where it would
+BICUBIC = Image.Resampling.BICUBIC
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 Classes = dict[str, list[str]]  # paths of each class's pictures
 WAYS: dict[str, Callable[[ModelSource], Way]] = {
@@ -99,7 +104,15 @@ def sure_ones(classes: Classes, encoder: Encoder, probability: float) -> Classes
     return kept
 
 
-def mosaics(name: str, classes: Classes, side: int, n: int, *, ask_all: Sequence[str]) -> Game:
+def mosaics(
+    name: str,
+    classes: Classes,
+    side: int,
+    n: int,
+    *,
+    ask_all: Sequence[str],
+    is_uneven: bool = False,
+) -> Game:
     """Make ``n`` mosaics of ``side`` times ``side`` pictures: ask for ``ask_all``, or their own."""
     draw, scenes = random.Random(side), []
     is_odd_one_out = len(classes) < side**2
@@ -112,22 +125,33 @@ def mosaics(name: str, classes: Classes, side: int, n: int, *, ask_all: Sequence
             chosen = draw.sample(list(classes), side**2)
         picture = Image.new("RGB", (side * TILE_PX, side * TILE_PX))
         places: dict[str, list[Box]] = {}
-        for i, label in enumerate(chosen):
-            left, top = TILE_PX * (i % side), TILE_PX * (i // side)
-            picture.paste(middle_square(decode_image(draw.choice(classes[label]))), (left, top))
+        for label, box in zip(chosen, tiles(side, draw if is_uneven else None), strict=True):
+            size = (box[2] - box[0], box[3] - box[1])
+            picture.paste(middle(decode_image(draw.choice(classes[label])), *size), box[:2])
             if not is_odd_one_out or label == one:
-                places[label] = [(left, top, left + TILE_PX, top + TILE_PX)]
+                places[label] = [box]
         scenes.append(Scene(picture, places, tuple(ask_all or dict.fromkeys(chosen))))
     kind = ", one among others of another" if is_odd_one_out else ""
+    kind += ", uneven" if is_uneven else ""
     return Game(f"{name}, {side} x {side}{kind}, {len(scenes[0].asked)} labels", scenes)
 
 
-def middle_square(picture: Image.Image) -> Image.Image:
-    """Return the middle of a picture as a tile."""
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    box = (left, top, left + side, top + side)
-    return picture.resize((TILE_PX, TILE_PX), Image.Resampling.BICUBIC, box=box)
+def middle(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """Return the middle of a picture as a tile of a size."""
+    scale = min(picture.width / width, picture.height / height)
+    wide, high = round(width * scale), round(height * scale)
+    left, top = (picture.width - wide) // 2, (picture.height - high) // 2
+    return picture.resize((width, height), BICUBIC, box=(left, top, left + wide, top + high))
+
+
+def tiles(side: int, draw: random.Random | None) -> list[tuple[int, int, int, int]]:
+    """Return where tiles lie, row by row; with ``draw`` the cuts between them lie by lot."""
+    cuts = [[TILE_PX * i for i in range(side + 1)] for _ in range(2)]  # across, down
+    if draw:
+        most = round(UNEVEN * TILE_PX)
+        cuts = [[0, *(cut + draw.randint(-most, most) for cut in c[1:-1]), c[-1]] for c in cuts]
+    across, down = (list(itertools.pairwise(c)) for c in cuts)
+    return [(left, top, right, low) for top, low in down for left, right in across]
 
 
 def annotated(file: str, folder: str, n: int) -> Game:
@@ -194,7 +218,8 @@ def games(options: argparse.Namespace, encoder: Encoder) -> Iterator[Game]:
         classes = sure_ones(all_classes, encoder, options.sure) if options.sure else all_classes
         for side, asked in itertools.product(options.sides, options.asked):
             names = tuple(all_classes) if asked == "all" else ()
-            yield mosaics(name, classes, side, options.n, ask_all=names)
+            uneven = options.uneven
+            yield mosaics(name, classes, side, options.n, ask_all=names, is_uneven=uneven)
     for file, folder in options.boxes:
         yield annotated(file, folder, options.n)
 
@@ -220,6 +245,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mosaics", nargs="*", default=[], help="folders of folders, one a class")
     parser.add_argument("--sides", nargs="+", type=int, default=[2, 3], help="tiles in a row")
+    parser.add_argument("--uneven", action="store_true", help="tiles of different sizes")
     parser.add_argument("--boxes", nargs=2, action="append", default=[], help="FILE FOLDER")
     parser.add_argument("--asked", nargs="+", default=["all"], choices=("all", "own"))
     parser.add_argument("--sure", type=float, help="least probability of a tile's own class")

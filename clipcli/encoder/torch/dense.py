@@ -2,8 +2,8 @@
 
 Nothing is trained for this. Convolutional towers: each place goes alone through what the pooling
 does to its mean (Zhou et al. 2021, arXiv:2112.01071, "MaskCLIP"). Transformers: in the last block a
-place looks at places like itself, and nothing is added to what it finds there (Wang et al. 2023,
-arXiv:2312.01597, "SCLIP").
+place looks at places like itself (Wang et al. 2023, arXiv:2312.01597, "SCLIP"), and nothing is
+added to what it finds there (Lan et al. 2024, arXiv:2407.12442, "ClearCLIP").
 """
 
 from __future__ import annotations

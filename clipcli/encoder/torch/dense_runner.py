@@ -12,6 +12,7 @@ from clipcli.encoder.torch.dense import dense_vectors
 from clipcli.encoder.torch.device import resolve_device
 from clipcli.encoder.torch.efficientnet import EfficientNetTower
 from clipcli.encoder.torch.load import load_model
+from clipcli.encoder.torch.windows import window_vectors
 from clipcli.images.preprocess import normalise
 
 if TYPE_CHECKING:
@@ -52,7 +53,12 @@ class DenseRunner:
     @torch.inference_mode()
     def encode(self, picture: Image) -> NDArray[np.float32]:
         """Embed the places of a picture in mode RGB: unit rows (gh, gw, d)."""
-        return mean_rows(dense_vectors(self._tower, self._pair(picture)).cpu().numpy())
+        pixels, grid = self._pair(picture), self._grid
+        if grid.n_window is None:
+            vectors = dense_vectors(self._tower, pixels)
+        else:
+            vectors = window_vectors(self._tower, pixels, grid.stride, grid.n_window)
+        return mean_rows(vectors.cpu().numpy())
 
     def _pair(self, picture: Image) -> Tensor:
         """Return the tower's input: the picture and its mirror image, (2, 3, h, w)."""
