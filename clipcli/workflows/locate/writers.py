@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -108,9 +109,10 @@ class DrawingWriter:
         if isinstance(entry, Skipped):
             return
         check_room(self.pictures)
-        kind = KINDS.get(entry.method, "")
+        name = visible(os.path.basename(entry.path))  # noqa: PTH119 - as text
+        note = " · ".join(filter(None, (name, KINDS.get(entry.method, ""))))
         with contextlib.suppress(ImageError):  # it was there a moment ago
-            self.pictures.append(drawn(entry, self.labels, DRAWN_PX, kind))
+            self.pictures.append(drawn(entry, self.labels, DRAWN_PX, note))
 
     def finish(self, provenance: dict[str, Any], error: str | None) -> None:
         """Write the PNG."""

@@ -462,3 +462,20 @@ def test_a_label_that_is_cut_is_told_where_a_model_classifies_places(
 
     assert code == 0
     assert "tokens; the model reads the first 32" in capfd.readouterr().err
+
+
+def test_each_picture_of_a_png_tells_its_name(
+    locate: Locate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = []
+
+    def annotated(picture: Image.Image, *arguments: object) -> Image.Image:
+        notes.append(arguments[-1])
+        return picture
+
+    monkeypatch.setattr("clipcli.workflows.locate.writers.annotated", annotated)
+    pictures = (PHOTOS / "panda.jpg", PHOTOS / "cat.jpg")
+
+    assert locate(*pictures, "--labels", "panda, rocket", "-o", tmp_path / "x.png") == 0
+
+    assert notes == ["panda.jpg · small locator", "cat.jpg · small locator"]
