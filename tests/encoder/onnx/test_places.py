@@ -69,6 +69,15 @@ def test_the_graph_in_the_box_is_the_one_that_is_written(tmp_path: Path) -> None
     assert (copy / PLACES_NAME).stat().st_size < 100_000
 
 
+def test_torch_looks_where_onnx_runtime_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clipcli.encoder.load_places.find_spec", lambda name: None)
+
+    encoder = load_places(open_model(MINI), "cpu")
+
+    assert isinstance(encoder, DenseRunner)
+    assert encoder.precision == "fp32"
+
+
 def test_torch_looks_where_it_is_asked_to_and_at_other_models(tmp_path: Path) -> None:
     mini, other = open_model(MINI), open_model(save_clip(build_clip(), tmp_path / "clip"))
 
