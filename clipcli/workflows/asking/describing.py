@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from clipcli.pipeline.classifier import Classifier
     from clipcli.pipeline.reader import Embedded
 
-SURE = 0.6  # probability from which a label is said
+SURE = 0.7  # probability from which a label is said
 MOST_NEUTRAL = 0.5  # share of the neutral words beside the labels up to which they are believed
 # The score from which a box is said, by the kind of model.
 SURE_BOX = {

@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--reader", required=True, help="model whose text tower it is")
     parser.add_argument("--card", type=Path)
     parser.add_argument("--size", type=int, default=192, help="pixels; larger than in training")
-    parser.add_argument("--scale", type=float, default=17.0, help="from finish/strangers.py")
+    parser.add_argument("--scale", type=float, default=18.5, help="from finish/strangers.py")
     options = parser.parse_args()
     reader, trunk = open_named(options.reader), read_trunk(read_weights(options.trunk))
     model = trunk_model(trunk, reader)

@@ -4,8 +4,9 @@
         --reader MODEL --sources SOURCE ...
 
 With ``--maps work/maps --tail work/left_out_tail.pt`` in the place of vectors and head, the trunk's
-last stages are judged as well. The logit scale is chosen on all but one of the sources and judged
-on that one, each in turn; the last line is about all of them together.
+last stages are judged as well. The logit scale is chosen on all but one of the sources, by their
+mean calibration error, and judged on that one, each in turn; the last line is about all of them
+together, and its scale is the one for the model.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ class Source:
         self.cosines = tools.embed(seen) @ text_rows(tools.encoder, names).T
         self.right = torch.tensor([names.index(caption) for caption in captions])
 
-    def loss(self, scale: float) -> float:
-        """Return the mean negative log-likelihood."""
-        return float(F.cross_entropy(scale * self.cosines, self.right))
+    def error(self, scale: float) -> float:
+        """Return the calibration error."""
+        return calibration_error(*self.answers(scale))
 
     def answers(self, scale: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the top probabilities, and which answers are right."""
@@ -89,9 +90,9 @@ def read_sources(folder: Path, wanted: list[str], tools: Tools) -> dict[str, Sou
 
 
 def best_scale(sources: list[Source]) -> float:
-    """Return the scale with the least mean loss, each source counting alike."""
-    losses = [np.mean([source.loss(scale) for source in sources]) for scale in SCALES]
-    return float(SCALES[int(np.argmin(losses))])
+    """Return the scale with the least mean calibration error, each source counting alike."""
+    errors = [np.mean([source.error(scale) for source in sources]) for scale in SCALES]
+    return float(SCALES[int(np.argmin(errors))])
 
 
 def main() -> None:
@@ -110,11 +111,13 @@ def main() -> None:
     if bool(options.maps) != bool(options.tail):
         parser.error("--vectors goes with --head, --maps with --tail")
     sources = read_sources(options.maps or options.vectors, options.sources, Tools(options))
+    errors = []
     for name, source in sources.items():
         scale = best_scale([other for other in sources.values() if other is not source])
-        tops, right = source.answers(scale)
-        error = calibration_error(tops, right)
-        print(f"{name}: right {right.mean():.3f}, scale {scale}, calibration error {error:.3f}")
+        errors.append(source.error(scale))
+        share = source.answers(scale)[1].mean()
+        print(f"{name}: right {share:.3f}, scale {scale}, calibration error {errors[-1]:.3f}")
+    print(f"mean of the calibration errors: {np.mean(errors):.3f}")
     scale = best_scale(list(sources.values()))
     pairs = [source.answers(scale) for source in sources.values()]
     tops, right = (np.concatenate(parts) for parts in zip(*pairs, strict=True))

@@ -48,7 +48,7 @@ RATE = 3e-4  # of the stages
 HEAD_RATE = 5 / 3  # times that of the stages
 SOFT, GENERAL = 0.6, 0.35  # as in train/head.py
 DROPPED = 0.1  # of the features
-SHARE = 0.7  # of the trained weights in the mean
+SHARE = 0.4  # of the trained weights in the mean
 WARM_UP = 100  # steps
 
 
