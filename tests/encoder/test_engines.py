@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,18 @@ def test_engine_goes_by_what_is_asked_and_by_processor(
         use_processor(features, monkeypatch)
 
         assert choose_engine(large, *asked).backend == expected
+
+
+def test_a_copy_of_the_bundled_model_chooses_for_itself_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "may_have_card", lambda: False)
+    use_processor(FAST, monkeypatch)
+    copy = shutil.copytree(builtin_model_folder(), tmp_path / "copy")
+
+    assert choose_engine(open_model(copy), "auto", "auto", "auto").backend == "torch"
+    bundled = open_model(builtin_model_folder())
+    assert choose_engine(bundled, "auto", "auto", "auto").backend == "onnx"
 
 
 def test_a_choice_stays_with_a_model_on_its_kind_of_processor(

@@ -11,6 +11,7 @@ The padding is worked out from the picture's size, so an ONNX graph of it is for
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -116,8 +117,21 @@ class EfficientNetTower(nn.Module):
     def maps(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the fifth and the last stage's: (n, c, h/16, w/16) and (n, c', h/32, w/32)."""
         x = F.relu6(self.bn1(self.conv_stem(pixels)))  # (n, 32, h/2, w/2)
-        fine = self.blocks[:FINE_STAGES](x)
+        x = self.blocks[0](x)  # (n, 16, h/2, w/2)
+        if x.dtype != self.conv_head.weight.dtype:
+            x = x.to(self.conv_head.weight.dtype)
+        fine = self.blocks[1:FINE_STAGES](x)
         return fine, self.blocks[FINE_STAGES:](fine)
+
+    def convert_after_first_stage(self, dtype: torch.dtype) -> None:
+        """Convert all but the stem and the first stage, for which pixels are to come in fp32.
+
+        The first depthwise convolution subtracts neighbours from each other with large weights, and
+        what bf16 rounds off before it grows there: most of the error of a whole tower in bf16.
+        """
+        self.to(dtype=torch.float32)  # as stored, weights may be of half the size
+        for module in (self.blocks[1:], self.conv_head, self.bn2, self.head):
+            module.to(dtype)
 
     def last_features(self, deep: Tensor) -> Tensor:
         """Widen the last stage's: (n, c', h/32, w/32) -> (n, 1280, h/32, w/32)."""

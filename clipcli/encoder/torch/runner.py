@@ -75,9 +75,14 @@ class TorchRunner:
         self._image_tower = model.visual
         del model.visual
         self._pixel_scale = prepare_tower(self._image_tower, preprocessing)
-        self._image_tower.eval().to(device, self._dtype)
+        if precision == "bf16" and isinstance(self._image_tower, EfficientNetTower):
+            self._image_tower.convert_after_first_stage(self._dtype)
+            self._image_tower.eval().to(device)
+        else:
+            self._image_tower.eval().to(device, self._dtype)
         if device.type == "cpu" and precision == "bf16":
             pack_blocks(self._image_tower)
+        self._pixel_dtype = next(self._image_tower.parameters()).dtype
         self._text_tower = model.eval()  # seldom needed (see numpytext), so converted when it is
 
     @classmethod
@@ -137,10 +142,10 @@ class TorchRunner:
         # Memory keeps its order, so for torch these are channels last, its faster way on a CPU.
         x = x.permute(0, 3, 1, 2)  # (n, s, s, 3) -> (n, 3, s, s)
         if self._pixel_scale is None:
-            x = x.to(self._dtype).div_(PIXEL_UNIT)
+            x = x.to(self._pixel_dtype).div_(PIXEL_UNIT)
         else:
             mean, std = (each.to(x.device) for each in self._pixel_scale)
-            x = ((x - mean) / std).to(self._dtype)
+            x = ((x - mean) / std).to(self._pixel_dtype)
         return self._unit_rows(self._image_tower(x))
 
     def _on_device(self, pixels: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from clipcli.encoder.selfcheck import FILE_NAME, golden_pictures, read_expectations
 from clipcli.encoder.torch.clip import CLIP
 from clipcli.encoder.torch.runner import (
     BatchLimit,
@@ -21,6 +22,8 @@ from clipcli.encoder.torch.runner import (
 from clipcli.errors import DeviceError, ModelError
 from clipcli.models.config import Architecture, Preprocessing
 from clipcli.models.fingerprint import ModelFolder
+from clipcli.models.folder import builtin_model_folder
+from clipcli.models.open import open_model
 
 CPU = torch.device("cpu")
 TEXTS = [[514, 7, 9, 515], [514, 515], [514, *range(100, 118), 515], [514, 8, 515]]
@@ -77,6 +80,18 @@ def test_bf16_keeps_images_close_and_texts_exact(model: CLIP) -> None:
     assert (images * plain_image_rows(model, pixels)).sum(axis=1).min() >= 0.999
     np.testing.assert_allclose(np.linalg.norm(images, axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(texts, plain_text_rows(model, TEXTS), atol=1e-5)
+
+
+def test_the_bundled_model_is_close_to_itself_in_bf16() -> None:
+    source = open_model(builtin_model_folder())
+    expected = read_expectations(source.path / FILE_NAME, source.config.fingerprint)
+    runner = TorchRunner.load(source, "cpu", "bf16")
+
+    rows = runner.encode_images(golden_pictures(source.config.preprocessing))
+
+    assert expected is not None
+    distances = np.linalg.norm(rows - expected.images, axis=1)
+    assert distances.max() < 0.045  # 0.115 with the first stage in bf16
 
 
 def test_a_loaded_folder_gives_the_models_rows(
