@@ -20,7 +20,7 @@ from typing import NamedTuple
 from clipcli.cache.text_cache import default_folder
 from clipcli.errors import DeviceError, MissingExtraError, ModelError
 from clipcli.files import write_atomically
-from clipcli.models.folder import builtin_model_folder, claimed_fingerprint
+from clipcli.models.folder import builtin_model_folder
 from clipcli.models.source import ModelSource
 from clipcli.process import processor_features
 from clipcli.strict_json import read_json
@@ -72,10 +72,7 @@ def choose_engine(source: ModelSource, device: str, precision: str, backend: str
 def _choose(source: ModelSource) -> Engine:
     """Choose for a model that has no choice yet; the bundled one has its graph."""
     choice = usual_engine(source)
-    # What is right for a copy of the bundled model, which may lack its graph, is kept for neither:
-    # both have one fingerprint.
-    bundled = builtin_model_folder()
-    if source.path == bundled or source.config.fingerprint == claimed_fingerprint(bundled):
+    if source.path == builtin_model_folder():
         return choice
     with suppress(OSError):
         remember(source, *choice)
@@ -185,7 +182,9 @@ def _read(path: Path) -> dict[str, str]:
 def _key(source: ModelSource) -> str:
     """Name a model and a kind of processor: a home folder may be shared by several."""
     kind = "fast bf16" if FAST_BF16 & processor_features() else "plain"
-    return f"{source.config.fingerprint} {platform.machine()} {kind}"
+    # The bundled model has its graph beside it; a copy, of the same fingerprint, need not.
+    place = " bundled" if source.path == builtin_model_folder() else ""
+    return f"{source.config.fingerprint} {platform.machine()} {kind}{place}"
 
 
 def _n_image_weights(source: ModelSource) -> int:
