@@ -68,13 +68,9 @@ def saved(browser: Browser, tmp_path: Path) -> Saved:
         folder = tmp_path / "downloads"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        browser.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
-        browser.click("#save")
-        deadline = time.monotonic() + 20
-        while not (folder / "decisions.jsonl").exists():
-            assert time.monotonic() < deadline, "nothing was downloaded"
-            time.sleep(0.02)
-        return read_decisions(folder / "decisions.jsonl")
+        path = browser.download("#save", folder)
+        assert path.name == "decisions.jsonl"
+        return read_decisions(path)
 
     return save
 
