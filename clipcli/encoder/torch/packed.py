@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clipcli.encoder.torch.transformer import (
@@ -23,6 +22,7 @@ from clipcli.encoder.torch.transformer import (
     QuickGELU,
     ResidualBlock,
     Transformer,
+    attend,
 )
 
 ROWS = 2048  # of the products that the order is chosen for: a batch's tokens, about
@@ -103,7 +103,7 @@ class PackedBlock(nn.Module):
         y = self._qkv(self.ln_1(x))  # (n, l, 3d)
         y = y.view(n, length, 3, self.heads, width // self.heads)  # (n, l, 3, heads, d/heads)
         q, k, v = y.permute(2, 0, 3, 1, 4).unbind()  # three of (n, heads, l, d/heads)
-        y = F.scaled_dot_product_attention(q[:, :, :n_read], k, v, is_causal=self.is_causal)
+        y = attend(q[:, :, :n_read], k, v, is_causal=self.is_causal)
         x = x[:, :n_read].contiguous()
         x = self._mix.added_to(x, y.transpose(1, 2).flatten(2))  # (n, l, d)
         y = self._widen(self.ln_2(x), self._activation)  # (n, l, 4d)

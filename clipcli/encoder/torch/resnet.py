@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from clipcli.encoder.torch.transformer import attend
 from clipcli.models.config import ModifiedResNet
 
 EXPANSION = 4  # a block's output channels to its inner ones
@@ -79,7 +80,7 @@ class AttentionPool(nn.Module):
         q = self._split(self.q_proj(x[:, :1]))  # (n, heads, 1, width/heads)
         k = self._split(self.k_proj(x))  # (n, heads, h w + 1, width/heads)
         v = self._split(self.v_proj(x))  # the same
-        x = F.scaled_dot_product_attention(q, k, v)  # (n, heads, 1, width/heads)
+        x = attend(q, k, v)  # (n, heads, 1, width/heads)
         pooled: Tensor = self.c_proj(x.flatten(1))  # (n, width) -> (n, d)
         return pooled
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clipcli.encoder.torch.transformer import SelfAttention, Transformer, perceptron
+from clipcli.encoder.torch.transformer import SelfAttention, Transformer, attend, perceptron
 from clipcli.models.config import Activation, SiglipArchitecture, VisionTransformer
 
 EPSILON = 1e-6  # of every layer norm
@@ -34,7 +34,7 @@ class QueryAttention(SelfAttention):
         q_bias, kv_bias = torch.split(self.in_proj_bias, shares)
         q = self._heads_first(F.linear(queries, q_weight, q_bias))  # (n, heads, m, d/heads)
         k, v = map(self._heads_first, F.linear(x, kv_weight, kv_bias).chunk(2, dim=-1))
-        x = F.scaled_dot_product_attention(q, k, v)  # (n, heads, m, d/heads)
+        x = attend(q, k, v)  # (n, heads, m, d/heads)
         mixed: Tensor = self.out_proj(x.transpose(1, 2).flatten(2))  # (n, m, d)
         return mixed
 

@@ -37,6 +37,23 @@ ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "gelu_tanh": partial(nn.GELU, approximate="tanh"),  # Hendrycks & Gimpel 2016, section 2
 }
 LAYER_NORM_EPSILON = 1e-5  # torch's own; SigLIP's is smaller
+QUERY_STEP = 16  # numbers of fp32 in 64 bytes, a processor's widest vector
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, *, is_causal: bool = False) -> Tensor:
+    """Let m queries read l tokens: (n, heads, m, c), two of (n, heads, l, c) -> as the queries.
+
+    Subtle: on a CPU each of torch's threads works in its own piece of one buffer, and the length of
+    a piece goes with the number of queries. With one query, pieces begin in the middle of a vector,
+    and products in them are summed in another order: a picture's row would depend, in its last
+    bits, on its place in the batch. So a few queries are filled up with zeros. A graph goes without
+    them, since the engines that run it have no such buffer.
+    """
+    is_graph: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    if is_graph or q.shape[2] >= k.shape[2]:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=is_causal)
+    filled = F.pad(q, (0, 0, 0, -q.shape[2] % QUERY_STEP))
+    return F.scaled_dot_product_attention(filled, k, v, is_causal=is_causal)[:, :, : q.shape[2]]
 
 
 class SelfAttention(nn.Module):
@@ -57,7 +74,7 @@ class SelfAttention(nn.Module):
         x = x.view(n, length, 3, self.heads, width // self.heads)  # (n, l, 3, heads, d/heads)
         q, k, v = x.permute(2, 0, 3, 1, 4).unbind()  # three of (n, heads, l, d/heads)
         q = q if n_read is None else q[:, :, :n_read]  # a graph has no step that does nothing
-        x = F.scaled_dot_product_attention(q, k, v, is_causal=self.is_causal)
+        x = attend(q, k, v, is_causal=self.is_causal)
         mixed: Tensor = self.out_proj(x.transpose(1, 2).flatten(2))
         return mixed
 

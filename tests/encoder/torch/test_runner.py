@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -24,6 +24,7 @@ from clipcli.encoder.torch.runner import (
     block_size,
     image_batch_size,
 )
+from clipcli.encoder.torch.transformer import attend
 from clipcli.errors import DeviceError, ModelError
 from clipcli.models.config import Architecture, Preprocessing
 from clipcli.models.fingerprint import ModelFolder
@@ -220,8 +221,20 @@ def test_batches_are_smaller_for_larger_pictures() -> None:
     assert sizes == [64, 32, 8, 1]
 
 
+@pytest.fixture
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Let torch compute on so many threads during a test."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3], indirect=True)
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_an_images_row_is_the_same_in_any_company(model: CLIP, precision: str) -> None:
+def test_an_images_row_is_the_same_in_any_company(
+    model: CLIP, precision: str, threads: int
+) -> None:
     runner = runner_of(model, precision)
     pixels = pictures(model.architecture, 19)
     together = runner.encode_images(pixels)
@@ -234,6 +247,26 @@ def test_an_images_row_is_the_same_in_any_company(model: CLIP, precision: str) -
 
     np.testing.assert_array_equal(alone, together)
     np.testing.assert_array_equal(shuffled, together)
+
+
+@pytest.mark.parametrize("threads", [2, 3], indirect=True)
+@pytest.mark.parametrize(
+    ("n", "heads", "length"),
+    [(3, 12, 65), (8, 48, 145), (8, 64, 197)],
+    ids=["ViT-B-32-256", "RN50x16", "RN50x64"],
+)
+def test_one_query_reads_the_same_wherever_its_picture_stands(
+    n: int, heads: int, length: int, threads: int
+) -> None:
+    q, k, v = torch.randn(3, 1, heads, length, 64, generator=torch.Generator().manual_seed(0))
+    q = q[:, :, :1]
+    many = (one.expand(n, -1, -1, -1).contiguous() for one in (q, k, v))
+
+    found = attend(*many)
+
+    weights = ((q.double() @ k.double().transpose(2, 3)) / 8).softmax(-1)  # the root of 64 is 8
+    torch.testing.assert_close(found[:1].double(), weights @ v.double(), rtol=0, atol=1e-5)
+    assert torch.equal(found, found[:1].expand_as(found))
 
 
 def test_blocks_are_as_large_as_weights_are_worth_reading_for() -> None:
