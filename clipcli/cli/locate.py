@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from clipcli.pipeline.inputs import Input
     from clipcli.pipeline.locating.opened import Opened
     from clipcli.pipeline.session import Session
+    from clipcli.workflows.locate.unfinished import Unfinished
     from clipcli.workflows.locate.writers import Entry
 
 
@@ -138,27 +139,43 @@ def _locate(
     request: OutputRequest,
     output: LocateOutput,
 ) -> ExitCode:
-    from clipcli.cli.conclude import conclude_inputs, note_cache, note_files, note_labels
+    from clipcli.cli.conclude import (
+        conclude_inputs,
+        note_cache,
+        note_files,
+        note_labels,
+        reason_of,
+    )
     from clipcli.cli.headings import heading
     from clipcli.cli.sending import send_all
     from clipcli.output.streams import Streams
     from clipcli.pipeline.provenance import now
+    from clipcli.process import held
     from clipcli.workflows.locate.kinds import NOTES
+    from clipcli.workflows.locate.unfinished import Unfinished
     from clipcli.workflows.locate.writers import open_writer
 
-    started = now()
-    found = _found(session, request, output)
+    started, labels = now(), list(question.labels)
+    found = _found(session, request, output, labels)
     if opened.method in NOTES:
         session.notes.say(NOTES[opened.method])
-    labels = list(question.labels)
     page = heading(session, question.in_words(), opened.model)
-    outputs = Streams(request, partial(open_writer, labels=labels, heading=page), dict)
-    send_all(
-        session,
-        outputs,
-        _into_folders(session, opened.locate(found), output, labels),
-        lambda: opened.provenance(started, session.counts()),
-    )
+    has_folders = any((output.yolo, output.voc, output.crops))
+    opener = partial(open_writer, labels=labels, heading=page)
+    outputs = Streams(request, opener, dict, needs_all=has_folders)
+    unfinished = Unfinished()
+    try:
+        send_all(
+            session,
+            outputs,
+            _into_folders(session, opened.locate(found), output, labels, unfinished),
+            lambda: opened.provenance(started, session.counts()),
+        )
+    except BaseException as error:
+        with held():
+            unfinished.end(reason_of(error))
+        raise
+    unfinished.end(None)
     note_files(session, request)
     has_looked = session.n_ok and opened.place()[0] != "cache"
     if opened.classifier is not None and has_looked:
@@ -167,7 +184,9 @@ def _locate(
     return conclude_inputs(session)
 
 
-def _found(session: Session, request: OutputRequest, output: LocateOutput) -> Iterable[Input]:
+def _found(
+    session: Session, request: OutputRequest, output: LocateOutput, labels: list[str]
+) -> Iterable[Input]:
     """Return the inputs; those that cannot be written as is wanted are refused.
 
     Raises
@@ -175,7 +194,7 @@ def _found(session: Session, request: OutputRequest, output: LocateOutput) -> It
     UsageError, InputError
     """
     from clipcli.output.drawing.limits import MOST_DRAWN, check_drawable
-    from clipcli.workflows.locate.datasets import check_names
+    from clipcli.workflows.locate.datasets import check_earlier, check_names
 
     found: Iterable[Input]
     # Pictures that are opened a second time, to be drawn on, or named as files, have to be files.
@@ -188,11 +207,17 @@ def _found(session: Session, request: OutputRequest, output: LocateOutput) -> It
     if output.yolo is not None or output.voc is not None:
         found = list(found)
         check_names(found, are_yolo=output.yolo is not None)
+    if output.yolo is not None:
+        check_earlier(output.yolo, labels, found)
     return found
 
 
 def _into_folders(
-    session: Session, entries: Iterable[Entry], output: LocateOutput, labels: list[str]
+    session: Session,
+    entries: Iterable[Entry],
+    output: LocateOutput,
+    labels: list[str],
+    unfinished: Unfinished,
 ) -> Iterator[Entry]:
     """Pass entries on, and write of each picture what goes into folders."""
     from clipcli.pipeline.locating.run import Located
@@ -209,8 +234,10 @@ def _into_folders(
         if isinstance(entry, Located):
             with held():
                 for folder in folders:
+                    unfinished.mark(folder.path)
                     folder.write(entry)
-            if output.crops is not None:
+            if output.crops is not None and entry.boxes:
+                unfinished.mark(output.crops)
                 try:
                     write_crops(output.crops, entry, taken)
                 except ImageError as error:  # it was there a moment ago

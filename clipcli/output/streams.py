@@ -54,6 +54,8 @@ class Streams(Generic[Entry, Origin]):
         Opens one; nothing is opened before there is an entry, or the run ends without any.
     fields
         Makes JSON data of the provenance, for what lies beside a file.
+    needs_all
+        Whether somebody else is to see all entries, also when the reader of a pipe has enough.
     """
 
     def __init__(
@@ -61,8 +63,10 @@ class Streams(Generic[Entry, Origin]):
         request: OutputRequest,
         open_stream: Callable[[Opening], Stream[Entry, Origin]],
         fields: Callable[[Origin], dict[str, Any]],
+        *,
+        needs_all: bool = False,
     ) -> None:
-        self._n_written = 0
+        self._n_written, self._needs_all = 0, needs_all
         self._files: list[_FileStream[Entry, Origin]] = []
         self._stdout: Stream[Entry, Origin] | None = None
         try:
@@ -89,9 +93,9 @@ class Streams(Generic[Entry, Origin]):
                 if self._stdout:
                     self._stdout.write(entry)
             except BrokenPipeError:
-                if not self._files:
+                if not self._files and not self._needs_all:
                     raise
-                self._stdout = None  # who read there has enough; the files are to be whole
+                self._stdout = None  # who read there has enough; all else is to be whole
 
     def finish(self, provenance: Origin, error: str | None = None) -> None:
         """Complete every output; a failure is raised when all have had their turn."""

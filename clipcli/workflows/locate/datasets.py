@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from xml.etree import ElementTree as ET
 
 from clipcli.errors import OutputExistsError, UsageError
+from clipcli.files import open_regular
 from clipcli.images.decode import MAX_PIXELS
 from clipcli.images.upright import open_upright
 from clipcli.output.files import NewFile, output_error
@@ -96,6 +97,46 @@ def check_names(entries: Iterable[HasPath], *, are_yolo: bool) -> None:
         )
 
 
+def check_earlier(folder: Path, labels: Sequence[str], entries: Iterable[HasPath]) -> None:
+    """Refuse a folder of YOLO where files that stay would be read by these labels' numbers.
+
+    Raises
+    ------
+    OutputExistsError
+        If it has other labels, and files of pictures that are not among these.
+    """
+    classes = _classes(labels).encode("utf-8", "replace")
+    try:
+        with open_regular(folder / f"{CLASSES}.txt") as file:
+            if file.read(len(classes) + 1) == classes:
+                return
+    except OSError:  # there is none
+        return
+    replaced = {f"{Path(entry.path).stem}.txt" for entry in entries} | {f"{CLASSES}.txt"}
+    others = (path for path in folder.glob("*.txt") if path.name not in replaced)
+    stay = sorted(path.name for path in others if _has_numbers(path))
+    if stay:
+        more = f" and {len(stay) - 1:,} more" if len(stay) > 1 else ""
+        raise OutputExistsError(
+            f"{folder}: has boxes of other labels, in {stay[0]}{more}, whose numbers would mean "
+            "others by the new classes.txt",
+            hint="name another folder, or remove these files",
+        )
+
+
+def _has_numbers(path: Path) -> bool:
+    """Say whether a file begins as one with boxes does; none is the same by all labels."""
+    try:
+        with open_regular(path) as file:
+            return file.read(1).isdigit()
+    except OSError:
+        return False
+
+
+def _classes(labels: Sequence[str]) -> str:
+    return "\n".join(labels) + "\n"
+
+
 class YoloFolder:
     """A text file a picture (class, centre and size, 0 to 1) and ``classes.txt``.
 
@@ -103,7 +144,7 @@ class YoloFolder:
     """
 
     def __init__(self, folder: Path, labels: Sequence[str], *, overwrite: bool) -> None:
-        self._folder, self._labels, self._overwrite = folder, labels, overwrite
+        self.path, self._labels, self._overwrite = folder, labels, overwrite
         self._numbers = {label: i for i, label in enumerate(labels)}
         self._has_begun = False
 
@@ -116,20 +157,20 @@ class YoloFolder:
         """
         if not self._has_begun:
             self._has_begun = True
-            self._write(f"{CLASSES}.txt", "\n".join(self._labels) + "\n")
+            self._write(f"{CLASSES}.txt", _classes(self._labels))
             facts = {"version": __version__, "method": entry.method}
             self._write("meta.json", json.dumps(facts) + "\n")
         self._write(f"{Path(entry.path).stem}.txt", _yolo(entry, self._numbers))
 
     def _write(self, name: str, text: str) -> None:
-        _write(self._folder, name, text, overwrite=self._overwrite)
+        _write(self.path, name, text, overwrite=self._overwrite)
 
 
 class VocFolder:
     """An XML file a picture, as Pascal VOC's annotations are."""
 
     def __init__(self, folder: Path, *, overwrite: bool) -> None:
-        self._folder, self._overwrite = folder, overwrite
+        self.path, self._overwrite = folder, overwrite
 
     def write(self, entry: Located) -> None:
         """Write a picture's file.
@@ -138,7 +179,7 @@ class VocFolder:
         ------
         OutputExistsError, OutputError
         """
-        _write(self._folder, f"{Path(entry.path).stem}.xml", _voc(entry), overwrite=self._overwrite)
+        _write(self.path, f"{Path(entry.path).stem}.xml", _voc(entry), overwrite=self._overwrite)
 
 
 def write_crops(folder: Path, entry: Located, taken: Counter[str]) -> int:
