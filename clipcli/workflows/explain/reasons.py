@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from clipcli.labels.templates import prompts_for_label
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from clipcli.pipeline.classifier import Classifier
 
 REMEMBERED = 20_000  # prompts: 40 MB with rows of 512 numbers
+LABELS_AT_ONCE = (
+    100  # some 1,500 texts, which take a tenth of the time that they take label by label
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,31 +39,38 @@ class Reasons:
         self._labels = {label.name: label for label in classifier.label_set.labels}
         self._rows: dict[str, NDArray[np.float32]] = {}
 
-    def of(self, name: str, row: NDArray[np.float32]) -> Reason:
-        """Return the reason why a label fits a picture's unit row (d,) as it does."""
+    def of(self, names: Sequence[str], row: NDArray[np.float32]) -> Iterator[Reason]:
+        """Yield the reasons why labels fit a picture's unit row (d,) as they do."""
+        for i in range(0, len(names), LABELS_AT_ONCE):
+            yield from self._of(names[i : i + LABELS_AT_ONCE], row)
+
+    def _of(self, names: Sequence[str], row: NDArray[np.float32]) -> Iterator[Reason]:
         if len(self._rows) > REMEMBERED:
             self._rows.clear()
-        prompts = self._prompts(self._labels[name])
-        fits = {prompt: self._similarity(prompt, row) for prompt in self._encode(prompts)}
-        best = max(fits, key=lambda prompt: fits[prompt])
-        words = best.split()
-        rests = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))]
-        self._encode([rest for rest in rests if rest])
-        changes = (
-            (word, fits[best] - self._similarity(rest, row))
-            for word, rest in zip(words, rests, strict=True)
-            if rest
-        )
-        return Reason(best, fits[best], tuple(changes))
+        prompts = [self._prompts(self._labels[name]) for name in names]
+        self._encode(chain.from_iterable(prompts))
+        best = [max(each, key=lambda prompt: self._similarity(prompt, row)) for each in prompts]
+        rests = [_without_each_word(prompt) for prompt in best]
+        self._encode(rest for each in rests for _, rest in each)
+        for prompt, each in zip(best, rests, strict=True):
+            fit = self._similarity(prompt, row)
+            changes = ((word, fit - self._similarity(rest, row)) for word, rest in each)
+            yield Reason(prompt, fit, tuple(changes))
 
     def _prompts(self, label: Label) -> tuple[str, ...]:
         return prompts_for_label(label, self._classifier.templates)
 
-    def _encode(self, prompts: list[str] | tuple[str, ...]) -> list[str]:
-        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._rows]
+    def _encode(self, texts: Iterable[str]) -> None:
+        new = [text for text in dict.fromkeys(texts) if text not in self._rows]
         if new:
             self._rows |= dict(zip(new, self._classifier.encode_texts(new), strict=True))
-        return list(prompts)
 
     def _similarity(self, prompt: str, row: NDArray[np.float32]) -> float:
         return float(self._rows[prompt] @ row)
+
+
+def _without_each_word(prompt: str) -> list[tuple[str, str]]:
+    """Return each word, and the prompt without it, unless nothing is left."""
+    words = prompt.split()
+    rests = (" ".join(words[:i] + words[i + 1 :]) for i in range(len(words)))
+    return [(word, rest) for word, rest in zip(words, rests, strict=True) if rest]

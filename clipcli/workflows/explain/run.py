@@ -83,7 +83,7 @@ def _explained(
     width, height = picture.width, picture.height
     grids = maker.grids(picture.image)  # (c, gh, gw)
     places = {name: i for i, name in enumerate(classifier.label_set.names)}
-    row = np.asarray(entry.row, np.float32)
+    why = reasons.of([score.label for score in result.top], np.asarray(entry.row, np.float32))
     heats = tuple(
         Heat(
             score.label,
@@ -91,9 +91,9 @@ def _explained(
             score.similarity,
             grid := grids[places[score.label]],
             peak(grid, width, height),
-            reasons.of(score.label, row),
+            reason,
         )
-        for score in result.top
+        for score, reason in zip(result.top, why, strict=True)
     )
     return Explained(entry.path, width, height, result.label, heats)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -237,8 +237,32 @@ def test_no_more_prompts_are_remembered_than_fit_into_memory(
     row = classifier.encode_texts(["a panda"])[0]
     one = Reasons(classifier)
 
-    first = one.of("panda", row)
-    one.of("rocket", row)
+    first = list(one.of(["panda"], row))
+    list(one.of(["rocket"], row))
 
-    assert one.of("panda", row) == first
+    assert list(one.of(["panda"], row)) == first
     assert len(one._rows) < 30  # seven prompts of a label, and what is left of one of them
+
+
+def test_prompts_of_many_labels_are_encoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"thing {i}" for i in range(150)]
+    classifier = Classifier(labels=names, templates="plain")
+    row = classifier.encode_texts(["thing 7"])[0]
+    alone = [reason for name in names[:3] for reason in Reasons(classifier).of([name], row)]
+    batches, encode = [], Classifier.encode_texts
+
+    def counted(self: Classifier, texts: Iterable[str]) -> object:
+        texts = list(texts)
+        batches.append(len(texts))
+        return encode(self, texts)
+
+    monkeypatch.setattr(Classifier, "encode_texts", counted)
+    together = list(Reasons(classifier).of(names, row))
+
+    # A hundred labels, each the whole prompt of its own; then "thing" and the hundred numbers.
+    assert batches == [100, 101, 50, 50]
+    assert [reason.prompt for reason in together] == names
+    for one, other in zip(alone, together, strict=False):
+        assert one.prompt == other.prompt
+        assert one.similarity == pytest.approx(other.similarity, abs=1e-6)
+        assert [word for word, _ in one.words] == [word for word, _ in other.words]
