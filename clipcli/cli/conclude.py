@@ -92,6 +92,12 @@ def _how_good(classifier: Classifier | None) -> str:
     return f" (with {classifier.label_set.name} {known.in_words()})" if classifier and known else ""
 
 
+def note_incomplete(session: Session) -> None:
+    """Say which vectors are of a run that ended early."""
+    for name, why in session.report.incomplete.items():
+        session.notes.say(f"{name} is not complete: {why}")
+
+
 def conclude_inputs(session: Session) -> ExitCode:
     """Say what was left out, and return the exit code, whatever looked at the pictures.
 
@@ -105,6 +111,7 @@ def conclude_inputs(session: Session) -> ExitCode:
         left_out = in_words(session.report.left_out)
         session.notes.say(f"{left_out}; no picture by ending or content")
     _note_links(session)
+    note_incomplete(session)
     if not session.n_ok:
         raise InputError(f"{session.inputs.in_words()}: no picture could be read")
     return ExitCode.SKIPPED if session.n_skipped else ExitCode.DONE

@@ -214,6 +214,7 @@ def dedup(
 
     One copy of each stays, and is compared again before another goes.
     """
+    from clipcli.cli.conclude import note_incomplete
     from clipcli.cli.dedup_archived import dedup_archived
     from clipcli.pipeline.inputs import Inputs
     from clipcli.pipeline.source_names import is_source
@@ -227,6 +228,7 @@ def dedup(
         told = dedup_archived(session, request, output, index, refused)
         if not isinstance(told, tuple):
             return told
+        note_incomplete(session)
         session = model.session(Inputs(told), notes)
     return _dedup_files(session, choice, chooser, index, wish, request, output)
 

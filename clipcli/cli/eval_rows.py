@@ -58,6 +58,8 @@ def eval_rows(
     rows = RowSource.of(source, find_batch(source))
     with said.progress(None) as advance:
         evaluated, n_unknown = evaluate_rows(rows, known, label_set, advance)
+    if rows.error:
+        said.say(f"{source} is not complete: {rows.error}")
     if n_unknown:
         said.say(f"{several(n_unknown, 'row')} left out, whose true class is not known")
     send(EvaluationReport(evaluated), request)

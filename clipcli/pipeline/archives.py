@@ -18,7 +18,7 @@ from clipcli.images.kinds import HEAD_BYTES, has_picture_ending, sniff
 from clipcli.images.left_out import kind_of
 from clipcli.images.tars import members_of, open_tar
 from clipcli.pipeline.image_data import MOST_BYTES, ImageData
-from clipcli.pipeline.vector_tables import has_vectors, vectors_of
+from clipcli.pipeline.vector_tables import has_vectors, incomplete, vectors_of
 from clipcli.results import Skipped
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ def table_pictures(
     stream: BinaryIO,
     columns: TableColumns | None = None,
     part: TablePart | None = None,
+    report: FindReport | None = None,
 ) -> Iterator[ImageData | Skipped]:
     """Yield the pictures in a column of bytes, or of ``{bytes, path}`` as ``datasets`` writes.
 
@@ -122,6 +123,8 @@ def table_pictures(
         Left out: by what they hold, see ``KEY_COLUMNS``.
     part
         Left out: the whole table.
+    report
+        Is told of vectors whose run ended early.
 
     Raises
     ------
@@ -132,6 +135,8 @@ def table_pictures(
     """
     with open_table(name, stream) as table:
         if columns is None and part is None and has_vectors(table):
+            if report is not None and (why := incomplete(table)):
+                report.incomplete[name] = why
             yield from vectors_of(name, table)
             return
         yield from _rows_of(name, table, columns or TableColumns(), part)

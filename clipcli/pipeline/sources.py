@@ -38,7 +38,7 @@ def read_source(spec: str, report: FindReport) -> Iterator[ImageData | Skipped]:
     spec
         As the module says; a range in braces stands for many archives.
     report
-        Counts members that are no pictures.
+        Counts members that are no pictures, and is told of vectors whose run ended early.
 
     Yields
     ------
@@ -71,7 +71,7 @@ def read_source(spec: str, report: FindReport) -> Iterator[ImageData | Skipped]:
                 if kind == "tar":
                     yield from tar_pictures(target, stream, report)
                 else:
-                    yield from table_pictures(target, stream)
+                    yield from table_pictures(target, stream, report=report)
         except ImageError as error:  # it is not there, or no regular file
             yield Skipped(target, error.message)
         except (OSError, EOFError, ValueError, HTTPException) as error:

@@ -31,6 +31,13 @@ def has_vectors(table: Any) -> bool:
     return bool(pa.types.is_fixed_size_list(schema.field("vector").type))
 
 
+def incomplete(table: Any) -> str:
+    """Say why the run that wrote a table of vectors ended early, or ""."""
+    provenance: Any = parse_json(table.metadata.metadata[PROVENANCE])
+    error = provenance.get("error") if isinstance(provenance, dict) else None
+    return error if isinstance(error, str) else ""
+
+
 def vectors_of(name: str, table: Any) -> Iterator[ImageVector | Skipped]:
     """Yield each picture's vector, or why it has none.
 

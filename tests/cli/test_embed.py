@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,6 +17,7 @@ from clipcli.errors import OutputError
 from clipcli.output.vectors import VectorOutput
 from clipcli.pipeline.classifier import Classifier
 from clipcli.pipeline.embed import Embedded
+from clipcli.pipeline.session import Session
 from clipcli.results import Skipped
 from tests.fakes import FakeEncoder
 
@@ -47,6 +50,45 @@ def test_npz_has_paths_and_unit_vectors(embed: Embed, mixed: Path, tmp_path: Pat
         told = json.loads(arrays["provenance"].item())
     assert told["counts"] == {"ok": 3, "skipped": 1, "ignored": 0}
     assert (told["model"], told["fingerprint"], told["error"]) == ("fake", "f" * 64, None)
+
+
+@pytest.mark.usefixtures("fake_model")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("classify", "--labels", "red, blue"),
+        ("search", "--query", "red"),
+        ("audit",),
+        ("dedup",),
+    ],
+)
+def test_vectors_of_an_interrupted_run_are_said_to_be_some(
+    command: tuple[str, ...],
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    tally = Session.tally
+
+    def cut_short(self: Session, results: Iterable[Any], **more: Any) -> Iterator[Any]:
+        yield from islice(tally(self, results, **more), 2)
+        raise KeyboardInterrupt
+
+    some, all_of_them = tmp_path / "some.parquet", tmp_path / "all.parquet"
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "tally", cut_short)
+        assert run(["embed", str(pictures), "-o", str(some)]) == 130
+    run(["embed", str(pictures), "-o", str(all_of_them)])
+    capfd.readouterr()
+
+    name, *more = command
+    run([name, str(some), *more])
+    said = capfd.readouterr().err
+    run([name, str(all_of_them), *more])
+
+    assert said.count(f"clipcli: {some} is not complete: interrupted\n") == 1
+    assert "not complete" not in capfd.readouterr().err
 
 
 def test_vectors_are_those_of_the_python_api(

@@ -59,6 +59,7 @@ class RowSource:
     name: str
     records: Iterable[dict[str, Any]]
     provenance: Provenance
+    error: str = ""  # why the run ended early, if it did
 
     @classmethod
     def of(cls, name: str, batch: BatchOutput | None) -> RowSource:
@@ -73,7 +74,9 @@ class RowSource:
             rows = batch.rows(lambda part, table: table_records(part, table, COLUMNS))
             return cls(name, rows, _provenance(name, provenance_of(batch)))
         try:
-            return cls(name, _told(name, COLUMNS), _provenance(name, provenance_of(name)))
+            told = provenance_of(name)
+            error = str((told or {}).get("error") or "")
+            return cls(name, _told(name, COLUMNS), _provenance(name, told), error)
         except (OSError, ValueError) as error:
             raise _no_results(name) from error
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from clipcli.images.class_tree import Place
 from clipcli.images.key_truth import KeyTruth
+from clipcli.pipeline.session import Session
 from tests.workflows.evaluation.test_eval_command import Cli, cli, tree
 
 pytest.importorskip("pyarrow")
@@ -63,6 +66,25 @@ def test_answers_in_one_file_are_judged_too(cli: Cli, tree: Path) -> None:
 
     assert outcome.code == 0
     assert "top-1\t0.866667" in outcome.out
+
+
+def test_answers_of_an_interrupted_run_are_said_to_be_some(
+    cli: Cli, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, tally = tree.parent / "rows.parquet", Session.tally
+
+    def cut_short(self: Session, results: Iterable[Any], **more: Any) -> Iterator[Any]:
+        yield from islice(tally(self, results, **more), 7)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "tally", cut_short)
+        assert cli("classify", tree, *LABELS, "-o", file).code == 130
+    outcome = cli("eval", file)
+
+    assert outcome.code == 0
+    assert outcome.out.startswith("pictures\t7\n")
+    assert f"{file} is not complete: interrupted" in outcome.err
 
 
 def test_a_table_tells_the_truth_by_key_or_by_member(cli: Cli, out: Path, tmp_path: Path) -> None:
