@@ -136,7 +136,12 @@ def test_embeddings_are_unit_vectors(serve: Callable[..., Client], pictures: Pat
         ("/classify?labels=cat,cat", None, 400, "cat"),
         ("/classify?top_k=0", None, 400, "top_k"),
         ("/classify?top_k=many", None, 400, "top_k"),
+        ("/classify?lables=sun,moon", None, 400, "'lables' is no parameter here"),
+        ("/classify?labels=sun,moon&labels=a,b", None, 400, "labels: is given twice"),
+        ("/embed?top_k=2", None, 400, "'top_k' is no parameter here"),
         ("/embed", b"GIF89a", 422, "the body: "),
+        ("/clasify", None, 404, "not found: POST /clasify"),
+        ("/health", None, 405, "method not allowed: POST /health"),
     ],
 )
 def test_mistakes_get_a_status_and_one_line(
@@ -182,6 +187,7 @@ def test_a_token_is_asked_for_but_not_for_health(
 
     assert (without[0], wrong[0], right[0]) == (401, 401, 200)
     assert client.send("GET", "/metrics")[0] == 401
+    assert client.send("GET", "/openapi.json")[0] == 401
     assert client.send("GET", "/health")[0] == 200
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 READ_S = 30.0  # for a whole body
 BUSY_AFTER_S = 1  # what Retry-After says
+PARAMETERS = {"classify": ("labels", "top_k"), "embed": ()}  # by route
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class Api:
         self.metrics.waiting += 1
         try:
             self._check(request)
+            _check_parameters(request, PARAMETERS[route])
             async with asyncio.timeout(READ_S):
                 data = await self._read(request)
             body = await run_in_threadpool(work, request, data)
@@ -168,7 +170,33 @@ class Api:
 
         from clipcli.workflows.serve.openapi import openapi
 
+        try:
+            self._check(request)
+        except _Refused as refusal:
+            return JSONResponse(_error(refusal.message, refusal.hint), refusal.status)
         return JSONResponse(openapi())
+
+
+def _check_parameters(request: Request, known: tuple[str, ...]) -> None:
+    """Refuse what would be ignored, such as a misspelt parameter."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    for name in names:
+        if name not in known:
+            hint = f"there is {' and '.join(known)}" if known else "there are none"
+            raise _Refused(400, f"{name[:20]!r} is no parameter here", hint)
+        if names.count(name) > 1:
+            raise _Refused(400, f"{name}: is given twice", "give it once")
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    """Answer what has no route, or not by this method, as other errors are answered."""
+    from starlette.exceptions import HTTPException
+    from starlette.responses import JSONResponse
+
+    assert isinstance(error, HTTPException)
+    known = "POST /classify, POST /embed, GET /health, GET /metrics, GET /openapi.json"
+    body = _error(f"{error.detail.lower()}: {request.method} {request.url.path[:50]}", known)
+    return JSONResponse(body, error.status_code, error.headers)
 
 
 def _error(message: str, hint: str = "") -> dict[str, Any]:
@@ -188,5 +216,6 @@ def make_app(engine: AnswerEngine, limits: Limits) -> Starlette:
             Route("/health", api.health),
             Route("/metrics", api.metrics_page),
             Route("/openapi.json", api.description),
-        ]
+        ],
+        exception_handlers={404: _no_route, 405: _no_route},
     )
