@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -207,17 +208,10 @@ def write_crops(folder: Path, entry: Located, taken: Counter[str]) -> int:
             max(int(left) + 1, round(right)),
             max(int(top) + 1, round(bottom)),
         )
-        path = folder / f"{stem}-{n:03d}-{_file_name(box.label)}.jpg"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with path.open("xb") as file:
-                picture.crop(whole).save(file, "JPEG", quality=JPEG_QUALITY)
-        except FileExistsError as error:
-            raise OutputExistsError(
-                f"{path}: exists already", hint="choose an empty folder for --crops"
-            ) from error
-        except OSError as error:
-            raise output_error(path, error) from error
+        name = f"{stem}-{n:03d}-{_file_name(box.label)}.jpg"
+        content = io.BytesIO()
+        picture.crop(whole).save(content, "JPEG", quality=JPEG_QUALITY)
+        _write(folder, name, content.getvalue(), overwrite=False)
         n_written += 1
     return n_written
 
@@ -318,14 +312,14 @@ def _sized(box: Box) -> tuple[float, float, float, float]:
     return left, top, right - left, bottom - top
 
 
-def _write(folder: Path, name: str, text: str, *, overwrite: bool) -> None:
+def _write(folder: Path, name: str, content: str | bytes, *, overwrite: bool) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(folder, error) from error
     file = NewFile(folder / name, overwrite=overwrite)
     try:
-        file.write(text.encode("utf-8", "replace"))
+        file.write(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
         file.commit()
     except BaseException:
         file.discard()

@@ -124,3 +124,22 @@ def test_numbers_of_other_labels_are_not_left_beside_new_classes(
     assert locate(photos, "cat, rocket", "--yolo", yolo, "--overwrite") == 0
     assert (yolo / "b.txt").read_text("utf-8").startswith("0 ")
     assert (yolo / "notes.txt").read_text("utf-8") == "mine"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="ulimit")
+def test_a_crop_that_finds_no_room_leaves_no_half_of_it(photos: Path, tmp_path: Path) -> None:
+    crops = tmp_path / "crops"
+    command = f"{sys.executable} -m clipcli locate {photos} -l 'cat, rocket' --crops {crops}"
+
+    # No file may be larger than 8 kB (16 blocks of 512 bytes); the crop of the cat is.
+    done = subprocess.run(
+        ["sh", "-c", f"ulimit -f 16; {command} --no-cache"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 3
+    assert "a-001-cat.jpg: could not be written" in done.stderr
+    assert [path.name for path in crops.iterdir()] == ["incomplete.json"]
+    assert "could not be written" in json.loads((crops / "incomplete.json").read_bytes())["error"]
