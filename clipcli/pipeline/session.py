@@ -149,7 +149,9 @@ class Session:
             )
         found, is_handful = self.find(handful)
         files = (
-            Skipped(entry.path, "is no file") if isinstance(entry, ImageData) else entry
+            Skipped(entry.path, "no file of its own: unpack, download or save it first")
+            if isinstance(entry, ImageData)
+            else entry
             for entry in found
         )
         return files, is_handful

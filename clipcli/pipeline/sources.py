@@ -18,7 +18,7 @@ from clipcli.errors import ImageError, UsageError
 from clipcli.images.kinds import has_picture_ending
 from clipcli.pipeline.batches import BatchOutput, find_batch
 from clipcli.pipeline.image_data import ImageData
-from clipcli.pipeline.remote import fetch, in_words, open_binary
+from clipcli.pipeline.remote import fetch, in_words, open_binary, open_seekable
 from clipcli.pipeline.source_names import Kind, kind_of_source
 from clipcli.results import Skipped
 
@@ -67,7 +67,7 @@ def read_source(spec: str, report: FindReport) -> Iterator[ImageData | Skipped]:
             yield ImageData(target, partial(fetch, target))
             continue
         try:
-            with open_binary(target) as stream:
+            with (open_binary if kind == "tar" else open_seekable)(target) as stream:
                 if kind == "tar":
                     yield from tar_pictures(target, stream, report)
                 else:

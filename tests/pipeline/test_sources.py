@@ -120,6 +120,36 @@ def test_urls_get_the_answers_of_files_as_arguments_and_in_lists(
     assert str(several[2]["reason"]).startswith("could not be fetched")
 
 
+def test_archives_behind_urls_get_the_answers_of_files(
+    pictures: Path, server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pq, pa = pytest.importorskip("pyarrow.parquet"), pytest.importorskip("pyarrow")
+    red = (pictures / "red.png").read_bytes()
+    write_tar(pictures / "a.tar", {"red.png": red})
+    pq.write_table(pa.table({"key": ["red"], "image": [red]}), pictures / "a.parquet")
+    run(["embed", str(pictures / "red.png"), "-o", str(pictures / "v.parquet")])
+
+    names = ("a.tar", "a.parquet", "v.parquet")
+    found = answers(capsys, *(f"{server}/{name}" for name in names))
+
+    paths = [f"{server}/a.tar::red.png", f"{server}/a.parquet::red", str(pictures / "red.png")]
+    assert [one["path"] for one in found] == paths
+    assert without_path(found) == without_path(answers(capsys, pictures / "red.png")) * 3
+
+
+def test_a_list_of_what_is_no_file_says_what_to_do_where_files_are_needed(
+    tmp_path: Path, server: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"{server}/red.png\n", encoding="utf-8")
+
+    code = run(["explain", "--from-file", str(listed), *LABELS[:2]])
+
+    assert code == 3
+    wanted = f"skipped {server}/red.png: no file of its own: unpack, download or save it first"
+    assert wanted in capfd.readouterr().err
+
+
 def test_a_picture_that_drips_for_ever_is_given_up(
     server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
