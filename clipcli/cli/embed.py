@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,9 +21,12 @@ def embed(
     model: ModelOptions,
     notes: NoteOptions,
     output: Annotated[
-        Path,
+        list[Path],
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Where vectors go: FILE.npz or FILE.parquet."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where vectors go: FILE.npz or FILE.parquet; may be given several times.",
         ),
     ],
     overwrite: options.Overwrite = False,
@@ -32,35 +36,41 @@ def embed(
     clipcli embed photos/ -o vectors.npz
     clipcli embed --from-file list.txt --model ViT-B/32 -o vectors.parquet
     """
-    from clipcli.output.vectors import check_vector_target
+    from clipcli.output.vectors import check_vector_targets
 
-    check_vector_target(output, overwrite=overwrite)
+    check_vector_targets(output, overwrite=overwrite)
     session = model.session(paths.inputs(), notes, begun=model.begin(paths.paths))
     return _embed(session, output, overwrite=overwrite)
 
 
-def _embed(session: Session, output: Path, *, overwrite: bool) -> ExitCode:
-    """Send each vector to the file; one that is cut short by Ctrl-C is whole and says so."""
+def _embed(session: Session, output: Sequence[Path], *, overwrite: bool) -> ExitCode:
+    """Send each vector to the files; what is cut short by Ctrl-C is whole and says so."""
     from clipcli.cli.conclude import conclude, reason_of
     from clipcli.output.vectors import VectorOutput
     from clipcli.pipeline.provenance import now
+    from clipcli.process import held
 
     encoder = session.encoder
     found, _ = session.find()
     width = encoder.config.architecture.embed_dim
-    file = VectorOutput(output, width, overwrite=overwrite)
+    files: list[VectorOutput] = []
     started = now()
 
     def provenance(error: str | None) -> dict[str, Any]:
         return session.vector_provenance(started) | {"error": error}
 
     try:
+        files += (VectorOutput(path, width, overwrite=overwrite) for path in output)
         with session.notes.progress(session.total()) as advance:
             for entry in session.tally(session.embedded(found)):
-                file.write(entry)
+                with held():
+                    for file in files:
+                        file.write(entry)
                 advance()
-        file.finish(provenance(None))
+        for file in files:
+            file.finish(provenance(None))
     except BaseException as error:
-        file.end_early(provenance(reason_of(error)))
+        for file in files:
+            file.end_early(provenance(reason_of(error)))
         raise
     return conclude(session)

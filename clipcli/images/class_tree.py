@@ -33,6 +33,7 @@ NO_SPLITS = "none"  # in place of names: there are no splits
 # What archives, disks and servers put beside one's own folders.
 JUNK = frozenset({"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"})
 URL = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+RESULT_COLUMNS = ["path", "status", "label", "probability"]  # of what classify writes
 NAMED = 6  # folders or classes in a note; the rest is a count
 
 
@@ -53,13 +54,15 @@ class ClassTree:
     splits: tuple[str, ...] = ()
     rows: Mapping[str, Place] | None = field(default=None, repr=False)
     left_out: tuple[str, ...] = ()  # top folders that are neither splits nor classes
+    are_answers: bool = False  # what classify has said, in a table
 
     def in_words(self) -> str:
         """Say in a line what was taken for what."""
         classes = f"{_several(self.classes, 'class', 'classes')}"
         splits = f"{_several(self.splits, 'split', 'splits')}, " if self.splits else ""
         strays = f"; left out: {_first_few(self.left_out)}" if self.left_out else ""
-        return f"{self.source}: {splits}{classes}{strays}"
+        answers = "; these labels are what classify answered" if self.are_answers else ""
+        return f"{self.source}: {splits}{classes}{strays}{answers}"
 
     def find(self, report: FindReport) -> Iterator[ImageFile | Skipped]:
         """Yield every picture by each of its names: a link is a picture of its own class."""
@@ -209,7 +212,20 @@ def _read_table(table: Path) -> ClassTree:
     if not classes:
         raise InputError(f"{table}: no row has a label")
     splits = {place.split for place in rows.values() if place.split}
-    return ClassTree(str(table), tuple(natural_sort(classes)), tuple(natural_sort(splits)), rows)
+    return ClassTree(
+        str(table),
+        tuple(natural_sort(classes)),
+        tuple(natural_sort(splits)),
+        rows,
+        are_answers=_are_answers(table),
+    )
+
+
+def _are_answers(table: Path) -> bool:
+    """Tell whether a table that was read is one of ``classify``: answers are no truth."""
+    text = io.StringIO(read_text(table, InputError), newline="")
+    lines = read_rows(text, delimiter=TABLE_DELIMITERS[table.suffix.lower()], is_strict=False)
+    return next(lines, CsvRow(1, [])).cells[:4] == RESULT_COLUMNS
 
 
 def rows_of_table(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, str, Place]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import shutil
 import tempfile
 import zipfile
@@ -22,6 +23,8 @@ from clipcli.process import held
 from clipcli.results import Skipped, path_fields, path_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -71,6 +74,15 @@ class VectorOutput:
                 self.finish(provenance)
         elif self._file is not None:
             self._file.abandon()
+
+
+def check_vector_targets(paths: Sequence[Path], *, overwrite: bool) -> None:
+    """Refuse, before any work is done, targets that cannot or may not be written."""
+    targets = [os.path.realpath(path) for path in paths]
+    for path, target in zip(paths, targets, strict=True):
+        if targets.count(target) > 1:
+            raise UsageError(f"{path}: named twice as an output", hint="name each file once")
+        check_vector_target(path, overwrite=overwrite)
 
 
 def check_vector_target(path: Path, *, overwrite: bool) -> None:

@@ -186,6 +186,24 @@ def test_targets_that_cannot_be_are_told_first(
     assert words in capfd.readouterr().err
 
 
+def test_several_files_hold_the_same_vectors(
+    embed: Embed, mixed: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    npz, parquet = tmp_path / "out.npz", tmp_path / "out.parquet"
+
+    twice = embed(mixed, "-o", npz, "-o", tmp_path / "." / "out.npz")
+    said = capfd.readouterr().err
+    code = embed(mixed, "-o", npz, "-o", parquet)
+
+    assert (twice, code) == (2, 5)
+    assert "named twice as an output" in said
+    rows = [row for row in pq.read_table(parquet).to_pylist() if row["status"] == "ok"]
+    with np.load(npz, allow_pickle=False) as arrays:
+        assert arrays["paths"].tolist() == [row["path"] for row in rows]
+        assert arrays["vectors"].tolist() == [row["vector"] for row in rows]
+    assert len(rows) == 3
+
+
 def test_an_existing_file_is_refused_unless_told_otherwise(
     embed: Embed, pictures: Path, tmp_path: Path
 ) -> None:

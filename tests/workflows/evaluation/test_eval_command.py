@@ -126,6 +126,20 @@ def test_the_same_pictures_give_the_same_report(cli: Cli, tree: Path) -> None:
     assert first == second
 
 
+def test_answers_of_classify_are_told_from_the_truth(cli: Cli, tree: Path) -> None:
+    answers, truth = tree.parent / "answers.csv", tree.parent / "truth.csv"
+    cli("classify", tree, "--labels", "blue, green, red", "-o", answers)
+    cells = [line.split(",")[:3] for line in answers.read_text("utf-8").splitlines()]
+    truth.write_text("".join(f"{path},{label}\n" for path, _, label in cells), encoding="utf-8")
+
+    said = [cli("eval", table).err.splitlines()[0] for table in (answers, truth)]
+
+    assert said[0] == (
+        f"clipcli: {answers}: 3 classes (blue, green, red); these labels are what classify answered"
+    )
+    assert said[1] == f"clipcli: {truth}: 3 classes (blue, green, red)"
+
+
 def test_the_order_of_inputs_in_a_table_changes_nothing(cli: Cli, tree: Path) -> None:
     rows = [f"{path.relative_to(tree)},{path.parent.name}" for path in sorted(tree.glob("*/*"))]
     forwards, backwards = tree / "forwards.csv", tree / "backwards.csv"
