@@ -2,7 +2,8 @@
 
 From 0.29 on Typer checks every value with pydantic, also those that nobody gave, and importing
 pydantic takes as long as all the rest of ``--help``. A word where a word is wanted, or a default of
-the type that is wanted, needs no check; anything else goes Typer's own way.
+the type that is wanted, needs no check; anything else goes Typer's own way. Only an empty word is
+refused where a path is wanted: ``Path("")`` is the current folder, not what ``"$UNSET"`` meant.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import typer.core
+
+from clipcli.errors import UsageError
 
 PLAIN = (str, int, float, bool)
 
@@ -33,7 +37,19 @@ class AsItIs:
         is_list = wanted == list[str] and isinstance(value, tuple | list)
         if is_list and all(type(item) is str for item in value):
             return list(value)
+        _refuse_empty_path(value, wanted, param)
         return self.make_own().coerce(value, param=param, ctx=ctx)
+
+
+def _refuse_empty_path(value: Any, wanted: Any, param: Any) -> None:
+    """Raise a UsageError if a path is empty, as in ``--into "$UNSET"``."""
+    kinds = {wanted, *get_args(wanted)}  # Path | None, list[Path] | None
+    kinds |= {kind for one in kinds for kind in get_args(one)}
+    words = value if isinstance(value, tuple | list) else (value,)
+    if Path in kinds and "" in words:
+        option = max(param.opts, key=len)
+        name = option if option.startswith("-") else param.metavar or param.name
+        raise UsageError(f"{name}: is empty", hint="write its name, or . for the current folder")
 
 
 @cache

@@ -57,6 +57,10 @@ MISTAKES = (
     ("labels show animls", 2, "animals"),
     ("models rm gone", 4, "neither a known name nor a path"),
     ("diff here.csv gone.csv", 3, "gone.csv: no such file"),
+    ("sort '' --labels cat,dog --into sorted --move --yes", 2, "SOURCE: is empty"),
+    ("sort pictures --labels cat,dog --into '' --copy", 2, "--into: is empty"),
+    ("dedup pictures --move '' --yes", 2, "--move: is empty"),
+    ("dedup pictures --prefer pictures --prefer ''", 2, "--prefer: is empty"),
     ("diff here.csv here.csv", 3, "no result of clipcli classify"),
 )
 
