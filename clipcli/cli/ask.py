@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -75,9 +76,11 @@ def ask(
 
     places = tuple(paths.paths or ())
     if not places or (len(places) == 1 and paths.from_file is None):
+        raise UsageError("a picture and a question are needed", hint=_example(answers))
+    if os.path.lexists(places[-1]):
         raise UsageError(
-            "a picture and a question are needed",
-            hint='clipcli ask car.jpg "what colour is the car?"',
+            f"{places[-1]}: is there, so it is no question; that comes last",
+            hint=_example(answers),
         )
     asked = _asked(places[-1], answers)
     request = output.guarded_request(FORMATS)
@@ -96,6 +99,12 @@ def ask(
         n_shown=answers.top_k or 1,
         change=lambda result: answered(result, asked),
     )
+
+
+def _example(given: AnswerOptions) -> str:
+    if given.statement is None:
+        return 'clipcli ask car.jpg "what colour is the car?"'
+    return "clipcli ask car.jpg \"which car?\" --statement 'a {} car' --answers 'red, blue'"
 
 
 def _asked(question: str, given: AnswerOptions) -> Asked:

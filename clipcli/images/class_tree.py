@@ -109,7 +109,8 @@ def read_class_tree(source: str, splits: Sequence[str] | None = None) -> ClassTr
         A folder, or a ``.csv`` or ``.tsv`` file; a table's paths are relative to it.
     splits
         Names of the top folders that are splits, ``["none"]`` if there are none; None: those that
-        are called ``train``, ``val``, ``test`` or the like and hold folders of classes.
+        are called ``train``, ``val``, ``test`` or the like and hold folders of classes. Not for a
+        table, whose column ``split`` says it.
 
     Raises
     ------
@@ -125,6 +126,11 @@ def read_class_tree(source: str, splits: Sequence[str] | None = None) -> ClassTr
         raise InputError(
             f"{source}: {fact}",
             hint="give a folder with a folder for each class, or a .csv with path and label",
+        )
+    if splits is not None:
+        raise UsageError(
+            f"--splits: {source} is a table, not a folder of them",
+            hint="leave it out: a table's column split says it",
         )
     return _read_table(path)
 

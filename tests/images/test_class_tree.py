@@ -158,6 +158,15 @@ def test_a_bad_table_is_refused_with_its_line(text: str, words: str, tmp_path: P
         read_class_tree(str(table))
 
 
+def test_a_table_says_splits_itself(tmp_path: Path) -> None:
+    table = tmp_path / "set.csv"
+    table.write_text("path,label,split\na,cat,train\nb,dog,val\n", encoding="utf-8")
+
+    assert read_class_tree(str(table)).splits == ("train", "val")
+    with pytest.raises(UsageError, match="--splits: .*set.csv is a table"):
+        read_class_tree(str(table), ["val"])
+
+
 def test_what_is_neither_folder_nor_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
 

@@ -53,6 +53,20 @@ def test_what_cannot_be_answered_is_a_line(
     assert "Traceback" not in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["is there a cat?", str(PHOTOS / "cat.jpg")], "cat.jpg: is there, so it is no question"),
+        ([str(PHOTOS / "cat.jpg"), "--statement", "a {} cat", "--answers", "a, b"], "which car?"),
+    ],
+)
+def test_where_the_question_goes_is_said(
+    arguments: list[str], words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["ask", *arguments]) == 2
+    assert words in capfd.readouterr().err
+
+
 def test_answers_that_are_no_choice_are_named_by_their_option(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
