@@ -163,7 +163,7 @@ def test_a_table_says_splits_itself(tmp_path: Path) -> None:
     table.write_text("path,label,split\na,cat,train\nb,dog,val\n", encoding="utf-8")
 
     assert read_class_tree(str(table)).splits == ("train", "val")
-    with pytest.raises(UsageError, match="--splits: .*set.csv is a table"):
+    with pytest.raises(UsageError, match=r"--splits: .*set\.csv is a table"):
         read_class_tree(str(table), ["val"])
 
 
