@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +12,7 @@ import typer
 
 from clipcli.cli.groups import ModelOptions, NoteOptions, OutputOptions, PathOptions
 from clipcli.cli.locate_query import LocateQuery
-from clipcli.errors import ExitCode, ImageError, UsageError
+from clipcli.errors import ExitCode, ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -79,15 +78,12 @@ class LocateOutput(OutputOptions):
 
     def check(self) -> None:
         """Refuse what cannot be written, before any picture is looked at."""
-        from clipcli.output.files import check_target
+        from clipcli.output.files import check_apart, check_target
         from clipcli.workflows.locate.datasets import check_folder
 
         if self.coco is not None:
             check_target(self.coco, overwrite=self.overwrite)
-            if os.path.realpath(self.coco) in map(os.path.realpath, self.output or ()):
-                raise UsageError(
-                    f"{self.coco}: named twice as an output", hint="name each file once"
-                )
+            check_apart([self.coco, *(self.output or ())])
         for folder in (self.yolo, self.voc):
             if folder is not None:
                 check_folder(folder, overwrite=self.overwrite)

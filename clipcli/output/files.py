@@ -6,10 +6,11 @@ import contextlib
 import os
 import stat
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from clipcli.errors import OutputError, OutputExistsError
+from clipcli.errors import OutputError, OutputExistsError, UsageError
 
 PREFIX_CHARACTERS = 40  # of the final name, in the temporary one: leaves room for both
 
@@ -48,6 +49,24 @@ def _check_target(path: Path, *, overwrite: bool) -> None:
         )
     if not os.access(path.parent, os.W_OK):
         raise OutputError(f"{path}: the folder {path.parent} is not writable")
+
+
+def check_apart(paths: Sequence[Path]) -> None:
+    """Refuse outputs of which two are one file.
+
+    Raises
+    ------
+    UsageError, OutputError
+    """
+    try:
+        targets = [os.path.realpath(path) for path in paths]
+    except OSError as error:  # os.getcwd
+        raise OutputError(
+            "the current folder is gone", hint="change to one that is there, or name whole paths"
+        ) from error
+    for path, target in zip(paths, targets, strict=True):
+        if targets.count(target) > 1:
+            raise UsageError(f"{path}: named twice as an output", hint="name each file once")
 
 
 def irregular(path: Path) -> str:

@@ -8,7 +8,6 @@ each ``-o FILE`` gets the format of its ending, and standard output is then sile
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipcli.errors import UsageError
-from clipcli.output.files import NewFile, check_target, output_error
+from clipcli.output.files import NewFile, check_apart, check_target, output_error
 
 if TYPE_CHECKING:
     from clipcli.output.html.heat_views import HeatViews
@@ -94,10 +93,8 @@ def requested(
 
 
 def _check_files(named: Sequence[tuple[Path, str]], *, overwrite: bool) -> None:
-    targets = [os.path.realpath(path) for path, _ in named]
-    for (path, name), target in zip(named, targets, strict=True):
-        if targets.count(target) > 1:
-            raise UsageError(f"{path}: named twice as an output", hint="name each file once")
+    check_apart([path for path, _ in named])
+    for path, name in named:
         check_target(path, overwrite=overwrite)
         if name in BESIDE:
             check_target(meta_path(path), overwrite=overwrite)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import shutil
 import tempfile
 import zipfile
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from clipcli.errors import ClipcliError, UsageError
-from clipcli.output.files import NewFile, check_target
+from clipcli.output.files import NewFile, check_apart, check_target
 from clipcli.output.formats import Sink
 from clipcli.output.parquet_rows import ParquetRows, require_pyarrow
 from clipcli.process import held
@@ -78,10 +77,8 @@ class VectorOutput:
 
 def check_vector_targets(paths: Sequence[Path], *, overwrite: bool) -> None:
     """Refuse, before any work is done, targets that cannot or may not be written."""
-    targets = [os.path.realpath(path) for path in paths]
-    for path, target in zip(paths, targets, strict=True):
-        if targets.count(target) > 1:
-            raise UsageError(f"{path}: named twice as an output", hint="name each file once")
+    check_apart(paths)
+    for path in paths:
         check_vector_target(path, overwrite=overwrite)
 
 

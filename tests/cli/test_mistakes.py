@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,3 +111,23 @@ def test_help_fits_80_columns_and_cuts_nothing(
             assert code == 0
             assert [line for line in lines if len(line) > 80] == []
             assert [line for line in lines[1:] if line.endswith("...")] == []  # after "Usage:"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a folder in use cannot be removed")
+@pytest.mark.parametrize("command", [("classify", "x.csv"), ("embed", "x.npz")])
+def test_a_current_folder_that_is_gone_is_a_line(
+    command: tuple[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    name, out = command
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    labels = ["--labels", "cat, dog"] if name == "classify" else []
+
+    code = run([name, "cat.jpg", *labels, "-o", out])
+
+    assert code == 3
+    assert "clipcli: the current folder is gone\n" in capfd.readouterr().err
