@@ -21,9 +21,14 @@ from clipcli.errors import UsageError
 FILE_NAME = "clipcli.toml"
 FILE_VARIABLE = "CLIPCLI_CONFIG"  # names a file in the place of both, or nothing: no file
 PREFIX = "CLIPCLI_"
-# A folder that somebody sends must not be able to agree to something in the user's name.
+# A folder that somebody sends must not be able to agree to something in the user's name: to change,
+# move or write files, to run a program, or to send work to another machine.
 NEVER = frozenset(
     [
+        *("apply", "rejected", "remove", "embed"),  # change and move what is there
+        *("calibrate", "save"),  # change later answers
+        *("coco", "confusion", "crops", "voc", "yolo"),  # write files
+        *("exec", "ray"),  # run programs, here and elsewhere
         "yes",
         "overwrite",
         "move",

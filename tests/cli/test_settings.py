@@ -112,6 +112,36 @@ def test_a_file_agrees_to_nothing(
     assert f"'{option}' cannot stand in a file" in capsys.readouterr().err
 
 
+CHANGING = (
+    *("apply", "rejected", "remove", "embed", "calibrate", "save"),
+    *("coco", "confusion", "crops", "voc", "yolo", "exec", "ray"),
+)
+
+
+@pytest.mark.parametrize("option", CHANGING)
+def test_a_file_changes_writes_and_runs_nothing(
+    option: str, project: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    project(f"[defaults]\n{option} = 'x'\n")
+
+    code = run(CLASSIFY)
+
+    assert code == 2
+    assert f"clipcli.toml:2: '{option}' cannot stand in a file" in capsys.readouterr().err
+
+
+def test_a_file_does_not_name_the_program_that_watch_runs(
+    project: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project(f"[defaults.watch]\nexec = 'touch {tmp_path / 'ran'}'\n")
+
+    code = run(["watch", "pictures", "--labels", "cat,dog", "--once", "--settle", "0"])
+
+    assert code == 2
+    assert not (tmp_path / "ran").exists()
+    assert "'exec' cannot stand in a file" in capsys.readouterr().err
+
+
 def test_a_variable_agrees_to_nothing_and_others_programs_variables_do_not_matter() -> None:
     environment = {"CLIPCLI_CONFIG": "", "CLIPCLI_YES": "1", "CLIPCLI_CACHE": "x"}
 
