@@ -73,6 +73,7 @@ class _Claim:
     def __init__(self, path: str, source: str) -> None:
         self._path, self._source = path, source
         self._handle = os.open(path, CLAIM_FLAGS, CLAIM_MODE)
+        self._empty: os.stat_result | None = os.fstat(self._handle)  # None: it has been written to
         self.is_kept = False
 
     def __enter__(self) -> _Claim:
@@ -80,13 +81,18 @@ class _Claim:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # However it came about: what may be the only one is not removed.
-        if not self.is_kept and os.path.lexists(self._source):
-            with contextlib.suppress(OSError):
+        # However it came about: what may be the only one is not removed. A file that is empty as it
+        # was made is no one's: the source went elsewhere, by another program's doing.
+        with contextlib.suppress(OSError):
+            if not self.is_kept and (os.path.lexists(self._source) or self._is_as_made()):
                 os.unlink(self._path)
+
+    def _is_as_made(self) -> bool:
+        return self._empty is not None and os.path.samestat(self._empty, os.lstat(self._path))
 
     def fill(self, source: str, sha256: str) -> None:
         """Write the source's content, metadata last, and compare what came to lie on the disk."""
+        self._empty = None
         handle = os.open(self._path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
         try:
             copied = _pour(source, handle)

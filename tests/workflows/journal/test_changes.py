@@ -391,6 +391,26 @@ def test_what_takes_a_name_at_the_last_moment_is_left_by_the_undo_too(
     assert names(photos) == ["a.jpg", "a.xmp", "b/a.jpg", "c.jpg"]
 
 
+def test_a_file_that_another_program_takes_at_the_last_moment_leaves_nothing_at_its_new_name(
+    photos: Path, take_back: Undo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check, file, elsewhere = transfer.check_unchanged, photos / "a.jpg", photos.parent / "a.jpg"
+
+    def meanwhile(*arguments: Any) -> None:
+        check(*arguments)
+        file.rename(elsewhere)
+
+    with changing(photos) as changes, monkeypatch.context() as context:
+        context.setattr(transfer, "check_unchanged", meanwhile)
+        with pytest.raises(RefusedError, match="no such file"):
+            changes.move(str(file), str(photos / "c.jpg"), look(str(file)))
+
+    assert names(photos) == ["a.xmp", "b/a.jpg"]
+    take_back()
+    assert names(photos) == ["a.xmp", "b/a.jpg"]
+    assert elsewhere.read_bytes() == b"picture"
+
+
 def test_content_that_is_not_what_was_decided_upon_stays(photos: Path) -> None:
     file = photos / "a.jpg"
 
