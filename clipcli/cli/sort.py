@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +18,7 @@ from clipcli.cli.groups import (
 )
 from clipcli.cli.known import KnownOptions
 from clipcli.cli.placing import MIN_PROB, PlacingOptions
-from clipcli.cli.prompt import ask, check_askable
+from clipcli.cli.prompt import ask, check_askable, is_somebody_there
 from clipcli.errors import ExitCode, several
 
 if TYPE_CHECKING:
@@ -246,7 +245,7 @@ def _sort(
     if not n_files:
         session.notes.say("there is nothing to sort")
         return outcome
-    if not wishes.yes and (wishes.action == "move" or sys.stdin.isatty()):
+    if not wishes.yes and (wishes.action == "move" or is_somebody_there()):
         for line in folder_counts(counts):
             typer.echo(line, err=True)
         ask(f"{ASKED[wishes.action]} {several(n_files, 'file')} into {into}?", is_agreed=False)

@@ -122,3 +122,16 @@ def test_left_out_files_are_counted_by_kind(feed, pictures: Path, capfd) -> None
 
     told = "4 files left out: 2 videos, 1 sidecar, 1 other file; no picture by ending or content"
     assert capfd.readouterr().err == f"clipcli: {told}\n"
+
+
+@pytest.mark.parametrize("action", ["--move", "--copy"])
+def test_standard_input_that_is_closed_is_nobody_to_ask(
+    action: str, fake_model, pictures, tmp_path, capfd, monkeypatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)  # as Python has it after <&-
+
+    code = run(["sort", str(pictures), "--into", str(tmp_path / "sorted"), *LABELS, action])
+
+    err = capfd.readouterr().err
+    assert (code, "nobody is there to answer" in err) == ((2, True), (0, False))[action == "--copy"]
+    assert (pictures / "red.png").exists()
