@@ -270,6 +270,7 @@ def default(
     if name is None:
         print_line(chosen_model().spec)
         return ExitCode.DONE
+    _check_not_empty(name)
     found = find_model(name)
     write_default_model(found.name if isinstance(found, Installed) else str(found.absolute()))
     return ExitCode.DONE
@@ -280,10 +281,17 @@ def _installed(name: str) -> Installed:
     from clipcli.models.resolve import find_model
     from clipcli.models.store import Installed, find_installed
 
+    _check_not_empty(name)
     found = find_installed(name) or find_model(name)
     if not isinstance(found, Installed):
         raise ModelError(f"{name}: is not the name of an installed model")
     return found
+
+
+def _check_not_empty(name: str) -> None:
+    """Raise a UsageError for no name at all, which elsewhere means the default model."""
+    if not name:
+        raise UsageError("NAME: is empty", hint="see `clipcli models list`")
 
 
 def _is_whole(model: Installed) -> bool:

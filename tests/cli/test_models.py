@@ -237,6 +237,19 @@ def test_rm_asks_before_it_removes(imported: str, capfd: Capture) -> None:
     assert userconfig.read_default_model() is None
 
 
+@pytest.mark.parametrize("command", [("rm", "--yes"), ("default",), ("verify",), ("show",)])
+def test_an_empty_name_is_not_the_default_model(
+    command: tuple[str, ...], imported: str, capfd: Capture
+) -> None:
+    userconfig.write_default_model(imported)
+
+    code = run(["models", command[0], "", *command[1:]])
+
+    assert code == 2
+    assert "NAME: is empty" in capfd.readouterr().err
+    assert imported in installed_models()
+
+
 def test_default_is_told_and_checked(imported: str, capfd: Capture) -> None:
     run(["models", "default", imported])
     capfd.readouterr()
