@@ -80,6 +80,10 @@ class ApplyOptions:
                 f"{self.rejected}: is inside of {tree.source}, where it would be a class",
                 hint="choose a folder beside it",
             )
+        if Path(target).exists() and not Path(target).is_dir():
+            raise UsageError(
+                f"{self.rejected}: is there and is not a folder", hint="choose another DIR"
+            )
         parent = Path(target) if Path(target).is_dir() else Path(target).parent
         if not parent.is_dir():
             raise UsageError(f"{self.rejected}: the folder {parent} does not exist")

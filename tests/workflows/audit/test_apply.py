@@ -134,6 +134,7 @@ def test_a_tables_labels_change_and_all_else_stays_byte_by_byte(
     [
         (("--fail-on", "any"), "--apply: does not audit", 2),
         (("--rejected", "{set}/train"), "is inside of", 2),
+        (("--rejected", "{file}"), "is there and is not a folder", 2),
         ((), "cannot be asked", 2),
     ],
 )
@@ -141,7 +142,7 @@ def test_what_cannot_work_is_refused(
     cli: Cli, tree: Path, decisions: Path, arguments: tuple[str, ...], told: str, code: int
 ) -> None:
     before = snapshot(tree)
-    given = [argument.replace("{set}", str(tree)) for argument in arguments]
+    given = [one.format(set=tree, file=decisions) for one in arguments]
     given += ["--yes"] if arguments else []
 
     outcome, err = cli("audit", tree, "--apply", decisions, *given)
