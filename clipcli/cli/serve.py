@@ -67,6 +67,7 @@ def serve(
         host=host,
         port=port,
         log_level="warning",
+        lifespan="off",  # there is nothing in it, and a second Ctrl-C would break it off loudly
         limit_concurrency=4 * max_waiting,
         timeout_keep_alive=5,
         server_header=False,

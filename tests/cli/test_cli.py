@@ -18,6 +18,7 @@ from PIL import Image
 
 from clipcli import process as interrupts
 from clipcli.cli.app import run
+from clipcli.encoder.onnx.library import onnx_runtime
 from clipcli.labels.label_set import builtin_label_sets
 from clipcli.pipeline import prefetch as feeder
 from clipcli.pipeline.inputs import Inputs
@@ -727,6 +728,28 @@ def test_an_interrupt_waits_until_a_record_is_whole() -> None:
         done.append("after")
 
     assert done == ["inner", "outer"]
+
+
+def test_an_interrupt_within_the_import_of_onnx_runtime_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As its C++ part does, which turns any exception within into this one.
+    lines = (
+        "from clipcli import process",
+        "try:",
+        "    process._knock(2, None)",
+        "except KeyboardInterrupt:",
+        "    raise ImportError('initialization failed')",
+        "def disable_telemetry_events(): ...",
+    )
+    (tmp_path / "onnxruntime.py").write_text("\n".join(lines), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+
+    with pytest.raises(KeyboardInterrupt):
+        onnx_runtime()
+
+    sys.modules.pop("onnxruntime", None)
 
 
 def test_a_second_interrupt_does_not_wait() -> None:
