@@ -243,8 +243,21 @@ class _Watch:
             self._place(sort, results, states, followers)
         for path, key in keys.items():
             # A file that was written to meanwhile has another key by now, and comes again.
-            if not ledger.knows(key):
+            if ledger.knows(key):
+                continue
+            if self._is_barred(path):
+                ledger.put_aside(key)
+            else:
                 ledger.write("done", key, path, is_urgent=False)
+
+    def _is_barred(self, path: str) -> bool:
+        """Tell whether permissions alone kept a file; the next watch tries it again."""
+        whole = Path(self.task.source, path)
+        if not os.path.lexists(whole):  # it was moved
+            return False
+        is_to_move = self.task.places is not None and self.task.action == "move"
+        is_kept = is_to_move and not os.access(whole.parent, os.W_OK)
+        return is_kept or not os.access(whole, os.R_OK)
 
     def _relative(self, path: str) -> str:
         return os.path.relpath(path, self.task.source)

@@ -30,6 +30,7 @@ class Ledger:
     def __init__(self, path: Path, stream: IO[bytes]) -> None:
         self.path, self._stream = path, stream
         self._done: set[str] = set()
+        self._aside: set[str] = set()
         self._begun: dict[str, str] = {}
         self.journal: str | None = None
         whole = 0
@@ -43,7 +44,11 @@ class Ledger:
 
     def knows(self, key: str) -> bool:
         """Tell whether a file was dealt with, or a command was started for it."""
-        return key in self._done or key in self._begun
+        return key in self._done or key in self._begun or key in self._aside
+
+    def put_aside(self, key: str) -> None:
+        """Have a file pass for known until this ledger is closed; the next watch tries it again."""
+        self._aside.add(key)
 
     @property
     def uncertain(self) -> dict[str, str]:

@@ -159,6 +159,30 @@ def test_a_broken_picture_is_left_until_it_changes(
     assert contents(tmp_path / "goal") == contents(pictures)
 
 
+def test_what_permissions_kept_is_tried_again_by_the_next_watch(
+    watch: Watch,
+    pictures: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    goal, before, access = tmp_path / "goal", contents(pictures), os.access
+
+    def is_allowed(path: str, mode: int) -> bool:
+        is_kept = Path(path) == pictures and mode & os.W_OK
+        return not is_kept and access(path, mode)
+
+    with monkeypatch.context() as context:
+        context.setattr(os, "access", is_allowed)  # as if the folder were read-only
+        kept = [watch(pictures, *LABELS, "--into", goal, "--move", *QUICK) for _ in range(2)]
+        told = capfd.readouterr().err
+    given = watch(pictures, *LABELS, "--into", goal, "--move", *QUICK)
+
+    assert (kept, given) == ([5, 5], 0)
+    assert told.count("left .: is read-only") == 2
+    assert contents(goal) == before
+
+
 def test_a_command_is_run_for_each_picture_once(
     watch: Watch, pictures: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
