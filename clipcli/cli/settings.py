@@ -48,7 +48,11 @@ NEVER = frozenset(
 )
 LIMIT_BYTES = 1_000_000
 # Variables that are no options, and CLIPCLI_MODEL, which is read where models are chosen.
-OWN_VARIABLES = ("model", "models", "cache", "cache-limit", "state")
+OWN_VARIABLES = (
+    *("model", "models", "cache", "cache-limit", "state"),
+    "token",  # of serve: a secret
+    *("path", "label", "probability"),  # what `watch --exec` tells the program that it runs
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,28 @@ def test_a_variable_agrees_to_nothing_and_others_programs_variables_do_not_matte
     assert read_settings(environment | {"TOP_K": "1"}).settings == ()
 
 
+def test_config_does_not_show_the_token_of_serve(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CLIPCLI_TOKEN", "a-secret")
+
+    codes = [run(["config", "show"]), run(["config", "show", "--json"])]
+
+    assert codes == [0, 0]
+    assert "a-secret" not in capsys.readouterr().out
+
+
+def test_clipcli_runs_within_a_program_that_watch_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("PATH", "/photos/a.jpg"), ("LABEL", "cat"), ("PROBABILITY", "0.9")):
+        monkeypatch.setenv(f"CLIPCLI_{name}", value)
+
+    code = run(["models", "show", "mini"])  # has an option --path
+
+    assert (code, capsys.readouterr().err) == (0, "")
+
+
 def test_help_and_config_work_where_the_file_is_broken(
     project: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
