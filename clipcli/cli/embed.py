@@ -60,7 +60,8 @@ def _embed(session: Session, output: Sequence[Path], *, overwrite: bool) -> Exit
         return session.vector_provenance(started) | {"error": error}
 
     try:
-        files += (VectorOutput(path, width, overwrite=overwrite) for path in output)
+        with held():  # importing pyarrow takes a while, and a temporary file is there already
+            files += (VectorOutput(path, width, overwrite=overwrite) for path in output)
         with session.notes.progress(session.total()) as advance:
             for entry in session.tally(session.embedded(found)):
                 with held():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -12,8 +13,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from clipcli import process
 from clipcli.cli.app import run
 from clipcli.errors import OutputError
+from clipcli.output.parquet_rows import ParquetRows
 from clipcli.output.vectors import VectorOutput
 from clipcli.pipeline.classifier import Classifier
 from clipcli.pipeline.embed import Embedded
@@ -202,6 +205,23 @@ def test_several_files_hold_the_same_vectors(
         assert arrays["paths"].tolist() == [row["path"] for row in rows]
         assert arrays["vectors"].tolist() == [row["vector"] for row in rows]
     assert len(rows) == 3
+
+
+def test_an_interrupt_while_files_are_begun_leaves_none(
+    embed: Embed, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(ParquetRows):
+        def __init__(self, *arguments: Any) -> None:
+            process._knock(signal.SIGINT, None)
+            super().__init__(*arguments)
+
+    monkeypatch.setattr("clipcli.output.vectors.ParquetRows", Interrupted)
+    out = tmp_path / "out"
+    out.mkdir()
+
+    assert embed(pictures, "-o", out / "a.npz", "-o", out / "b.parquet") == 130
+
+    assert list(out.iterdir()) == []
 
 
 def test_an_existing_file_is_refused_unless_told_otherwise(
