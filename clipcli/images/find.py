@@ -46,9 +46,7 @@ class FindReport:
     n_folders: int = 0  # folders that were walked
     linked_folders: list[str] = field(default_factory=list)  # were not walked; the first few
     n_linked_folders: int = 0
-    incomplete: dict[str, str] = field(
-        default_factory=dict
-    )  # vectors of runs that ended early, why
+    incomplete: dict[str, str] = field(default_factory=dict)  # vectors of a run that ended early
     links: list[str] | None = None  # with a list, links in folders go there and are no inputs
 
     @property

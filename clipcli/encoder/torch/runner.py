@@ -37,7 +37,8 @@ BATCH_PIXELS = {"cpu": 32 * 224**2, "mps": 64 * 224**2, "cuda": 256 * 224**2}
 MAX_BATCH = {"cpu": 64, "mps": 256, "cuda": 1024}  # images; more gains nothing and takes memory
 # Subtle: matrix products sum in another order for other shapes, which changes the last bits. So the
 # network always sees so many images at once, one of them repeated where there are fewer, and an
-# image's row is the same in any company: cold, warm and half-warm runs print the same. These are
+# image's row is the same in any company: cold, warm and half-warm runs print the same (to the last
+# bit on one thread; on more as far as the processor's products allow). These are
 # patches: weights are read once for all, which gains nothing for more. A lone image waits for them.
 BLOCK_PATCHES = {"cpu": 200, "mps": 1600, "cuda": 6400}
 MAX_BLOCK = {"cpu": 8, "mps": 64, "cuda": 256}  # images, for networks that are no transformers
